@@ -1,0 +1,1 @@
+"""Ship Python applications as portable, deterministic layers."""

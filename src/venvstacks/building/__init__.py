@@ -1,0 +1,1 @@
+"""From locks to layer folders."""

@@ -1,0 +1,35 @@
+"""A built layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks.locking.model import LayerLock
+from venvstacks.platforms.targets import Target
+from venvstacks.spec.model import Layer
+from venvstacks.trees import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLayer:
+    """A layer's folder, complete and checked, for one target.
+
+    Attributes:
+        layer: The layer.
+        lock: What it was built from.
+        below: Locks of the layers it stands on, in path order, the runtime's last.
+        target: The target it was built for.
+        folder: Where it stands, absolute.
+        inputs_hash: Hash of everything that decides its content: ``sha256:HEX``.
+        module_hashes: Import name -> hash of the launch and support modules.
+        entries: Everything the folder holds that belongs to the layer, sorted by path.
+    """
+
+    layer: Layer
+    lock: LayerLock
+    below: tuple[LayerLock, ...]
+    target: Target
+    folder: Path
+    inputs_hash: str
+    module_hashes: Mapping[str, str]
+    entries: tuple[Entry, ...]

@@ -1,0 +1,134 @@
+"""Every error a user can meet, in one tree.
+
+::
+
+    VenvstacksError                exit code 1: the operation failed
+    |- UsageError                  exit code 2: wrong options or arguments
+    |- DefinitionError             exit code 2: the definition file, with all its problems
+    |- LockError                   a layer cannot be locked
+    |  |- ResolutionError          uv found no solution (its explanation is part of the message)
+    |  |- CoverageError            a target has no usable wheel of a package
+    |  `- InvalidLockError         a lock file is missing, damaged or does not match the definition
+    |- RuntimeProviderError        no usable base Python
+    |- BuildError                  a layer cannot be built
+    |  `- RequirementsError        a built layer does not see what its packages require
+    |- PublishError                an archive, manifest or export cannot be made
+    |- RunError                    an application cannot be started
+    |- ToolError                   uv or another helper program failed
+    |- FilesystemError             the operating system refused to read or write
+    `- BusyError                   another run holds the build folder
+
+A message is one block of text: what failed, where, why. ``hint`` says what to do next.
+"""
+
+from dataclasses import dataclass
+
+
+class VenvstacksError(Exception):
+    """An error with a message for people.
+
+    Args:
+        message: What failed, on which layer and platform, and why.
+        hint: What to do next; shown on a line of its own.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
+
+
+class UsageError(VenvstacksError):
+    """Options or arguments that cannot be carried out as given."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a definition file.
+
+    Attributes:
+        where: The layer and field, for example ``framework 'torch', field 'platforms'``; empty for the file.
+        message: What was found and what was expected.
+        hint: A suggestion, if one is near.
+    """
+
+    where: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class DefinitionError(VenvstacksError):
+    """A definition file that cannot be used, with every problem found in it.
+
+    Args:
+        path: The file, as the user named it.
+        problems: At least one problem, in the order of the file.
+    """
+
+    exit_code = 2
+
+    def __init__(self, path: str, problems: tuple[Problem, ...]) -> None:
+        self.path = path
+        self.problems = problems
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"{path} has {count}:{lines}")
+
+
+class LockError(VenvstacksError):
+    """A layer that cannot be locked."""
+
+
+class ResolutionError(LockError):
+    """Requirements for which uv found no solution."""
+
+
+class CoverageError(LockError):
+    """A package without a usable wheel for one of the layer's targets."""
+
+
+class InvalidLockError(LockError):
+    """A lock that is missing, damaged, or does not match the definition."""
+
+
+class RuntimeProviderError(VenvstacksError):
+    """A base Python that cannot be had, or that does not work."""
+
+
+class BuildError(VenvstacksError):
+    """A layer that cannot be built."""
+
+
+class RequirementsError(BuildError):
+    """Built layers whose packages do not find what they require."""
+
+
+class PublishError(VenvstacksError):
+    """An archive, manifest or export that cannot be made."""
+
+
+class RunError(VenvstacksError):
+    """An application that cannot be started."""
+
+
+class ToolError(VenvstacksError):
+    """A helper program that is missing, too old, or failed."""
+
+
+class FilesystemError(VenvstacksError):
+    """The operating system refused to read or write a file."""
+
+
+class BusyError(VenvstacksError):
+    """Another run is at work in the same build folder."""

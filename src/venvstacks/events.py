@@ -1,0 +1,98 @@
+"""What happens while work is done: small frozen events, and an observer that defaults to silence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """The kinds of work that are reported."""
+
+    LOCK = "lock"
+    BUILD = "build"
+    PUBLISH = "publish"
+    EXPORT = "export"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How many layers a step is going to handle.
+
+    Attributes:
+        step: The kind of work.
+        layers: Build names, in the order of the stack.
+    """
+
+    step: Step
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Work on one layer has begun."""
+
+    step: Step
+    layer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Part of a layer's work is done.
+
+    Attributes:
+        done: Bytes handled so far.
+        total: Bytes to handle.
+    """
+
+    step: Step
+    layer: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Work on one layer has ended well.
+
+    Attributes:
+        changed: False when there was nothing to do.
+        summary: A few words for people, for example ``12 packages``.
+        seconds: Wall-clock time of this layer's work.
+    """
+
+    step: Step
+    layer: str
+    changed: bool
+    summary: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know, though the work goes on.
+
+    Attributes:
+        message: One message, complete in itself.
+    """
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another run holds the build folder; this one waits for it.
+
+    Attributes:
+        folder: The folder that is in use.
+    """
+
+    folder: str
+
+
+Event = Planned | Started | Progressed | Finished | Warned | Waiting
+Observer = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Ignore an event: the default observer."""
+    del event

@@ -1,0 +1,163 @@
+"""Files that are whole or absent: atomic writes, canonical JSON, hashes, removal.
+
+Everything is written beside its final name, flushed and renamed over it, so that a process killed at any
+moment leaves the old file or the new one.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from venvstacks.errors import FilesystemError
+
+TEMPORARY_PREFIX = ".venvstacks-tmp-"
+"""What unfinished files and folders are called; whatever bears it may be removed by the next run."""
+
+
+def explain_os_error(error: OSError, doing: str) -> FilesystemError:
+    """Turn an operating system error into one message.
+
+    Args:
+        error: The error.
+        doing: What was being done, for example ``write the lock of 'app-hello'``.
+
+    Returns:
+        An error that names the file and, for the usual causes, the way out.
+    """
+    where = f" ({error.filename})" if error.filename else ""
+    hints = {
+        errno.ENOSPC: "free some space, or choose another folder, and run the command again",
+        errno.EDQUOT: "your disk quota is used up: free some space and run the command again",
+        errno.EACCES: "check the permissions of the folder",
+        errno.EPERM: "check the permissions of the folder",
+        errno.EROFS: "the file system is read-only: choose another folder",
+    }
+    reason = error.strerror or str(error)
+    return FilesystemError(f"Cannot {doing}: {reason}{where}", hint=hints.get(error.errno or 0))
+
+
+def temporary_beside(path: Path) -> Path:
+    """Give an unused name in the folder of ``path``, for something that will be renamed to ``path``."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Hand out a temporary file name that becomes ``path`` when the block ends well.
+
+    The caller creates the file under the temporary name. It is flushed to disk and renamed; on an error it
+    is removed and ``path`` is left as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def flush(path: Path) -> None:
+    """Have the operating system write a file's content to the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> bool:
+    """Write a file atomically, unless it has this content already.
+
+    Returns:
+        Whether the file was written.
+    """
+    try:
+        if path.read_bytes() == content:
+            return False
+    except OSError:
+        pass  # missing or unreadable: writing will tell
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return True
+
+
+def write_text(path: Path, text: str) -> bool:
+    """Write a UTF-8 text file with plain line feeds, as :func:`write_bytes` does."""
+    return write_bytes(path, text.encode())
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 - whatever json can encode
+    """Encode as the project's JSON: UTF-8, two-space indent, sorted keys, newline at the end."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def json_hash(value: Any) -> str:  # noqa: ANN401 - whatever json can encode
+    """Hash a value through its canonical JSON: ``sha256:HEX``."""
+    return f"sha256:{hashlib.sha256(canonical_json(value).encode()).hexdigest()}"
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's content: 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, read-only parts included; nothing happens if it is absent."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif not path.exists():
+        return
+    elif sys.version_info >= (3, 12):
+        shutil.rmtree(path, onexc=_make_writable_and_retry)
+    else:
+        shutil.rmtree(path, onerror=lambda function, name, info: _make_writable_and_retry(function, name, info[1]))
+
+
+def _make_writable_and_retry(function: Callable[..., Any], name: str, error: BaseException) -> None:
+    if isinstance(error, FileNotFoundError):
+        return
+    target = Path(name)
+    target.parent.chmod(stat.S_IRWXU)
+    if target.is_dir() and not target.is_symlink():
+        target.chmod(stat.S_IRWXU)
+        remove_tree(target)
+        return
+    if os.name == "nt":  # elsewhere the folder decides, and the file may be shared with uv's cache
+        target.chmod(stat.S_IWRITE)
+    function(name)
+
+
+def replace_tree(new: Path, path: Path) -> None:
+    """Put a finished folder in the place of ``path``.
+
+    The old folder is renamed away first, so ``path`` is the old tree, absent for an instant, or the new
+    tree, never a mixture.
+    """
+    old = temporary_beside(path)
+    had_old = os.path.lexists(path)
+    if had_old:
+        path.replace(old)
+    new.replace(path)
+    if had_old:
+        remove_tree(old)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what an interrupted run left in a folder under temporary names."""
+    if folder.is_dir():
+        for entry in folder.iterdir():
+            if entry.name.startswith(TEMPORARY_PREFIX):
+                remove_tree(entry)

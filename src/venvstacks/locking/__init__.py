@@ -1,0 +1,1 @@
+"""From declared requirements to locks that fit every target."""

@@ -1,0 +1,1 @@
+"""Targets: their names, markers, tags, and which wheel fits which."""

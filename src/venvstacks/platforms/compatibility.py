@@ -1,0 +1,201 @@
+"""What a layer's target can load: markers, wheel tags, and the best wheel among several."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.markers import Marker
+from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags, mac_platforms
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from venvstacks.platforms.targets import Target
+
+Version = tuple[int, int]
+Libc = Literal["glibc", "musl"]
+
+_OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}  # PEP 600: manylinux1 (2.5) and manylinux2014 (2.17)
+_LEGACY_MANYLINUX = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
+
+
+@dataclass(frozen=True, slots=True)
+class PythonVersion:
+    """An exact base Python.
+
+    Attributes:
+        implementation: ``cpython`` or ``pypy``.
+        release: ``X.Y.Z``, with a pre-release suffix if it has one (``3.15.0a2``).
+        freethreaded: Whether it is built without the global lock.
+    """
+
+    implementation: str
+    release: str
+    freethreaded: bool = False
+
+    @property
+    def minor(self) -> str:
+        """``X.Y``."""
+        return ".".join(self.release.split(".")[:2])
+
+    @property
+    def minor_version(self) -> Version:
+        """``(X, Y)``."""
+        major, minor = self.minor.split(".")
+        return int(major), int(minor)
+
+    @property
+    def request(self) -> str:
+        """As in a definition: ``cpython@3.13.0t``."""
+        return f"{self.implementation}@{self.release}{'t' if self.freethreaded else ''}"
+
+    @property
+    def lib_name(self) -> str:
+        """The folder in ``lib/`` that holds the standard library on POSIX: ``python3.13``, ``pypy3.11``."""
+        prefix = "pypy" if self.implementation == "pypy" else "python"
+        return f"{prefix}{self.minor}{'t' if self.freethreaded else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """A target with the oldest system a layer must run on.
+
+    Attributes:
+        target: The operating system and architecture.
+        libc: The C library (Linux only).
+        libc_version: The C library's version (Linux only).
+        macos_version: The macOS release (macOS only).
+    """
+
+    target: Target
+    libc: Libc = "glibc"
+    libc_version: Version = (2, 28)
+    macos_version: Version = (13, 0)
+
+    @property
+    def platform_tags(self) -> tuple[str, ...]:
+        """Wheel platform tags that fit, the most specific first (PEP 600, PEP 656)."""
+        return tuple(self._platform_tags())
+
+    def _platform_tags(self) -> Iterator[str]:
+        arch = self.target.arch
+        if self.target.os == "macosx":
+            yield from mac_platforms(self.macos_version, arch)
+        elif self.target.os == "win":
+            yield f"win_{arch}"
+        elif self.libc == "musl":
+            major, newest = self.libc_version
+            for minor in range(newest, -1, -1):
+                yield f"musllinux_{major}_{minor}_{arch}"
+            yield f"linux_{arch}"
+        else:
+            major, newest = self.libc_version
+            for minor in range(newest, _OLDEST_GLIBC[arch] - 1, -1):
+                yield f"manylinux_{major}_{minor}_{arch}"
+                if (major, minor) in _LEGACY_MANYLINUX:
+                    yield f"{_LEGACY_MANYLINUX[major, minor]}_{arch}"
+            yield f"linux_{arch}"
+
+    @property
+    def uv_platform(self) -> str:
+        """The value of uv's ``--python-platform`` that comes closest.
+
+        uv knows a fixed set of C library versions. Locks name the wheels exactly, so the value only has
+        to be new enough to let uv accept them.
+        """
+        match self.target.os:
+            case "win":
+                return {"amd64": "x86_64-pc-windows-msvc", "arm64": "aarch64-pc-windows-msvc"}[self.target.arch]
+            case "macosx":
+                return {"arm64": "aarch64-apple-darwin", "x86_64": "x86_64-apple-darwin"}[self.target.arch]
+            case _ if self.libc == "musl":
+                return f"{self.target.arch}-unknown-linux-musl"
+            case _:
+                known = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+                minor = next((m for m in known if (2, m) >= self.libc_version), known[-1])
+                return f"{self.target.arch}-manylinux_2_{minor}"
+
+    def describe(self) -> str:
+        """Name the target with its limits for people: ``linux_x86_64 (glibc 2.28)``."""
+        if self.target.os == "macosx":
+            return f"{self.target.name} (macOS {'.'.join(map(str, self.macos_version))})"
+        if self.target.os == "linux":
+            return f"{self.target.name} ({self.libc} {'.'.join(map(str, self.libc_version))})"
+        return self.target.name
+
+    def tags(self, python: PythonVersion) -> tuple[Tag, ...]:
+        """Give the wheel tags that fit, best first."""
+        platforms = self.platform_tags
+        major, minor = python.minor_version
+        if python.implementation == "cpython":
+            abi = f"cp{major}{minor}{'t' if python.freethreaded else ''}"
+            own = list(cpython_tags((major, minor), abis=[abi], platforms=platforms))
+            interpreter = f"cp{major}{minor}"
+        else:
+            interpreter = f"pp{major}{minor}"
+            abis = [f"{python.implementation}{major}{minor}_pp73"]
+            own = list(generic_tags(interpreter, abis, platforms))
+        return (*own, *compatible_tags((major, minor), interpreter, platforms))
+
+    def marker_environment(self, python: PythonVersion) -> dict[str, str]:
+        """Give the PEP 508 environment of a Python on this target.
+
+        Values that no lock can know (kernel release and version) are empty.
+        """
+        names = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+        os_name, platform_system = names[self.target.sys_platform]
+        return {
+            "implementation_name": python.implementation,
+            "implementation_version": python.release,
+            "os_name": os_name,
+            "platform_machine": self.target.platform_machine,
+            "platform_python_implementation": "PyPy" if python.implementation == "pypy" else "CPython",
+            "platform_release": "",
+            "platform_system": platform_system,
+            "platform_version": "",
+            "python_full_version": python.release,
+            "python_version": python.minor,
+            "sys_platform": self.target.sys_platform,
+            "extra": "",
+        }
+
+
+def best_wheel(filenames: Iterable[str], tags: tuple[Tag, ...]) -> str | None:
+    """Choose the wheel an installer would choose.
+
+    Args:
+        filenames: Wheel file names.
+        tags: What fits, best first.
+
+    Returns:
+        The file name with the best tag (then the highest build number), or None if none fits.
+    """
+    rank = {tag: position for position, tag in enumerate(tags)}
+    best: tuple[int, tuple[int, str], str] | None = None
+    for filename in filenames:
+        try:
+            _, _, build, wheel_tags = parse_wheel_filename(filename)
+        except InvalidWheelFilename:
+            continue
+        ranks = [rank[tag] for tag in wheel_tags if tag in rank]
+        if ranks:
+            candidate = (-min(ranks), build or (-1, ""), filename)
+            if best is None or candidate > best:
+                best = candidate
+    return best[2] if best else None
+
+
+def marker_of(targets: Iterable[Target], among: Iterable[Target]) -> Marker | None:
+    """Write a marker that is true on some targets only.
+
+    Args:
+        targets: Where it must be true.
+        among: All that matter; if ``targets`` are all of these, no marker is needed.
+
+    Returns:
+        The marker in a fixed order, or None if it would always be true.
+    """
+    chosen = sorted(set(targets))
+    if set(chosen) == set(among):
+        return None
+    if len(chosen) == 1:
+        return Marker(chosen[0].marker)
+    return Marker(" or ".join(f"({target.marker})" for target in chosen))

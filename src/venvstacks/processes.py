@@ -1,0 +1,114 @@
+"""The one module that runs other programs."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a finished program left.
+
+    Attributes:
+        status: Its exit status; negative for a signal, as in :mod:`subprocess`.
+        stdout: All it printed.
+        stderr: All it reported.
+    """
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class CancelledError(Exception):
+    """The work was called off; never shown, the reason for it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Calls off work that several threads share, and ends the programs they started."""
+
+    _event: threading.Event = field(default_factory=threading.Event)
+    _running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def cancel(self) -> None:
+        """Call the work off: running programs are terminated, later checks raise."""
+        with self._guard:
+            self._event.set()
+            for process in self._running:
+                process.terminate()
+
+    def check(self) -> None:
+        """Raise :class:`CancelledError` if the work was called off."""
+        if self._event.is_set():
+            raise CancelledError
+
+    def run(
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Completed:
+        """Run a program to its end and collect what it prints.
+
+        Args:
+            argv: The program and its arguments.
+            env: Its whole environment; this process's own by default.
+            cwd: The folder it starts in.
+
+        Returns:
+            Its exit status and output. A status other than 0 is the caller's to judge.
+
+        Raises:
+            CancelledError: The work was called off while it ran.
+            OSError: The program cannot be started.
+        """
+        with self._guard:
+            self.check()
+            process = subprocess.Popen(
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            self._running.add(process)
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            with self._guard:
+                self._running.discard(process)
+        self.check()
+        return Completed(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+
+def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+    """Let a program take the place of this process, so that its signals, streams and status are its own.
+
+    Where processes cannot be replaced (Windows), the program runs as a child.
+
+    Returns:
+        The child's exit status; on POSIX the call does not return.
+    """
+    if os.name == "posix":
+        os.execve(argv[0], list(argv), dict(env))  # noqa: S606 - that is the purpose
+    return _as_child(argv, env)
+
+
+def _as_child(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    with subprocess.Popen(argv, env=env) as process:
+        return _wait_through_interrupts(process.wait)
+
+
+def _wait_through_interrupts(wait: Callable[[], int]) -> int:
+    while True:
+        try:
+            return wait()
+        except KeyboardInterrupt:
+            continue  # the child has got it as well, and decides

@@ -1,0 +1,1 @@
+"""The definition file and what it means."""

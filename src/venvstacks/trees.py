@@ -1,0 +1,72 @@
+"""What a folder holds: its entries, sorted, with all that an archive or an export keeps of them."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+BYTECODE_FOLDER = "__pycache__"
+
+
+class EntryKind(StrEnum):
+    """The kinds of entries a layer may hold."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    SYMLINK = "symlink"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, folder or symbolic link.
+
+    Attributes:
+        path: POSIX path relative to the scanned folder.
+        kind: What it is.
+        size: Bytes of a file's content; 0 for the others.
+        executable: Whether a file's owner may execute it.
+        link_target: Where a symbolic link points, as written in it; empty for the others.
+        changed_ns: Modification time in nanoseconds since 1970; no part of an archive, but tells edits.
+    """
+
+    path: str
+    kind: EntryKind
+    size: int = 0
+    executable: bool = False
+    link_target: str = ""
+    changed_ns: int = 0
+
+
+def scan(folder: Path) -> tuple[Entry, ...]:
+    """List a folder, without following links, leaving out bytecode folders.
+
+    Returns:
+        Its entries at all depths, sorted by path; folders stand before what they hold.
+
+    Raises:
+        ValueError: An entry is neither file, folder nor link.
+        OSError: Something cannot be read.
+    """
+    return tuple(sorted(_scan(os.fspath(folder), ""), key=lambda entry: entry.path))
+
+
+def _scan(folder: str, prefix: str) -> Iterator[Entry]:
+    with os.scandir(folder) as found:
+        items = list(found)
+    for item in items:
+        path = prefix + item.name
+        info = item.stat(follow_symlinks=False)
+        if stat.S_ISLNK(info.st_mode):
+            target = os.readlink(item.path).replace(os.sep, "/")  # noqa: PTH115 - a Path an entry is slow
+            yield Entry(path, EntryKind.SYMLINK, link_target=target)
+        elif stat.S_ISDIR(info.st_mode):
+            if item.name != BYTECODE_FOLDER:
+                yield Entry(path, EntryKind.FOLDER)
+                yield from _scan(item.path, f"{path}/")
+        elif stat.S_ISREG(info.st_mode):
+            executable = bool(info.st_mode & stat.S_IXUSR)
+            yield Entry(path, EntryKind.FILE, info.st_size, executable, changed_ns=info.st_mtime_ns)
+        else:
+            raise ValueError(f"{item.path} is neither a file, a folder nor a symbolic link")
