@@ -36,7 +36,7 @@ class Work:
     cancellation: Cancellation = field(default_factory=Cancellation)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Task(Generic[Key, Result]):
     """A piece of work that may need the results of others.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from packaging.markers import Marker
@@ -123,17 +124,7 @@ class Compatibility:
 
     def tags(self, python: PythonVersion) -> tuple[Tag, ...]:
         """Give the wheel tags that fit, best first."""
-        platforms = self.platform_tags
-        major, minor = python.minor_version
-        if python.implementation == "cpython":
-            abi = f"cp{major}{minor}{'t' if python.freethreaded else ''}"
-            own = list(cpython_tags((major, minor), abis=[abi], platforms=platforms))
-            interpreter = f"cp{major}{minor}"
-        else:
-            interpreter = f"pp{major}{minor}"
-            abis = [f"{python.implementation}{major}{minor}_pp73"]
-            own = list(generic_tags(interpreter, abis, platforms))
-        return (*own, *compatible_tags((major, minor), interpreter, platforms))
+        return _tags(self.platform_tags, python)
 
     def marker_environment(self, python: PythonVersion) -> dict[str, str]:
         """Give the PEP 508 environment of a Python on this target.
@@ -156,6 +147,19 @@ class Compatibility:
             "sys_platform": self.target.sys_platform,
             "extra": "",
         }
+
+
+@cache
+def _tags(platforms: tuple[str, ...], python: PythonVersion) -> tuple[Tag, ...]:
+    major, minor = python.minor_version
+    if python.implementation == "cpython":
+        interpreter = f"cp{major}{minor}"
+        abi = f"{interpreter}{'t' if python.freethreaded else ''}"
+        own = list(cpython_tags((major, minor), abis=[abi], platforms=platforms))
+    else:
+        interpreter = f"pp{major}{minor}"
+        own = list(generic_tags(interpreter, [f"pypy{major}{minor}_pp73"], platforms))
+    return (*own, *compatible_tags((major, minor), interpreter, platforms))
 
 
 def best_wheel(filenames: Iterable[str], tags: tuple[Tag, ...]) -> str | None:

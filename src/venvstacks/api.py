@@ -1,0 +1,353 @@
+"""What a build script calls: lock, build, publish and export a stack."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.building.build import find_built, inspect_layers, run_build
+from venvstacks.building.build import plan_build as plan_builds
+from venvstacks.building.install import Installer
+from venvstacks.building.model import BuiltLayer
+from venvstacks.building.plan import LayerBuild, load_locks, plan_layers
+from venvstacks.errors import UsageError, VenvstacksError
+from venvstacks.events import Observer, silent
+from venvstacks.files import explain_os_error
+from venvstacks.locking.lock import LockedLayer, LockPlan, plan_lock, run_lock
+from venvstacks.locking.resolve import Resolver, Sources
+from venvstacks.locking.states import lock_states
+from venvstacks.platforms.targets import host_target
+from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, plan_export, read_exported
+from venvstacks.publishing.exporting import ExportResult, run_export
+from venvstacks.publishing.plan import PublishOptions, PublishPlan, plan_publish
+from venvstacks.publishing.publish import PublishResult, run_publish
+from venvstacks.publishing.published import read_published
+from venvstacks.runtimes.choice import choose_python, providers
+from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.runtimes.local import LocalRuntimes
+from venvstacks.runtimes.managed import ManagedRuntimes
+from venvstacks.selection import extended
+from venvstacks.spec.model import Stack
+from venvstacks.uv import Uv, find_uv
+from venvstacks.work import Work, default_jobs
+from venvstacks.workspace import Workspace, workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How work is done; what is done is each function's own.
+
+    Attributes:
+        build_dir: The build folder; relative to the definition's folder.
+        local_wheels: Folders with wheels; relative to the definition's folder.
+        no_index: Whether these folders alone are used.
+        clean: Whether to make anew what is there, and to forget what was downloaded.
+        wait: Whether to wait for another run in the same build folder.
+        jobs: How many layers are handled at once.
+        observe: Called with each event, from any thread.
+        environ: The environment variables that are honoured.
+    """
+
+    build_dir: Path = Path("_build")
+    local_wheels: tuple[Path, ...] = ()
+    no_index: bool = False
+    clean: bool = False
+    wait: bool = True
+    jobs: int = field(default_factory=default_jobs)
+    observe: Observer = silent
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What the steps of one run share."""
+
+    stack: Stack
+    options: Options
+    workspace: Workspace
+    uv: Uv
+    work: Work
+    runtimes: RuntimeProvider
+
+    @property
+    def wheel_folders(self) -> tuple[Path, ...]:
+        return tuple(_in_definition(self.stack, folder) for folder in self.options.local_wheels)
+
+
+def lock(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    reset: Collection[str] = (),
+    if_needed: bool = False,
+    options: Options | None = None,
+) -> tuple[LockedLayer, ...]:
+    """Lock layers for all their targets.
+
+    Layers below them are locked as well where they have no valid lock, and layers above them always.
+
+    Args:
+        stack: The stack.
+        include: Build names of the layers to lock; all by default.
+        reset: Build names of layers whose earlier pins are forgotten.
+        if_needed: Whether valid locks are kept.
+        options: How.
+
+    Returns:
+        The locks of all these layers, in the stack's order.
+
+    Raises:
+        LockError: A layer cannot be locked.
+    """
+    options = options or Options()
+    with _bench(stack, options) as bench:
+        return _lock(bench, plan_locking(stack, include=include, reset=reset, if_needed=if_needed))
+
+
+def plan_locking(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    reset: Collection[str] = (),
+    if_needed: bool = False,
+) -> LockPlan:
+    """Say what :func:`lock` would do, with the same parameters."""
+    chosen = _chosen(stack, include)
+    affected = extended(stack, chosen, dependencies=False, derived=True)
+    return plan_lock(
+        stack,
+        lock_states(stack),
+        resolve=reset if if_needed else affected,
+        needed=affected,
+        forget_pins=reset,
+    )
+
+
+def _lock(bench: _Bench, plan: LockPlan) -> tuple[LockedLayer, ...]:
+    sources = Sources(bench.wheel_folders, bench.options.no_index)
+    resolver = Resolver(bench.stack, bench.uv, bench.workspace.scratch, sources, bench.work)
+    locked = run_lock(
+        resolver, plan, lambda layer, earlier: choose_python(bench.runtimes, layer, earlier), bench.options.environ
+    )
+    return tuple(locked.values())
+
+
+def build(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    lock_if_needed: bool = False,
+    reset: Collection[str] = (),
+    options: Options | None = None,
+) -> tuple[BuiltLayer, ...]:
+    """Build layers for this machine's platform, as far as they are not built already.
+
+    Args:
+        stack: The stack.
+        include: Build names of the layers to build; all by default. Layers below them are built if needed.
+        lock_if_needed: Whether to lock first what has no valid lock.
+        reset: Build names of layers whose earlier pins are forgotten; only with ``lock_if_needed``.
+        options: How.
+
+    Returns:
+        These layers and those below them, in the stack's order.
+
+    Raises:
+        InvalidLockError: A layer has no valid lock.
+        BuildError: A layer cannot be built.
+    """
+    options = options or Options()
+    with _bench(stack, options) as bench:
+        chosen = _chosen(stack, include)
+        if lock_if_needed:
+            needed = extended(stack, {*chosen, *reset}, dependencies=True, derived=False)
+            _lock(bench, plan_locking(stack, include=needed, reset=reset, if_needed=True))
+        builds = _builds(stack, options, chosen)
+        inspections = inspect_layers(builds, clean=options.clean)
+        wanted = {b.layer.build_name for b in builds} & chosen
+        installer = Installer(stack, bench.uv, bench.wheel_folders, options.no_index, bench.work)
+        return run_build(plan_builds(builds, inspections, wanted), installer, bench.runtimes)
+
+
+def plan_publication(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    output_dir: Path = Path("_artifacts"),
+    format: ArchiveFormat = ArchiveFormat.TAR_ZST,  # noqa: A002 - the word users know
+    level: int | None = None,
+    tag_outputs: bool = False,
+    force: bool = False,
+    options: Options | None = None,
+) -> PublishPlan:
+    """Say what :func:`publish` would do, with the same parameters."""
+    options = options or Options()
+    chosen = _chosen(stack, include)
+    built = find_built(_builds(stack, options, chosen), _in_definition(stack, options.build_dir))
+    output = _in_definition(stack, output_dir)
+    settings = PublishOptions(output, format, level, tag_outputs, force)
+    published = read_published(stack.layers, host_target(), output, tag_outputs=tag_outputs)
+    return plan_publish(built, _made_here(built, chosen), settings, published)
+
+
+def publish(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    output_dir: Path = Path("_artifacts"),
+    format: ArchiveFormat = ArchiveFormat.TAR_ZST,  # noqa: A002 - the word users know
+    level: int | None = None,
+    tag_outputs: bool = False,
+    force: bool = False,
+    options: Options | None = None,
+) -> PublishResult:
+    """Make an archive of each built layer, and the manifests.
+
+    Args:
+        stack: The stack.
+        include: Build names of the layers to publish; all by default.
+        output_dir: The output folder; relative to the definition's folder.
+        format: Of the archives.
+        level: Of the compression; the format's default if not given.
+        tag_outputs: Whether names carry platform and build number.
+        force: Whether to make archives anew whose inputs have not changed.
+        options: How.
+
+    Raises:
+        BuildError: A layer is not built.
+        PublishError: An archive cannot be made.
+    """
+    options = options or Options()
+    with _held(stack, options) as work:
+        plan = plan_publication(
+            stack,
+            include=include,
+            output_dir=output_dir,
+            format=format,
+            level=level,
+            tag_outputs=tag_outputs,
+            force=force,
+            options=options,
+        )
+        return run_publish(plan, work)
+
+
+def plan_exporting(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    output_dir: Path = Path("_export"),
+    force: bool = False,
+    options: Options | None = None,
+) -> ExportPlan:
+    """Say what :func:`export` would do, with the same parameters."""
+    options = options or Options()
+    chosen = _chosen(stack, include)
+    built = find_built(_builds(stack, options, chosen), _in_definition(stack, options.build_dir))
+    output = _in_definition(stack, output_dir)
+    return plan_export(
+        built,
+        _made_here(built, chosen),
+        ExportOptions(output, force),
+        read_exported(stack.layers, host_target(), output),
+    )
+
+
+def export(
+    stack: Stack,
+    *,
+    include: Collection[str] | None = None,
+    output_dir: Path = Path("_export"),
+    force: bool = False,
+    options: Options | None = None,
+) -> ExportResult:
+    """Copy built layers side by side into a folder, ready to run.
+
+    Args:
+        stack: The stack.
+        include: Build names of the layers to export; all by default.
+        output_dir: The output folder; relative to the definition's folder.
+        force: Whether to export layers anew whose inputs have not changed.
+        options: How.
+
+    Raises:
+        BuildError: A layer is not built.
+        PublishError: The output folder holds something else under a layer's name.
+    """
+    options = options or Options()
+    with _held(stack, options) as work:
+        plan = plan_exporting(stack, include=include, output_dir=output_dir, force=force, options=options)
+        return run_export(plan, work)
+
+
+def _chosen(stack: Stack, include: Collection[str] | None) -> frozenset[str]:
+    names = frozenset(layer.build_name for layer in stack.layers)
+    unknown = frozenset(include or ()) - names
+    if unknown:
+        raise UsageError(f"There is no layer with the build name {', '.join(map(repr, sorted(unknown)))}.")
+    return names if include is None else frozenset(include)
+
+
+def _in_definition(stack: Stack, path: Path) -> Path:
+    return Path(os.path.normpath(stack.folder / path.expanduser()))
+
+
+def _made_here(built: Collection[BuiltLayer], chosen: Collection[str]) -> frozenset[str]:
+    """Leave out the layers that are not made for this machine's platform."""
+    return frozenset(layer.layer.build_name for layer in built) & frozenset(chosen)
+
+
+def _builds(stack: Stack, options: Options, chosen: Collection[str]) -> tuple[LayerBuild, ...]:
+    target = host_target()
+    here = {name for name in chosen if stack.layer(name).on(target) is not None}
+    if not here:
+        raise UsageError(f"None of the chosen layers is made for this machine's platform, {target.name}.")
+    states = lock_states(stack)
+    locks = load_locks(stack, states, here)
+    modules = {name: states[name].module_hashes for name in locks}
+    return plan_layers(stack, locks, modules, target, _in_definition(stack, options.build_dir))
+
+
+@contextmanager
+def _held(stack: Stack, options: Options) -> Iterator[Work]:
+    """Hold the build folder, so that no other run changes it meanwhile."""
+    folder = _in_definition(stack, options.build_dir)
+    with workspace(folder, clean=False, wait=options.wait, observe=options.observe), _cancelling(options) as work:
+        yield work
+
+
+@contextmanager
+def _cancelling(options: Options) -> Iterator[Work]:
+    """See that nothing of the work goes on when it ends early, and that no bare OSError leaves it."""
+    work = Work(options.observe, options.jobs)
+    try:
+        yield work
+    except VenvstacksError:
+        raise
+    except OSError as error:
+        raise explain_os_error(error, "go on") from error
+    finally:
+        work.cancellation.cancel()
+
+
+@contextmanager
+def _bench(stack: Stack, options: Options) -> Iterator[_Bench]:
+    folder = _in_definition(stack, options.build_dir)
+    with (
+        workspace(folder, clean=options.clean, wait=options.wait, observe=options.observe) as space,
+        _cancelling(options) as work,
+    ):
+        uv = find_uv(options.environ, space.scratch)
+        managed = ManagedRuntimes(
+            uv,
+            stack.uv,
+            space.downloads,
+            work,
+            options.environ,
+            impatient=stack.local_runtime == "fallback",
+        )
+        local = LocalRuntimes(options.environ, work)
+        runtimes = providers(stack.local_runtime, managed, local, space.downloads, work)
+        yield _Bench(stack, options, space, uv, work, runtimes)

@@ -1,0 +1,232 @@
+"""Build layers: a plan, then its run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+from venvstacks.building.assemble import assemble
+from venvstacks.building.checks import check_layer, read_contents
+from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.model import BuiltLayer
+from venvstacks.building.plan import LayerBuild
+from venvstacks.building.state import STATE_FILE, Inspection, inspect, layer_entries, write_state
+from venvstacks.errors import BuildError, RequirementsError
+from venvstacks.events import Finished, Planned, Started, Step, Warned
+from venvstacks.files import explain_os_error, remove_tree, replace_tree, temporary_beside
+from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.spec.model import LayerKind
+from venvstacks.trees import Entry
+from venvstacks.work import Task, run_tasks
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBuild:
+    """What building does with one layer.
+
+    Attributes:
+        build: The layer and all that decides its content.
+        inspection: What stands in its folder, and why that is not enough if it is not.
+    """
+
+    build: LayerBuild
+    inspection: Inspection
+
+    @property
+    def name(self) -> str:
+        """The layer's build name."""
+        return self.build.layer.build_name
+
+    @property
+    def reason(self) -> str:
+        """Why the layer is built; empty if it is kept."""
+        return self.inspection.reason
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What building does, layer by layer, in the stack's order."""
+
+    layers: tuple[PlannedBuild, ...]
+
+
+def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[str, Inspection]:
+    """Look at the folders of layers.
+
+    Args:
+        builds: The layers.
+        clean: Whether what was added to or changed in them may be lost.
+
+    Returns:
+        Build name -> what stands there.
+
+    Raises:
+        BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
+    """
+    found = {}
+    for build in builds:
+        if clean and (build.folder / STATE_FILE).is_file():
+            found[build.layer.build_name] = Inspection((), "a clean build is wanted")
+        else:
+            found[build.layer.build_name] = inspect(build)
+    return found
+
+
+def plan_build(builds: Sequence[LayerBuild], inspections: Mapping[str, Inspection], wanted: set[str]) -> BuildPlan:
+    """Decide which layers are built.
+
+    Args:
+        builds: All layers that may be needed, in the stack's order.
+        inspections: What stands in their folders.
+        wanted: Build names of the layers to build if they are not current; layers below them are
+            built only if they are needed and not current.
+    """
+    needed = set(wanted)
+    for build in builds:
+        if build.layer.build_name in wanted:
+            needed.update(build.layer.below)
+    return BuildPlan(
+        tuple(
+            PlannedBuild(build, inspections[build.layer.build_name])
+            for build in builds
+            if build.layer.build_name in needed
+        )
+    )
+
+
+def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[BuiltLayer, ...]:
+    """Carry a plan out, independent layers at the same time, then check the result.
+
+    Args:
+        plan: What to do.
+        installer: What packages are installed with.
+        runtimes: Where base Pythons come from.
+
+    Returns:
+        The layers, in the stack's order.
+
+    Raises:
+        BuildError: A layer cannot be built; what stood in its place before is still there.
+        RequirementsError: Packages do not find what they require.
+    """
+    work = installer.work
+    work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
+    # Nothing of a layer's own build needs the layers below it: its links are relative and its packages come
+    # from its lock. So all layers are independent here, and the checks see them together.
+    tasks = [
+        Task[str, BuiltLayer](item.name, (), partial(_build, item, installer, runtimes)) for item in plan.layers
+    ]
+    built = run_tasks(tasks, work)
+    _name_install_targets(plan)
+    _check(plan, installer)
+    return tuple(built.values())
+
+
+def _build(
+    item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[str, BuiltLayer]
+) -> BuiltLayer:
+    del done
+    build = item.build
+    entries = item.inspection.entries
+    if item.reason:
+        observe, name = installer.work.observe, item.name
+        observe(Started(Step.BUILD, name))
+        started = monotonic()
+        try:
+            entries = _make(build, installer, runtimes)
+        except OSError as error:
+            raise explain_os_error(error, f"build {build.layer.title}") from error
+        size = sum(entry.size for entry in entries)
+        count = len(build.lock.wheels_on(build.target))
+        summary = f"{count} package{'' if count == 1 else 's'}, {size / 1e6:.1f} MB"
+        observe(Finished(Step.BUILD, name, True, summary, monotonic() - started))  # noqa: FBT003
+    return _built(build, entries)
+
+
+def _built(build: LayerBuild, entries: tuple[Entry, ...]) -> BuiltLayer:
+    return BuiltLayer(
+        layer=build.layer,
+        lock=build.lock,
+        below=build.below,
+        target=build.target,
+        folder=build.folder,
+        inputs_hash=build.inputs_hash,
+        module_hashes=build.module_hashes,
+        entries=entries,
+    )
+
+
+def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) -> tuple[Entry, ...]:
+    staging = temporary_beside(build.folder)
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if build.layer.kind is LayerKind.RUNTIME:
+            runtimes.fetch(build.lock.python, build.compatibility, staging)
+        else:
+            staging.mkdir()
+        install_packages(installer, build, staging)
+        assemble(build, staging)
+        try:
+            write_state(staging, build.inputs_hash)
+        except ValueError as error:
+            raise BuildError(f"{build.layer.title.capitalize()} cannot be built: {error}.") from error
+        installer.work.cancellation.check()
+        replace_tree(staging, build.folder)
+    finally:
+        remove_tree(staging)
+    return layer_entries(build.folder)
+
+
+def _name_install_targets(plan: BuildPlan) -> None:
+    """Make versioned layers reachable under their install targets, which the layers above refer to."""
+    for item in plan.layers:
+        folder, target = item.build.folder, item.build.lock.install_target
+        link = folder.with_name(target)
+        if target == folder.name or item.build.target.is_windows:
+            continue
+        for old in folder.parent.glob(f"{_escaped(folder.name)}@*"):
+            if old.is_symlink() and old != link:
+                old.unlink()
+        if not link.is_symlink():
+            link.symlink_to(folder.name)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _check(plan: BuildPlan, installer: Installer) -> None:
+    """Check all layers: also one that was not built now may stand on one that was."""
+    contents = {item.name: read_contents(item.build) for item in plan.layers}
+    checks = [check_layer(contents, name, installer.stack.uv) for name in contents]
+    for warning in dict.fromkeys(warning for check in checks for warning in check.warnings):
+        installer.work.observe(Warned(warning))
+    failed = [check for check in checks if check.problems]
+    for check in failed:
+        # so that the layer can be neither published nor taken for built the next time
+        write_state(contents[check.layer].build.folder, "")
+    if failed:
+        listed = "".join(f"\n  - {problem}" for check in failed for problem in check.problems)
+        raise RequirementsError(
+            f"Layers were built, but packages in them do not find what they require:{listed}",
+            hint="lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there",
+        )
+
+
+def find_built(builds: Sequence[LayerBuild], build_folder: Path) -> tuple[BuiltLayer, ...]:
+    """Give layers that are built and current, for publishing and exporting them.
+
+    Raises:
+        BuildError: A layer is not built, or its inputs have changed since.
+    """
+    built = []
+    for build in builds:
+        inspection = inspect(build)
+        if inspection.reason:
+            raise BuildError(
+                f"{build.layer.title.capitalize()} cannot be used from {build_folder.name}: {inspection.reason}.",
+                hint="run `venvstacks build` first",
+            )
+        built.append(_built(build, inspection.entries))
+    return tuple(built)

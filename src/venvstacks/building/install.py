@@ -1,0 +1,186 @@
+"""Install a layer's wheels through uv, and put what it installed where the target wants it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PathDistribution
+from pathlib import Path
+from typing import Any
+
+from venvstacks.building.layout import Layout, prefix_layout
+from venvstacks.building.plan import LayerBuild
+from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
+from venvstacks.building.scripts import relocatable_script
+from venvstacks.errors import BuildError
+from venvstacks.files import remove_tree
+from venvstacks.locking.model import LockedPackage, LockedWheel
+from venvstacks.locking.paths import lock_paths
+from venvstacks.spec.model import Stack
+from venvstacks.uv import Uv, explanation, install_wheels
+from venvstacks.work import Work
+
+PACKAGE_HOOK = "_package_sitecustomize"
+"""What a package's own ``sitecustomize`` is called in a layered environment, whose name is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """What all installations of a run have in common.
+
+    Attributes:
+        stack: The stack.
+        uv: The program.
+        local_wheels: Folders in which moved local wheels are looked for, absolute.
+        no_index: Whether nothing may be downloaded.
+        work: The way to call it off.
+    """
+
+    stack: Stack
+    uv: Uv
+    local_wheels: tuple[Path, ...]
+    no_index: bool
+    work: Work
+
+
+def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> None:
+    """Install a layer's wheels into its unfinished folder, every hash checked.
+
+    Args:
+        installer: What to install with.
+        build: The layer.
+        staging: The unfinished folder.
+
+    Raises:
+        BuildError: A wheel is gone or is not the locked one, or a package would overwrite another's files.
+    """
+    wheels = build.lock.wheels_on(build.target)
+    if not wheels:
+        return
+    project = staging / ".install"
+    prefix = project / "prefix"
+    prefix.mkdir(parents=True)
+    lock = _write_lock(installer, build, wheels, project)
+    done = install_wheels(
+        installer.uv,
+        lock,
+        prefix,
+        python=build.lock.python,
+        compatibility=build.compatibility,
+        no_index=installer.no_index,
+        work=installer.work,
+    )
+    if done.status != 0:
+        raise BuildError(
+            f"The packages of {build.layer.title} for {build.target.name} cannot be installed. uv says:\n"
+            f"{explanation(done.stderr).replace(str(project), '...')}",
+            hint="if a file has changed since it was locked, find out why; then lock again with --reset-lock",
+        )
+    (prefix / ".lock").unlink(missing_ok=True)
+    installed = prefix_layout()
+    _settle(build, prefix, installed)
+    _move(build, prefix, staging, installed)
+    remove_tree(project)
+
+
+def _write_lock(
+    installer: Installer,
+    build: LayerBuild,
+    wheels: Sequence[tuple[LockedPackage, LockedWheel]],
+    project: Path,
+) -> Path:
+    import tomlkit  # noqa: PLC0415 - only needed when something is installed
+
+    packages = [
+        {"name": package.name, "version": str(package.version), "wheels": [_wheel(installer, build, wheel)]}
+        for package, wheel in wheels
+    ]
+    lock = project / "pylock.toml"
+    document = {"lock-version": "1.0", "created-by": "venvstacks", "packages": packages}
+    lock.write_text(tomlkit.dumps(document), encoding="utf-8")
+    # the indexes are named so that uv finds the credentials that belong to them
+    indexes = [{k: v for k, v in index.items() if k in {"name", "url"}} for index in _indexes(installer)]
+    settings = {"tool": {"uv": {"index": indexes}}} if indexes else {}
+    (project / "pyproject.toml").write_text(tomlkit.dumps(settings), encoding="utf-8")
+    return lock
+
+
+def _indexes(installer: Installer) -> list[dict[str, Any]]:
+    return [dict(index) for index in installer.stack.uv.table.get("index", ()) if "://" in index["url"]]
+
+
+def _wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> dict[str, Any]:
+    hashes = {"sha256": wheel.sha256}
+    if wheel.path is None:
+        return {"name": wheel.filename, "url": wheel.url, "hashes": hashes}
+    locked = lock_paths(installer.stack, build.layer).folder / wheel.path
+    places = [locked, *(folder / wheel.filename for folder in installer.local_wheels)]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise BuildError(
+            f"{wheel.filename}, a local wheel of {build.layer.title}, is not at {wheel.path} "
+            "(relative to the layer's lock file) any more.",
+            hint="put it back, or name its folder with --local-wheels",
+        )
+    return {"name": wheel.filename, "path": found.resolve().as_posix(), "hashes": hashes}
+
+
+def _settle(build: LayerBuild, prefix: Path, installed: Layout) -> None:
+    """Take out what is not shipped, make scripts relocatable, and keep every RECORD true."""
+    site_folder = prefix / installed.site
+    for info in info_folders(site_folder):
+        entry_points = PathDistribution(info).entry_points
+        commands = {point.name for point in entry_points if point.group in {"console_scripts", "gui_scripts"}}
+        rows = []
+        for row in read_record(info / "RECORD"):
+            path = from_site(row.path, installed.site)
+            kept = _settle_file(prefix / path, path, row, commands, installed)
+            if kept is not None:
+                place = installed.translate(_renamed(build, path, installed), build.layout)
+                rows.append(Row(to_site(place, build.layout.site), kept.digest, kept.size))
+        write_record(info / "RECORD", rows)
+    if build.below:
+        for name in ("sitecustomize", "sitecustomize.py"):
+            if (site_folder / name).exists():
+                (site_folder / name).rename(site_folder / name.replace("sitecustomize", PACKAGE_HOOK))
+
+
+def _settle_file(path: Path, relative: str, row: Row, commands: set[str], installed: Layout) -> Row | None:
+    """Give the file's RECORD row, or None if the file is not shipped."""
+    folder, _, name = relative.rpartition("/")
+    stem = name.removesuffix(".exe").removesuffix("-script.py")
+    if (folder == installed.scripts and stem in commands) or "__pycache__" in relative.split("/"):
+        path.unlink(missing_ok=True)
+        return None
+    return relocatable_script(path, row) if folder == installed.scripts else row
+
+
+def _renamed(build: LayerBuild, path: str, installed: Layout) -> str:
+    """Make room for the layer's own ``sitecustomize``."""
+    if not build.below:
+        return path
+    first, *rest = path.removeprefix(f"{installed.site}/").split("/")
+    if not path.startswith(f"{installed.site}/") or first not in {"sitecustomize", "sitecustomize.py"}:
+        return path
+    return "/".join([installed.site, first.replace("sitecustomize", PACKAGE_HOOK), *rest])
+
+
+def _move(build: LayerBuild, prefix: Path, staging: Path, installed: Layout) -> None:
+    folders = ((installed.site, build.layout.site), (installed.headers, build.layout.headers))
+    for old, new in (*folders, (installed.scripts, build.layout.scripts), (".", ".")):
+        if (prefix / old).is_dir():
+            _merge(build, prefix / old, staging / new, staging)
+
+
+def _merge(build: LayerBuild, source: Path, place: Path, staging: Path) -> None:
+    """Move a folder or file to where it belongs; folders that are there already take in what is new."""
+    if not place.exists() and not place.is_symlink():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(place)
+    elif source.is_dir() and place.is_dir() and not source.is_symlink():
+        for child in sorted(source.iterdir()):
+            _merge(build, child, place / child.name, staging)
+    else:
+        raise BuildError(
+            f"A package of {build.layer.title} would overwrite {place.relative_to(staging).as_posix()}, "
+            "which belongs to the base Python.",
+            hint="take the package out of the layer's requirements",
+        )

@@ -1,0 +1,159 @@
+"""What building a layer takes: everything that decides its content, gathered before anything is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from venvstacks.building.layout import Layout, layer_layout
+from venvstacks.files import json_hash
+from venvstacks.locking.model import LayerLock
+from venvstacks.locking.states import LockState, load_lock
+from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.platforms.targets import Target
+from venvstacks.spec.model import Layer, LayerKind, Stack
+
+REVISION = 1
+"""Rises when the same inputs give a layer with other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBuild:
+    """All that decides a layer's content.
+
+    Attributes:
+        layer: The layer.
+        lock: Its lock.
+        below: The locks of the layers below, in path order, the runtime's last.
+        compatibility: The target with the layer's limits.
+        folder: Where it will stand, absolute.
+        layout: Where things stand in it.
+        configuration: The content of ``venvstacks_layer.json``.
+        module_hashes: Import name -> hash of the launch and support modules.
+        inputs_hash: Hash of all of this.
+    """
+
+    layer: Layer
+    lock: LayerLock
+    below: tuple[LayerLock, ...]
+    compatibility: Compatibility
+    folder: Path
+    layout: Layout
+    configuration: Mapping[str, Any]
+    module_hashes: Mapping[str, str]
+    inputs_hash: str
+
+    @property
+    def target(self) -> Target:
+        """The target platform."""
+        return self.compatibility.target
+
+
+def load_locks(stack: Stack, states: Mapping[str, LockState], build_names: set[str]) -> dict[str, LayerLock]:
+    """Read the locks of some layers and of all below them.
+
+    Raises:
+        InvalidLockError: A lock is not valid.
+    """
+    wanted = set(build_names)
+    for layer in stack.named(build_names):
+        wanted.update(layer.below)
+    locks: dict[str, LayerLock] = {}
+    for layer in stack.named(wanted):
+        locks[layer.build_name] = load_lock(stack, states[layer.build_name], locks)
+    return locks
+
+
+def plan_layers(
+    stack: Stack,
+    locks: Mapping[str, LayerLock],
+    modules: Mapping[str, Mapping[str, str]],
+    target: Target,
+    build_folder: Path,
+) -> tuple[LayerBuild, ...]:
+    """Gather what building the locked layers for a target takes.
+
+    Args:
+        stack: The stack.
+        locks: Build name -> lock.
+        modules: Build name -> import name -> hash of the launch and support modules.
+        target: The target; layers that are not made for it are left out.
+        build_folder: Where layers for this target stand, absolute.
+
+    Returns:
+        One entry a layer, in the stack's order.
+    """
+    return tuple(
+        _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, build_folder)
+        for layer in stack.named(locks)
+        if (compatibility := layer.on(target)) is not None
+    )
+
+
+def _plan_layer(  # noqa: PLR0917 - one call, above
+    stack: Stack,
+    layer: Layer,
+    locks: Mapping[str, LayerLock],
+    module_hashes: Mapping[str, str],
+    compatibility: Compatibility,
+    build_folder: Path,
+) -> LayerBuild:
+    lock = locks[layer.build_name]
+    below = tuple(locks[name] for name in layer.below)
+    layout = layer_layout(layer.kind, compatibility.target, lock.python)
+    configuration = _configuration(stack, layer, lock, below, compatibility.target)
+    inputs = {
+        "revision": REVISION,
+        "payload": {name: payload(name) for name in ("sitecustomize.py", "postinstall.py")},
+        "python": lock.python.request,
+        "local_runtime": layer.kind is LayerKind.RUNTIME and stack.local_runtime == "always",
+        "target": compatibility.describe(),
+        "install_target": lock.install_target,
+        "configuration": configuration,
+        "wheels": [[wheel.filename, wheel.sha256] for _, wheel in lock.wheels_on(compatibility.target)],
+        "modules": dict(module_hashes),
+    }
+    return LayerBuild(
+        layer=layer,
+        lock=lock,
+        below=below,
+        compatibility=compatibility,
+        folder=build_folder / layer.build_name,
+        layout=layout,
+        configuration=configuration,
+        module_hashes=module_hashes,
+        inputs_hash=json_hash(inputs),
+    )
+
+
+def _configuration(
+    stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
+) -> dict[str, Any]:
+    layout = layer_layout(layer.kind, target, lock.python)
+    pylib_dirs = []
+    base_python = layout.python
+    for lower in below:
+        kind = stack.layer(lower.layer).kind
+        lower_layout = layer_layout(kind, target, lower.python)
+        pylib_dirs.append(f"../{lower.install_target}/{lower_layout.site}")
+        if kind is LayerKind.RUNTIME:
+            base_python = f"../{lower.install_target}/{lower_layout.python}"
+    configuration: dict[str, Any] = {
+        "python": layout.python,
+        "base_python": base_python,
+        "py_version": lock.python.release,
+        "site_dir": layout.site,
+        "pylib_dirs": pylib_dirs,
+        "dynlib_dirs": [],
+    }
+    if layer.launch_module is not None:
+        configuration["launch_module"] = layer.launch_module.name
+    return configuration
+
+
+@cache
+def payload(name: str) -> str:
+    """Give the text of a file that is copied into layers."""
+    return files("venvstacks.payload").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,37 @@
+"""Scripts of packages that start the layer's own Python wherever the layer lies."""
+
+from pathlib import Path
+
+from venvstacks.building.records import Row, replace_file, row_of
+
+# A program for sh that is a string to Python: the interpreter is found beside the script, through links.
+_HEADER = b'#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
+_LONG_START = b"#!/bin/sh\n'''exec' "
+_LONG_END = b"\n' '''\n"
+
+
+def relocatable_script(path: Path, row: Row) -> Row:
+    """Give a Python script that uv bound to its own interpreter a header that works everywhere.
+
+    Programs, and scripts for other interpreters, are left as they are.
+
+    Args:
+        path: The script.
+        row: Its line in RECORD.
+
+    Returns:
+        The line for what stands there now.
+    """
+    with path.open("rb") as file:
+        if file.read(2) != b"#!":
+            return row
+    content = path.read_bytes()
+    first = content.partition(b"\n")[0]
+    if content.startswith(_LONG_START) and _LONG_END in content:
+        body = content.partition(_LONG_END)[2]
+    elif b"python" in first.rpartition(b"/")[2] and first.startswith(b"#!/") and b"/env" not in first:
+        body = content.partition(b"\n")[2]
+    else:
+        return row
+    replace_file(path, _HEADER + body, executable=True)
+    return row_of(row.path, _HEADER + body)

@@ -1,0 +1,111 @@
+"""What makes a lock stale, as four hashes."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from venvstacks.files import json_hash
+from venvstacks.locking.model import LockMetadata
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.spec.model import Layer, Stack
+from venvstacks.spec.source_trees import module_hash
+
+DO_NOT_EDIT = (
+    "# Made by venvstacks from the stack definition. Do not edit:\n"
+    "# change the definition and run `venvstacks lock` instead.\n"
+)
+
+RESOLUTION_SETTINGS = (
+    "allow-insecure-host",
+    "constraint-dependencies",
+    "dependency-metadata",
+    "exclude-dependencies",
+    "exclude-newer",
+    "exclude-newer-package",
+    "extra-index-url",
+    "find-links",
+    "fork-strategy",
+    "index",
+    "index-strategy",
+    "index-url",
+    "keyring-provider",
+    "native-tls",
+    "no-index",
+    "override-dependencies",
+    "prerelease",
+    "resolution",
+    "sources",
+    "system-certs",
+)
+"""The settings of ``[tool.uv]`` that decide what a resolution gives."""
+
+
+def declared_text(layer: Layer) -> str:
+    """Give the content of ``requirements-L.in``: the declared requirements, one a line."""
+    return DO_NOT_EDIT + "".join(f"{requirement}\n" for requirement in layer.requirements)
+
+
+def requirements_hash(pylock_text: str) -> str:
+    """Hash the locked packages: the text of the pylock file, whatever its line ends."""
+    plain = pylock_text.replace("\r\n", "\n")
+    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
+
+
+def lock_input_hash(layer: Layer) -> str:
+    """Hash the declared requirements."""
+    return json_hash([str(requirement) for requirement in layer.requirements])
+
+
+def other_inputs_hash(
+    stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[tuple[str, LockMetadata]]
+) -> str:
+    """Hash whatever makes a lock stale beside the requirements.
+
+    Args:
+        stack: The stack, for its uv settings.
+        layer: The layer.
+        python: The exact base Python.
+        below: Install target and lock metadata of each layer below, in path order.
+    """
+    settings: dict[str, Any] = {
+        name: stack.uv.table[name] for name in RESOLUTION_SETTINGS if name in stack.uv.table
+    }
+    return json_hash(
+        {
+            "python_request": str(layer.python),
+            "python": python.request,
+            "targets": [compatibility.describe() for compatibility in layer.compatibilities],
+            "below": [[install_target, metadata.requirements_hash] for install_target, metadata in below],
+            "uv": _plain(settings),
+            "package_indexes": dict(layer.package_indexes or {}),
+            "priority_indexes": list(layer.priority_indexes),
+            "versioned": layer.versioned,
+        }
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def version_inputs_hash(layer: Layer, module_hashes: Mapping[str, str]) -> str:
+    """Hash what changes a versioned layer's number without changing its packages."""
+    launch = layer.launch_module
+    return json_hash(
+        {
+            "name": layer.build_name,
+            "launch_module": launch.name if launch else None,
+            "launch_module_hash": module_hashes.get(launch.name) if launch else None,
+            "support_modules": {module.name: module_hashes[module.name] for module in layer.support_modules},
+        }
+    )
+
+
+def hash_modules(layer: Layer) -> dict[str, str]:
+    """Hash the launch and support modules of a layer: import name -> hash."""
+    modules = (*((layer.launch_module,) if layer.launch_module else ()), *layer.support_modules)
+    return {module.name: module_hash(module) for module in modules} if layer.compatibilities else {}

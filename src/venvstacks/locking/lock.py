@@ -1,0 +1,231 @@
+"""Lock the layers of a stack: a plan, then its run."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+
+import msgspec
+
+from venvstacks.events import Finished, Planned, Started, Step
+from venvstacks.files import canonical_json, explain_os_error, json_hash, write_text
+from venvstacks.locking.hashes import (
+    declared_text,
+    lock_input_hash,
+    other_inputs_hash,
+    requirements_hash,
+    version_inputs_hash,
+)
+from venvstacks.locking.model import LayerLock, LockMetadata
+from venvstacks.locking.paths import lock_paths
+from venvstacks.locking.pylock import pylock_text
+from venvstacks.locking.resolve import Resolution, Resolver, lock_time, resolve_layer, write_summary
+from venvstacks.locking.states import LockState, install_target, load_lock, python_of
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.spec.model import Layer, Stack
+from venvstacks.work import Task, run_tasks
+
+ChoosePython = Callable[[Layer, PythonVersion | None], PythonVersion]
+"""Gives the exact Python of a runtime, preferring what its earlier lock recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """What locking does with one layer.
+
+    Attributes:
+        layer: The layer.
+        state: Its present lock.
+        resolve: Whether it is resolved; otherwise its valid lock is kept.
+        forget_pins: Whether the earlier lock has no say.
+    """
+
+    layer: Layer
+    state: LockState
+    resolve: bool
+    forget_pins: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LockPlan:
+    """What locking does, layer by layer, in the stack's order."""
+
+    layers: tuple[LayerPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedLayer:
+    """What came of one layer.
+
+    Attributes:
+        lock: Its lock.
+        changed: Whether its files were written anew with other content.
+    """
+
+    lock: LayerLock
+    changed: bool
+
+
+def plan_lock(
+    stack: Stack,
+    states: Mapping[str, LockState],
+    *,
+    resolve: Collection[str],
+    needed: Collection[str],
+    forget_pins: Collection[str],
+) -> LockPlan:
+    """Decide which layers are resolved.
+
+    Args:
+        stack: The stack.
+        states: The present locks.
+        resolve: Build names of layers that are to be resolved whatever their state.
+        needed: Build names of layers that need a valid lock; those that have one keep it. Layers below
+            either kind are needed as well.
+        forget_pins: Build names of layers whose earlier pins are forgotten.
+
+    Returns:
+        A plan that covers these layers, with what stands above a resolved one resolved again if it is
+        among them.
+    """
+    wanted = {*resolve, *needed}
+    for layer in stack.named(wanted):
+        wanted.update(layer.below)
+    plans: list[LayerPlan] = []
+    resolved: set[str] = set()
+    for layer in stack.named(wanted):
+        name = layer.build_name
+        forget = name in forget_pins
+        anew = name in resolve or forget or not states[name].is_valid or bool(resolved & set(layer.below))
+        if anew:
+            resolved.add(name)
+        plans.append(LayerPlan(layer, states[name], anew, forget))
+    return LockPlan(tuple(plans))
+
+
+def run_lock(
+    resolver: Resolver, plan: LockPlan, choose_python: ChoosePython, environ: Mapping[str, str]
+) -> dict[str, LockedLayer]:
+    """Carry a plan out: independent layers at the same time.
+
+    Args:
+        resolver: What to resolve with.
+        plan: What to do.
+        choose_python: Gives the exact Python of a runtime.
+        environ: This process's environment, for ``UV_EXCLUDE_NEWER``.
+
+    Returns:
+        Build name -> lock, in the stack's order.
+
+    Raises:
+        LockError: A layer cannot be locked; nothing of it was written.
+    """
+    stack, work = resolver.stack, resolver.work
+    now = lock_time(stack, environ)
+    work.observe(Planned(Step.LOCK, tuple(item.layer.build_name for item in plan.layers if item.resolve)))
+
+    def lock(item: LayerPlan, done: Mapping[str, LockedLayer]) -> LockedLayer:
+        locks = {name: locked.lock for name, locked in done.items()}
+        if not item.resolve:
+            return LockedLayer(load_lock(stack, item.state, locks), changed=False)
+        name = item.layer.build_name
+        work.observe(Started(Step.LOCK, name))
+        started = monotonic()
+        below = tuple(locks[lower] for lower in item.layer.below)
+        if below:
+            python = below[-1].python
+        else:
+            python = choose_python(item.layer, None if item.forget_pins else python_of(item.state))
+        resolution = resolve_layer(resolver, item.layer, python, below, forget_pins=item.forget_pins)
+        locked = _write(resolver, item, LayerContent(python, below, resolution), now)
+        count = len(resolution.packages)
+        summary = f"{count} package{'' if count == 1 else 's'}, {len(resolution.shared)} from below"
+        work.observe(Finished(Step.LOCK, name, locked.changed, summary, monotonic() - started))
+        return locked
+
+    tasks = [
+        Task[str, LockedLayer](item.layer.build_name, item.layer.below, partial(lock, item))
+        for item in plan.layers
+    ]
+    return run_tasks(tasks, work)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerContent:
+    """What a layer's new lock is made of.
+
+    Attributes:
+        python: The exact base Python.
+        below: The locks of the layers below, in path order.
+        resolution: Its packages.
+    """
+
+    python: PythonVersion
+    below: tuple[LayerLock, ...]
+    resolution: Resolution
+
+
+def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str) -> LockedLayer:
+    layer, earlier, stack = item.layer, item.state.metadata, resolver.stack
+    python, below, resolution = content.python, content.below, content.resolution
+    text = pylock_text(layer, resolution.packages, resolution.shared)
+    fresh = LockMetadata(
+        requirements_hash=requirements_hash(text),
+        lock_input_hash=lock_input_hash(layer),
+        other_inputs_hash=other_inputs_hash(
+            stack, layer, python, [(lock.install_target, lock.metadata) for lock in below]
+        ),
+        version_inputs_hash=version_inputs_hash(layer, item.state.module_hashes),
+        lock_version=1,
+        locked_at=now,
+        python_version=python.release,
+        tool_versions={"uv": str(resolver.uv.version), "venvstacks": _own_version()},
+    )
+    metadata = _versioned(layer, earlier, fresh)
+    paths = lock_paths(stack, layer)
+    try:
+        changed = write_text(paths.declared, declared_text(layer))
+        changed |= write_text(paths.pylock, text)
+        write_summary(paths.summary, resolution)
+        # the metadata comes last: until it stands, the lock is not valid, and locking again mends it
+        changed |= write_text(paths.metadata, canonical_json(msgspec.structs.asdict(metadata)))
+    except OSError as error:
+        raise explain_os_error(error, f"write the lock of {layer.title}") from error
+    lock = LayerLock(
+        layer.build_name,
+        install_target(layer, metadata.lock_version),
+        python,
+        resolution.packages,
+        resolution.shared,
+        metadata,
+    )
+    return LockedLayer(lock, changed)
+
+
+def _versioned(layer: Layer, earlier: LockMetadata | None, fresh: LockMetadata) -> LockMetadata:
+    """Carry over what an unchanged lock keeps, or raise the version of a changed one."""
+    if earlier is None:
+        return fresh
+    if _content(earlier) == _content(fresh):
+        keeps_version = layer.versioned or earlier.lock_version == 1
+        return earlier if keeps_version else msgspec.structs.replace(earlier, lock_version=1)
+    return msgspec.structs.replace(fresh, lock_version=earlier.lock_version + 1) if layer.versioned else fresh
+
+
+def _content(metadata: LockMetadata) -> str:
+    """Identify what a lock says, apart from when and with what it was made."""
+    return json_hash(
+        [
+            metadata.requirements_hash,
+            metadata.lock_input_hash,
+            metadata.other_inputs_hash,
+            metadata.version_inputs_hash,
+            metadata.python_version,
+        ]
+    )
+
+
+def _own_version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - only locking needs it
+
+    return version("venvstacks")

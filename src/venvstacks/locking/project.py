@@ -1,0 +1,133 @@
+"""The project file that uv resolves for a layer."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from venvstacks.files import write_text
+from venvstacks.locking.hashes import RESOLUTION_SETTINGS
+from venvstacks.locking.model import LayerLock
+from venvstacks.platforms.compatibility import PythonVersion, marker_of
+from venvstacks.platforms.targets import Target
+from venvstacks.spec.model import Layer, UvSettings
+
+
+def write_project(
+    folder: Path,
+    layer: Layer,
+    python: PythonVersion,
+    settings: UvSettings,
+    *,
+    pins: Sequence[str],
+    assigned: Iterable[str],
+    no_index: bool,
+) -> None:
+    """Write the ``pyproject.toml`` from which uv resolves a layer.
+
+    Args:
+        folder: Where to write it.
+        layer: The layer.
+        python: The exact base Python.
+        settings: The stack's baseline settings.
+        pins: Constraints, among them what the layers below lock.
+        assigned: Packages with an index of their own that only other packages require: uv applies an
+            index to direct requirements alone, so they become such.
+        no_index: Whether indexes are left out.
+    """
+    import tomlkit  # noqa: PLC0415 - only locking needs it
+
+    table = {name: settings.table[name] for name in RESOLUTION_SETTINGS if name in settings.table}
+    table["find-links"] = [_located(link, settings.folder) for link in table.get("find-links", ())]
+    table["constraint-dependencies"] = [*table.get("constraint-dependencies", ()), *pins]
+    table["environments"] = [
+        f"{target.marker} and python_full_version == '{python.release}'"
+        f" and implementation_name == '{python.implementation}'"
+        for target in layer.targets
+    ]
+    if no_index:
+        for name in ("index", "sources", "index-url", "extra-index-url"):
+            table.pop(name, None)
+    else:
+        table["index"] = [dict(index) for index in _indexes(layer, settings)]
+        pinned_indexes = {name: {"index": index} for name, index in (layer.package_indexes or {}).items()}
+        table["sources"] = {**table.get("sources", {}), **pinned_indexes}
+    project = {
+        "name": project_name(layer),
+        "version": "0",
+        "requires-python": f"=={python.minor}.*",
+        "dependencies": [*map(str, layer.requirements), *assigned],
+    }
+    write_text(folder / "pyproject.toml", tomlkit.dumps({"project": project, "tool": {"uv": table}}))
+
+
+def project_name(layer: Layer) -> str:
+    """Give the name under which the layer appears in uv's explanations."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", layer.build_name).strip("._-")
+    return f"layer-{plain}" if plain else "layer"
+
+
+def _located(address: str, folder: Path) -> str:
+    """Make a path in a setting absolute; web addresses stay as they are."""
+    scheme = urlsplit(address).scheme
+    # a single letter is a Windows drive, not a scheme
+    return address if len(scheme) > 1 else str(folder / Path(address).expanduser())
+
+
+def _indexes(layer: Layer, settings: UvSettings) -> list[Mapping[str, Any]]:
+    """Order the indexes for a layer: its priority indexes first, and not explicit."""
+    indexes: list[dict[str, Any]] = [
+        {**index, "url": _located(index["url"], settings.folder)} for index in settings.table.get("index", ())
+    ]
+    by_name = {index["name"]: index for index in indexes if "name" in index}
+    first: list[dict[str, Any]] = []
+    for name in layer.priority_indexes:
+        index = dict(by_name[name])
+        index.pop("explicit", None)
+        # uv asks its default index last, so a preferred one must not be it; the copy below keeps its place
+        index.pop("default", None)
+        first.append(index)
+    rest = []
+    for index in indexes:
+        if index.get("name") not in layer.priority_indexes:
+            rest.append(index)
+        elif index.get("default"):
+            rest.append({key: value for key, value in index.items() if key not in {"name", "explicit"}})
+    return [*first, *rest]
+
+
+def constraints_from_below(layer: Layer, below: Sequence[LayerLock]) -> list[str]:
+    """Write what the layers below lock as constraints, restricted to the targets where they hold."""
+    lines: dict[str, None] = {}
+    for name, provided in provided_below(layer, below).items():
+        versions: dict[str, list[Target]] = {}
+        for target, (version, _) in provided.items():
+            versions.setdefault(version, []).append(target)
+        for version, targets in versions.items():
+            marker = marker_of(targets, layer.targets)
+            lines[f"{name}=={version}" + (f" ; {marker}" if marker else "")] = None
+    return list(lines)
+
+
+def provided_below(layer: Layer, below: Sequence[LayerLock]) -> dict[str, dict[Target, tuple[str, str]]]:
+    """Say what the layers below provide on the layer's targets.
+
+    Returns:
+        Normalised package name -> target -> (version, build name of the layer); the first on the path wins.
+    """
+    provided: dict[str, dict[Target, tuple[str, str]]] = {}
+    for lock in below:
+        for package in lock.packages:
+            for target in package.wheels:
+                if target in layer.targets:
+                    provided.setdefault(package.name, {}).setdefault(target, (str(package.version), lock.layer))
+    return provided
+
+
+def direct_names(requirements: Iterable[Requirement]) -> frozenset[str]:
+    """Give the normalised names of requirements."""
+    return frozenset(canonicalize_name(requirement.name) for requirement in requirements)

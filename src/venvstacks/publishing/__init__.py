@@ -1,0 +1,1 @@
+"""Archives, manifests and local exports of built layers."""

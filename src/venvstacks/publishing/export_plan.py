@@ -1,0 +1,228 @@
+"""Deciding which layers are exported."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from venvstacks import files
+from venvstacks.building.model import BuiltLayer
+from venvstacks.errors import PublishError
+from venvstacks.platforms.targets import Target
+from venvstacks.publishing.manifests import (
+    LAYER_METADATA_FOLDER,
+    ExportManifest,
+    StackManifest,
+    describe_layer,
+    describe_stack,
+    layer_manifest_name,
+    read_manifest,
+    stack_manifest_name,
+)
+from venvstacks.publishing.plan import Action
+from venvstacks.spec.model import Layer, LayerKind
+
+
+class ExportReason(StrEnum):
+    """Why a layer is exported or kept."""
+
+    FIRST = "first export"
+    CHANGED = "inputs changed"
+    FORCED = "forced"
+    MISSING = "folder is missing"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        output: The folder that holds the exported layers, absolute.
+        force: Whether to export layers anew whose inputs have not changed.
+    """
+
+    output: Path
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What earlier exports left in a folder.
+
+    Attributes:
+        stack: Kinds and build names of all layers made for the target, in the stack's order.
+        manifests: Build name -> manifest, for the layers that have a usable one.
+        own: Names of folders that some manifest of an export names, those of removed layers included.
+        present: Names of everything that the folder holds.
+    """
+
+    stack: tuple[tuple[LayerKind, str], ...]
+    manifests: Mapping[str, ExportManifest]
+    own: frozenset[str]
+    present: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExport:
+    """What will be done about one layer's export.
+
+    Attributes:
+        built: The layer.
+        action: Whether the folder is made or kept.
+        reason: Why.
+        destination: The folder.
+        claimed: Whether a manifest names the folder already.
+        replaces: The layer's earlier folder if it has another name (versioned layers); None otherwise.
+        manifest_path: The layer's manifest.
+        manifest: Its content.
+    """
+
+    built: BuiltLayer
+    action: Action
+    reason: ExportReason
+    destination: Path
+    claimed: bool
+    replaces: Path | None
+    manifest_path: Path
+    manifest: ExportManifest
+
+    @property
+    def layer(self) -> str:
+        """The layer's build name."""
+        return self.built.layer.build_name
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlan:
+    """What an export will do.
+
+    Attributes:
+        options: How to export.
+        exports: The selected layers, in the stack's order.
+        manifest: The stack's manifest.
+        manifest_path: Where it is written.
+    """
+
+    options: ExportOptions
+    exports: tuple[PlannedExport, ...]
+    manifest: StackManifest
+    manifest_path: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the manifest that would be written."""
+        return self.manifest.as_json()
+
+
+def read_exported(layers: Iterable[Layer], target: Target, output: Path) -> Exported:
+    """Read what earlier exports left.
+
+    Args:
+        layers: All layers of the stack, in its order.
+        target: What is to be exported.
+        output: The folder that holds the exported layers.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    chosen = [layer for layer in layers if layer.on(target) is not None]
+    found = {
+        path.name: manifest
+        for path in sorted((output / LAYER_METADATA_FOLDER).glob("*.json"))
+        if (manifest := read_manifest(path, ExportManifest)) is not None
+    }
+    return Exported(
+        tuple((layer.kind, layer.build_name) for layer in chosen),
+        {
+            manifest.layer_name: manifest
+            for name, manifest in found.items()
+            if name == Path(layer_manifest_name(manifest.layer_name, None)).name
+        },
+        frozenset(manifest.install_target for manifest in found.values()),
+        frozenset(os.listdir(output)) if output.is_dir() else frozenset(),  # noqa: PTH208 - names are what is needed
+    )
+
+
+def plan_export(
+    built: Sequence[BuiltLayer], selected: Collection[str], options: ExportOptions, exported: Exported
+) -> ExportPlan:
+    """Decide what an export will do; nothing is read or written.
+
+    Args:
+        built: Layers for one target, at least one.
+        selected: Build names of the layers that are wanted, all of them built.
+        options: How to export.
+        exported: What earlier exports left, by :func:`read_exported` for the whole stack.
+
+    Raises:
+        PublishError: A selected layer is not built, or its folder's name is taken by something else.
+        ValueError: The layers are for more than one target.
+    """
+    (target,) = {layer.target for layer in built}
+    layers = {layer.layer.build_name: layer for layer in built}
+    for name in sorted(set(selected) - set(layers)):
+        raise PublishError(f"{name!r} cannot be exported for {target.name}: it is not built.")
+    order = [name for _, name in exported.stack]
+    exports = tuple(
+        _plan_layer(layers[name], options, exported) for name in sorted(set(selected), key=order.index)
+    )
+    known = {name: manifest for name, manifest in exported.manifests.items() if _is_whole(manifest, exported)}
+    known |= {export.layer: export.manifest for export in exports}
+    stack = describe_stack((kind, known[name]) for kind, name in exported.stack if name in known)
+    return ExportPlan(options, exports, stack, options.output / stack_manifest_name(None))
+
+
+def _is_whole(manifest: ExportManifest, exported: Exported) -> bool:
+    return manifest.export_inputs_hash is not UNSET and manifest.install_target in exported.present
+
+
+def _plan_layer(built: BuiltLayer, options: ExportOptions, exported: Exported) -> PlannedExport:
+    described = describe_layer(built)
+    name = described.install_target
+    if name in exported.present and name not in exported.own:
+        raise PublishError(
+            f"Cannot export {built.layer.title}: {options.output / name} exists, and no export made it.",
+            hint="move it away, or choose another folder with --output-dir",
+        )
+    manifest = ExportManifest(**msgspec.structs.asdict(described), export_inputs_hash=_inputs_hash(built))
+    earlier = exported.manifests.get(described.layer_name)
+    reason = _reason(manifest, earlier, exported, force=options.force)
+    moved = earlier is not None and earlier.install_target != name and earlier.install_target in exported.present
+    return PlannedExport(
+        built,
+        Action.KEEP if reason is ExportReason.UNCHANGED else Action.CREATE,
+        reason,
+        options.output / name,
+        name in exported.own,
+        options.output / earlier.install_target if earlier is not None and moved else None,
+        options.output / layer_manifest_name(described.layer_name, None),
+        manifest,
+    )
+
+
+def _reason(
+    manifest: ExportManifest, earlier: ExportManifest | None, exported: Exported, *, force: bool
+) -> ExportReason:
+    if earlier is None:
+        return ExportReason.FIRST
+    if earlier.export_inputs_hash != manifest.export_inputs_hash:
+        return ExportReason.CHANGED
+    if force:
+        return ExportReason.FORCED
+    return ExportReason.UNCHANGED if manifest.install_target in exported.present else ExportReason.MISSING
+
+
+def _inputs_hash(built: BuiltLayer) -> str:
+    """Hash everything that decides an exported folder."""
+    return files.json_hash(
+        {
+            "layer": built.inputs_hash,
+            "install_target": built.lock.install_target,
+            "target_platform": built.target.name,
+        }
+    )

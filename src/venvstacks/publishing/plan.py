@@ -1,0 +1,231 @@
+"""Deciding which archives are made, and under which names and build numbers."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from venvstacks import files
+from venvstacks.archives.codecs import codec_identity
+from venvstacks.archives.formats import WRITER_REVISION, ArchiveFormat
+from venvstacks.building.model import BuiltLayer
+from venvstacks.errors import PublishError
+from venvstacks.publishing.manifests import (
+    ArchiveManifest,
+    StackManifest,
+    describe_layer,
+    describe_stack,
+    layer_manifest_name,
+    stack_manifest_name,
+)
+from venvstacks.publishing.published import EarlierArchive
+from venvstacks.spec.model import LayerKind
+
+
+class Action(StrEnum):
+    """What is done about a layer's output."""
+
+    CREATE = "create"
+    KEEP = "keep"
+
+
+class Reason(StrEnum):
+    """Why."""
+
+    FIRST = "first publication"
+    CHANGED = "inputs changed"
+    FORCED = "forced"
+    MISSING = "archive is missing"
+    DAMAGED = "archive is damaged"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """How to publish.
+
+    Attributes:
+        output: The output folder, absolute.
+        format: Of the archives.
+        level: Of the compression; None for the format's default.
+        tag_outputs: Whether names carry the target, and those of archives the build number.
+        force: Whether to make archives anew whose inputs have not changed.
+    """
+
+    output: Path
+    format: ArchiveFormat = ArchiveFormat.TAR_ZST
+    level: int | None = None
+    tag_outputs: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArchive:
+    """What will be done about one layer's archive.
+
+    Attributes:
+        built: The layer.
+        action: Whether the archive is made or kept.
+        reason: Why.
+        destination: The archive.
+        manifest_path: The layer's manifest.
+        manifest: Its content, as far as it is known before the archive is made.
+        published_sha256: Hash that the archive must have because it was published before; None if it is new.
+    """
+
+    built: BuiltLayer
+    action: Action
+    reason: Reason
+    destination: Path
+    manifest_path: Path
+    manifest: ArchiveManifest
+    published_sha256: str | None
+
+    @property
+    def layer(self) -> str:
+        """The layer's build name."""
+        return self.built.layer.build_name
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPlan:
+    """What a publication will do.
+
+    Attributes:
+        options: How to publish.
+        archives: The selected layers, in the stack's order.
+        stack: Kinds and build names of all layers, in the stack's order.
+        others: Build name -> manifest of layers that were published before and are not selected.
+        manifest_path: The stack's manifest.
+    """
+
+    options: PublishOptions
+    archives: tuple[PlannedArchive, ...]
+    stack: tuple[tuple[LayerKind, str], ...]
+    others: Mapping[str, ArchiveManifest]
+    manifest_path: Path
+
+    def manifest(self, written: Mapping[str, ArchiveManifest]) -> StackManifest:
+        """Give the stack's manifest.
+
+        Args:
+            written: Build name -> manifest of the layers that are published by now; of other selected
+                layers stands there what is known before.
+        """
+        planned = {archive.layer: archive.manifest for archive in self.archives}
+        known = {**self.others, **planned, **written}
+        return describe_stack((kind, known[name]) for kind, name in self.stack if name in known)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the manifest that would be written, less the sizes and hashes of archives to be made."""
+        return self.manifest({}).as_json()
+
+
+def plan_publish(
+    built: Sequence[BuiltLayer],
+    selected: Collection[str],
+    options: PublishOptions,
+    published: Mapping[str, EarlierArchive],
+) -> PublishPlan:
+    """Decide what a publication will do; nothing is read or written.
+
+    Args:
+        built: Layers for one target, at least one.
+        selected: Build names of the layers whose archives are wanted, all of them built.
+        options: How to publish.
+        published: What earlier publications left, by :func:`~.published.read_published` for the whole stack.
+
+    Raises:
+        UsageError: The format has no such level.
+        PublishError: A selected layer is not built.
+        ValueError: The layers are for more than one target.
+    """
+    (target,) = {layer.target for layer in built}
+    layers = {layer.layer.build_name: layer for layer in built}
+    for name in sorted(set(selected) - set(layers)):
+        raise PublishError(f"{name!r} cannot be published for {target.name}: it is not built.")
+    wanted = sorted(set(selected), key=list(published).index)
+    return PublishPlan(
+        options,
+        tuple(_plan_archive(layers[name], options, published[name]) for name in wanted),
+        tuple((earlier.kind, name) for name, earlier in published.items()),
+        {name: e.manifest for name, e in published.items() if e.manifest is not None and name not in wanted},
+        options.output / stack_manifest_name(target.name if options.tag_outputs else None),
+    )
+
+
+def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierArchive) -> PlannedArchive:
+    described = describe_layer(built)
+    inputs_hash = _inputs_hash(built, options)
+    build, expected_name = 1, ""
+    if earlier.manifest is not None and earlier.manifest.lock_version == described.lock_version:
+        build = earlier.manifest.archive_build
+        expected_name = _archive_name(built, options, build)
+    reason = _reason(earlier, inputs_hash, expected_name, force=options.force)
+    if expected_name and reason in (Reason.CHANGED, Reason.FORCED):
+        build += 1
+    name = _archive_name(built, options, build)
+    manifest = ArchiveManifest(
+        **msgspec.structs.asdict(described),
+        archive_name=name,
+        archive_build=build,
+        target_platform=built.target.name,
+        archive_inputs_hash=inputs_hash,
+    )
+    published_sha256 = None
+    if earlier.manifest is not None and reason is Reason.UNCHANGED:
+        manifest = msgspec.structs.replace(
+            manifest,
+            archive_size=earlier.manifest.archive_size,
+            archive_hashes=earlier.manifest.archive_hashes,
+            archive_content_hash=earlier.manifest.archive_content_hash,
+        )
+    elif earlier.manifest is not None and reason in (Reason.MISSING, Reason.DAMAGED):
+        published_sha256 = (earlier.manifest.archive_hashes or {}).get("sha256")
+    tag = built.target.name if options.tag_outputs else None
+    return PlannedArchive(
+        built,
+        Action.KEEP if reason is Reason.UNCHANGED else Action.CREATE,
+        reason,
+        options.output / name,
+        options.output / layer_manifest_name(described.layer_name, tag),
+        manifest,
+        published_sha256,
+    )
+
+
+def _reason(earlier: EarlierArchive, inputs_hash: str, expected_name: str, *, force: bool) -> Reason:
+    manifest = earlier.manifest
+    if manifest is None:
+        return Reason.FIRST
+    if manifest.archive_inputs_hash != inputs_hash or not expected_name:
+        return Reason.CHANGED
+    if force:
+        return Reason.FORCED
+    if earlier.file_size is None or manifest.archive_name != expected_name:
+        return Reason.MISSING
+    return Reason.UNCHANGED if earlier.file_size == manifest.archive_size else Reason.DAMAGED
+
+
+def _archive_name(built: BuiltLayer, options: PublishOptions, build: int) -> str:
+    tag = f"-{built.target.name}-{build}" if options.tag_outputs else ""
+    return f"{built.lock.install_target}{tag}.{options.format.value}"
+
+
+def _inputs_hash(built: BuiltLayer, options: PublishOptions) -> str:
+    """Hash everything that decides an archive's bytes."""
+    return files.json_hash(
+        {
+            "layer": built.inputs_hash,
+            "install_target": built.lock.install_target,
+            "target_platform": built.target.name,
+            "locked_at": built.lock.metadata.locked_at,
+            "format": options.format.value,
+            "level": options.format.level(options.level),
+            "codec": codec_identity(options.format),
+            "writer": WRITER_REVISION,
+        }
+    )

@@ -1,0 +1,68 @@
+"""What earlier publications left in an output folder."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from msgspec import UNSET
+
+from venvstacks.platforms.targets import Target
+from venvstacks.publishing.manifests import ArchiveManifest, layer_manifest_name, read_manifest
+from venvstacks.spec.model import Layer, LayerKind
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierArchive:
+    """What is known of a layer's last publication.
+
+    Attributes:
+        kind: The layer's kind.
+        manifest: Its manifest; None if there is no usable one for the target.
+        file_size: Bytes of the archive that the manifest names; None if there is no such file.
+    """
+
+    kind: LayerKind
+    manifest: ArchiveManifest | None = None
+    file_size: int | None = None
+
+
+def read_published(
+    layers: Iterable[Layer], target: Target, output: Path, *, tag_outputs: bool
+) -> Mapping[str, EarlierArchive]:
+    """Read the manifests of earlier publications.
+
+    Args:
+        layers: All layers of the stack, in its order.
+        target: What is to be published.
+        output: The output folder.
+        tag_outputs: Whether the names of manifests carry the target.
+
+    Returns:
+        Build name -> what is known, for the layers that are made for the target, in the stack's order.
+    """
+    tag = target.name if tag_outputs else None
+    found = {}
+    for layer in layers:
+        if layer.on(target) is None:
+            continue
+        manifest = read_manifest(output / layer_manifest_name(layer.build_name, tag), ArchiveManifest)
+        if manifest is None or not _is_of(manifest, layer, target):
+            found[layer.build_name] = EarlierArchive(layer.kind)
+        else:
+            found[layer.build_name] = EarlierArchive(layer.kind, manifest, _size(output / manifest.archive_name))
+    return found
+
+
+def _is_of(manifest: ArchiveManifest, layer: Layer, target: Target) -> bool:
+    """Tell whether a manifest is complete, of this layer and target, and names a file of the folder itself."""
+    complete = UNSET not in (manifest.archive_size, manifest.archive_hashes)
+    right = (manifest.layer_name, manifest.target_platform) == (layer.build_name, target.name)
+    name = manifest.archive_name
+    return complete and right and name == PurePosixPath(name).name and "\\" not in name
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None

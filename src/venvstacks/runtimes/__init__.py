@@ -1,0 +1,1 @@
+"""Where base Pythons come from."""

@@ -1,0 +1,96 @@
+"""Which provider serves: managed Pythons, an interpreter of this machine, or the one in place of the other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks.errors import RuntimeProviderError, ToolError
+from venvstacks.events import Warned
+from venvstacks.files import remove_tree, temporary_beside
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.targets import host_target
+from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.spec.model import Layer, LocalRuntime, PythonRequest
+from venvstacks.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackRuntimes:
+    """Managed Pythons, and an interpreter of this machine where a managed one cannot be had.
+
+    Attributes:
+        managed: Asked first.
+        local: Asked if ``managed`` fails.
+        downloads: A folder of this run, to try downloads in.
+        work: Observer of the warning.
+    """
+
+    managed: RuntimeProvider
+    local: RuntimeProvider
+    downloads: Path
+    work: Work
+
+    def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
+        """Give the newest managed release that really can be downloaded, else the newest of this machine."""
+        host = next((compatibility for compatibility in on if compatibility.target == host_target()), None)
+        try:
+            python = self.managed.newest(request, on)
+            if host is not None:
+                self.downloads.mkdir(parents=True, exist_ok=True)
+                trial = temporary_beside(self.downloads / "trial")
+                try:
+                    self.managed.fetch(python, host, trial)
+                finally:
+                    remove_tree(trial)
+        except (RuntimeProviderError, ToolError):
+            # building warns; a lock says nothing about where the files come from
+            return self.local.newest(request, on)
+        return python
+
+    def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
+        """Fetch a managed Python, else copy the same version from this machine, with a warning."""
+        try:
+            self.managed.fetch(python, on, folder)
+        except (RuntimeProviderError, ToolError) as unavailable:
+            remove_tree(folder)
+            try:
+                self.local.fetch(python, on, folder)
+            except RuntimeProviderError as error:
+                raise RuntimeProviderError(
+                    f"{unavailable.message}\nAnd this machine cannot stand in: {error.message}",
+                    hint=error.hint or unavailable.hint,
+                ) from error
+            self.work.observe(Warned(portability_warning(python)))
+
+
+def portability_warning(python: PythonVersion) -> str:
+    """Word what a user should know about a copied interpreter."""
+    return (
+        f"No managed {python.request} could be had, so the one of this machine was copied. "
+        "It needs this machine's C library and system libraries (such as OpenSSL) of the same versions or newer: "
+        "use it for trials, and publish from managed Pythons."
+    )
+
+
+def providers(
+    policy: LocalRuntime, managed: RuntimeProvider, local: RuntimeProvider, downloads: Path, work: Work
+) -> RuntimeProvider:
+    """Give the provider that a policy asks for."""
+    if policy == "always":
+        return local
+    return managed if policy == "never" else FallbackRuntimes(managed, local, downloads, work)
+
+
+def choose_python(provider: RuntimeProvider, layer: Layer, earlier: PythonVersion | None) -> PythonVersion:
+    """Give the exact Python of a runtime layer.
+
+    Args:
+        provider: Knows which releases there are.
+        layer: The runtime.
+        earlier: What its earlier lock recorded, if that still counts.
+
+    Raises:
+        RuntimeProviderError: No release fulfils the request.
+    """
+    if layer.python.is_exact:
+        return layer.python.exactly(layer.python.version)
+    return earlier or provider.newest(layer.python, layer.compatibilities)

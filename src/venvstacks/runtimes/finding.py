@@ -1,0 +1,111 @@
+"""Find the interpreters of this machine, and ask each about itself."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+from packaging.version import Version
+
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.spec.model import PythonRequest
+from venvstacks.work import Work
+
+_SCRIPT = """
+import json, os, platform, sys, sysconfig
+names = "LIBDIR", "INSTSONAME", "Py_ENABLE_SHARED", "PYTHONFRAMEWORK", "Py_GIL_DISABLED"
+v = {n: sysconfig.get_config_var(n) for n in names}
+base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix,
+        "installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
+scheme = "posix_prefix" if os.name == "posix" else "nt"
+print(json.dumps({
+    "implementation": platform.python_implementation().lower(),
+    "release": platform.python_version(),
+    "freethreaded": bool(v["Py_GIL_DISABLED"]),
+    "executable": os.path.realpath(getattr(sys, "_base_executable", sys.executable) or sys.executable),
+    "prefix": sys.base_prefix,
+    "stdlib": os.path.realpath(sysconfig.get_path("stdlib", scheme, base)),
+    "platstdlib": os.path.realpath(os.path.join(sys.base_exec_prefix, sys.platlibdir,
+                                                os.path.basename(sysconfig.get_path("stdlib", scheme, base)))),
+    "include": sysconfig.get_path("include", scheme, base),
+    "libpython": os.path.join(v["LIBDIR"] or "", v["INSTSONAME"] or "") if v["Py_ENABLE_SHARED"] else "",
+    "framework": v["PYTHONFRAMEWORK"] or "",
+}))
+"""
+
+
+class Interpreter(msgspec.Struct, frozen=True):
+    """An interpreter of this machine, in its own words.
+
+    Attributes:
+        implementation: ``cpython`` or ``pypy``.
+        release: ``X.Y.Z``.
+        freethreaded: Whether it is built without the global lock.
+        executable: The program, absolute, without symbolic links.
+        prefix: Where it is installed, absolute.
+        stdlib: The folder of its standard library, absolute.
+        platstdlib: The folder of the platform-specific part of it, absolute.
+        include: The folder of its headers, absolute.
+        libpython: Its shared library, absolute; empty if it has none.
+        framework: The name of the macOS framework it is part of; empty if it is none.
+    """
+
+    implementation: str
+    release: str
+    freethreaded: bool
+    executable: str
+    prefix: str
+    stdlib: str
+    platstdlib: str
+    include: str
+    libpython: str
+    framework: str
+
+    @property
+    def python(self) -> PythonVersion:
+        """What it is."""
+        return PythonVersion(self.implementation, self.release, self.freethreaded)
+
+
+def find_interpreters(request: PythonRequest, environ: Mapping[str, str], work: Work) -> list[Interpreter]:
+    """Find the interpreters of this machine that fulfil a request, the newest first.
+
+    They are looked for on ``PATH``, among pyenv's versions, and where this tool runs.
+    """
+    found: dict[str, Interpreter] = {}
+    asked: set[Path] = set()
+    for path in _candidates(request, environ):
+        real = path.resolve()
+        if real in asked:
+            continue
+        asked.add(real)
+        interpreter = _ask(path, environ, work)
+        if interpreter is not None and request.accepts(interpreter.python):
+            found.setdefault(interpreter.executable, interpreter)
+    return sorted(found.values(), key=lambda item: Version(item.release), reverse=True)
+
+
+def _candidates(request: PythonRequest, environ: Mapping[str, str]) -> Iterator[Path]:
+    minor = ".".join(request.version.split(".")[:2])
+    prefix = "pypy" if request.implementation == "pypy" else "python"
+    names = (f"{prefix}{minor}{'t' if request.freethreaded else ''}", f"{prefix}3", prefix)
+    pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME") or "~").expanduser() / ".pyenv")
+    for folder in sorted((pyenv / "versions").glob(f"*{minor}.*/bin"), reverse=True):
+        yield from (folder / name for name in names if (folder / name).is_file())
+    for folder_name in environ.get("PATH", "").split(os.pathsep):
+        for name in names:
+            found = shutil.which(name, path=folder_name) if folder_name else None
+            if found:
+                yield Path(found)
+    yield Path(sys.executable)
+
+
+def _ask(path: Path, environ: Mapping[str, str], work: Work) -> Interpreter | None:
+    clean = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+    try:
+        done = work.cancellation.run([path, "-I", "-S", "-c", _SCRIPT], env=clean)
+        return msgspec.json.decode(done.stdout, type=Interpreter) if done.status == 0 else None
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,140 @@
+"""Managed Pythons: the builds that uv downloads."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from packaging.version import Version
+
+from venvstacks.errors import RuntimeProviderError
+from venvstacks.files import remove_tree
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.targets import host_target
+from venvstacks.runtimes.checking import check_runtime
+from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix
+from venvstacks.spec.model import PythonRequest, UvSettings
+from venvstacks.uv import Uv, explanation, install_python, list_pythons
+from venvstacks.work import Work
+
+# Names of [tool.uv] and the environment variables that uv reads for them; the environment wins.
+_MIRRORS = {
+    "python-install-mirror": "UV_PYTHON_INSTALL_MIRROR",
+    "pypy-install-mirror": "UV_PYPY_INSTALL_MIRROR",
+    "python-downloads-json-url": "UV_PYTHON_DOWNLOADS_JSON_URL",
+}
+# Where a local interpreter stands ready, waiting for a server that does not answer helps nobody.
+_IMPATIENT = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "2", "UV_HTTP_TIMEOUT": "2"}
+
+
+class _Download(msgspec.Struct, frozen=True):
+    """One entry of uv's list of Pythons."""
+
+    key: str
+    version: str
+    os: str
+    arch: str
+    libc: str
+    implementation: str
+    variant: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedRuntimes:
+    """Pythons that uv downloads.
+
+    Attributes:
+        uv: The program.
+        settings: The stack's settings, for mirrors.
+        downloads: A folder that keeps what was downloaded.
+        work: The way to call it off.
+        environ: This process's environment, whose mirrors win.
+        impatient: Whether a server that does not answer at once is given up.
+    """
+
+    uv: Uv
+    settings: UvSettings
+    downloads: Path
+    work: Work
+    environ: Mapping[str, str]
+    impatient: bool = False
+
+    def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
+        """Give the newest release that is published for all targets."""
+        found = [d for d in self._list(request) if re.fullmatch(r"[\d.]+", d.version)]
+        releases: set[str] | None = None
+        for compatibility in on:
+            here = {d.version for d in found if _fits(d, compatibility)}
+            releases = here if releases is None else releases & here
+        if not releases:
+            where = ", ".join(compatibility.describe() for compatibility in on)
+            raise RuntimeProviderError(
+                f"No managed {request} is published for all of {where}.",
+                hint="give a version that is, or limit the runtime's `platforms`",
+            )
+        return request.exactly(max(releases, key=Version))
+
+    def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
+        """Download a managed Python, unless it is kept from before, and copy it."""
+        request = PythonRequest(python.implementation, python.release, python.freethreaded)
+        download = next((d for d in self._list(request) if d.version == python.release and _fits(d, on)), None)
+        if download is None:
+            raise RuntimeProviderError(
+                f"No managed {python.request} is published for {on.describe()}.",
+                hint="give a version that is, or use an interpreter of this machine (--local-runtime)",
+            )
+        self.downloads.mkdir(parents=True, exist_ok=True)
+        done = install_python(self.uv, self._environment(), download.key, self.downloads, self.work)
+        kept = self.downloads / download.key
+        if done.status != 0 or not kept.is_dir():
+            raise RuntimeProviderError(
+                f"The managed {python.request} for {on.describe()} cannot be had. uv says:\n"
+                f"{explanation(done.stderr)}",
+                hint="name a mirror (UV_PYTHON_INSTALL_MIRROR), or use an interpreter of this machine "
+                "(--local-runtime=fallback)",
+            )
+        copy_tree(kept, folder, skip=lambda path: path.endswith("__pycache__"))
+        if not (folder / "bin").is_dir() or not (folder / "lib" / python.lib_name).is_dir():
+            remove_tree(folder)
+            raise RuntimeProviderError(
+                f"The managed {python.request} for {on.describe()} has no bin/ or no lib/{python.lib_name}/: "
+                "it is not an installation of that Python."
+            )
+        trim_posix(folder, python)
+        neutralise_prefix(folder, [str(kept), str(kept.resolve())])
+        if on.target == host_target():
+            check_runtime(folder, python, self.work, title=f"The managed {python.request}")
+
+    def _list(self, request: PythonRequest) -> list[_Download]:
+        wanted = f"{request.implementation}@{request.version}{'+freethreaded' if request.freethreaded else ''}"
+        text = list_pythons(self.uv, self._environment(), wanted, self.work)
+        variant = "freethreaded" if request.freethreaded else "default"
+        return [
+            download
+            for download in msgspec.json.decode(text, type=list[_Download])
+            if download.implementation == request.implementation
+            and download.variant == variant
+            and request.accepts(request.exactly(download.version))
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        mirrors = {
+            variable: _absolute(str(self.settings.table[name]), self.settings.folder)
+            for name, variable in _MIRRORS.items()
+            if name in self.settings.table and variable not in self.environ
+        }
+        patience = {name: value for name, value in _IMPATIENT.items() if name not in self.environ}
+        return {**mirrors, **(patience if self.impatient else {})}
+
+
+def _absolute(address: str, folder: Path) -> str:
+    return address if len(urlsplit(address).scheme) > 1 else str(folder / Path(address).expanduser())
+
+
+def _fits(download: _Download, on: Compatibility) -> bool:
+    system = {"linux": "linux", "macosx": "macos", "win": "windows"}[on.target.os]
+    machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(on.target.arch, on.target.arch)
+    libc = {"glibc": "gnu", "musl": "musl"}[on.libc] if on.target.os == "linux" else "none"
+    return (download.os, download.arch, download.libc) == (system, machine, libc)

@@ -1,0 +1,76 @@
+"""Loads a definition file: every problem of it at once, or a stack that the other rooms can rely on."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from venvstacks.errors import DefinitionError
+from venvstacks.spec.fields import Definition, ToolSettings
+from venvstacks.spec.layers import Surroundings, read_layers
+from venvstacks.spec.model import LocalRuntime, Stack
+from venvstacks.spec.modules import absolute_path
+from venvstacks.spec.reading import read_toml
+from venvstacks.spec.report import Report, did_you_mean, quoted
+from venvstacks.spec.tables import describe, read_table
+from venvstacks.spec.targets import default_macos
+from venvstacks.spec.uv_settings import read_uv_settings
+
+_DEFAULT_LOCAL_RUNTIME: LocalRuntime = "never"
+_KNOWN_KEYS = tuple(Definition.__struct_encode_fields__)
+
+
+def load_stack(
+    path: Path, *, local_runtime: LocalRuntime | None = None, environ: Mapping[str, str] | None = None
+) -> Stack:
+    """Load and check a definition file.
+
+    Args:
+        path: The file; relative to the current folder, ``~`` is expanded.
+        local_runtime: Wins over the file's ``local-runtime``.
+        environ: The environment variables; those of this process if not given.
+
+    Returns:
+        The stack, with everything that layers inherit filled in.
+
+    Raises:
+        DefinitionError: The file cannot be read or used; has all its problems.
+    """
+    report = Report()
+    stack = _load(path, local_runtime, os.environ if environ is None else environ, report)
+    if stack is None or report.problems:
+        raise DefinitionError(str(path), tuple(report.problems))
+    return stack
+
+
+def _load(
+    path: Path, local_runtime: LocalRuntime | None, environ: Mapping[str, str], report: Report
+) -> Stack | None:
+    file = absolute_path(str(path), Path.cwd())
+    definition = read_toml(file, report)
+    if definition is None:
+        return None
+    _check_keys(definition, report)
+    tool = _table(definition, "tool", report)
+    warnings: list[str] = []
+    uv, indexes = read_uv_settings(tool, file.parent, report, warnings)
+    settings = read_table(_table(tool, "venvstacks", report), ToolSettings, report.about("[tool.venvstacks]"))
+    surroundings = Surroundings(file.parent, indexes, default_macos(environ, report))
+    layers = read_layers(definition, surroundings, report, warnings)
+    declared = cast("LocalRuntime | None", settings.text("local-runtime"))
+    return Stack(file, layers, uv, local_runtime or declared or _DEFAULT_LOCAL_RUNTIME, tuple(warnings))
+
+
+def _check_keys(definition: Mapping[str, Any], report: Report) -> None:
+    for key in definition:
+        if key not in _KNOWN_KEYS:
+            hint = did_you_mean(key, _KNOWN_KEYS) or f"known keys: {', '.join(_KNOWN_KEYS)}"
+            report.about(f"top-level key {quoted(key)}").add(None, "is not a known key", hint)
+
+
+def _table(parent: Mapping[str, Any], key: str, report: Report) -> Mapping[str, Any]:
+    value = parent.get(key, {})
+    if isinstance(value, dict):
+        return value
+    report.about(f"key {quoted(key)}").add(None, f"expected a table, found {describe(value)}")
+    return {}

@@ -1,0 +1,312 @@
+"""The only module that runs uv: finds it, checks its version, builds argument lists, reads its errors."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from venvstacks.errors import ResolutionError, ToolError
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.processes import Completed
+from venvstacks.work import Work
+
+OLDEST_UV = Version("0.9")
+
+# Settings of the environment that may reach uv. Whatever else starts with UV_ could change a lock without
+# a trace in the definition. Credentials of indexes (UV_INDEX_NAME_USERNAME, ..._PASSWORD) pass as well.
+_PASSED = {
+    "UV_CACHE_DIR",
+    "UV_CONCURRENT_DOWNLOADS",
+    "UV_CONCURRENT_INSTALLS",
+    "UV_DEFAULT_INDEX",
+    "UV_EXCLUDE_NEWER",
+    "UV_HTTP_CONNECT_TIMEOUT",
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_INDEX_URL",
+    "UV_INSECURE_HOST",
+    "UV_KEYRING_PROVIDER",
+    "UV_NATIVE_TLS",
+    "UV_OFFLINE",
+    "UV_PYPY_INSTALL_MIRROR",
+    "UV_PYTHON_DOWNLOADS_JSON_URL",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_REQUEST_TIMEOUT",
+    "UV_SYSTEM_CERTS",
+}
+_CREDENTIALS = re.compile(r"UV_INDEX_.+_(USERNAME|PASSWORD)")
+_SECRET_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """A uv program and the environment it is run in.
+
+    Attributes:
+        executable: The program.
+        version: Its version.
+        environ: Its whole environment: this process's own, less the settings that would leave no trace.
+    """
+
+    executable: Path
+    version: Version
+    environ: Mapping[str, str]
+
+
+def find_uv(environ: Mapping[str, str], scratch: Path) -> Uv:
+    """Find uv and see that it is new enough.
+
+    Args:
+        environ: This process's environment.
+        scratch: A folder for an empty configuration, which keeps user- and system-level ones from having
+            an effect.
+
+    Raises:
+        ToolError: There is no uv, or it is too old.
+    """
+    executable = _uv_executable(environ)
+    if executable is None:
+        raise ToolError("The program 'uv' was not found.", hint="install it: python -m pip install uv")
+    found = Work().cancellation.run([executable, "--version"], env=dict(environ))
+    match = re.search(r"uv (\d+[\w.]*)", found.stdout)
+    if match is None:
+        raise ToolError(f"{executable} does not tell its version: {found.stdout}{found.stderr}")
+    version = Version(match[1])
+    if version < OLDEST_UV:
+        raise ToolError(
+            f"uv {version} ({executable}) is too old: {OLDEST_UV} or newer is needed.",
+            hint="update it: python -m pip install --upgrade uv",
+        )
+    return Uv(executable, version, clean_environment(environ, scratch))
+
+
+def _uv_executable(environ: Mapping[str, str]) -> Path | None:
+    try:
+        import uv  # noqa: PLC0415 - the wheel that brings the binary; a uv on PATH will do as well
+
+        return Path(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv", path=environ.get("PATH"))
+        return Path(found) if found else None
+
+
+def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Give the environment for uv: no settings from users or systems, only network, cache and credentials.
+
+    Args:
+        environ: This process's environment.
+        scratch: A folder in which an empty configuration file is put: uv takes the first that it finds.
+    """
+    empty = scratch / "uv"
+    empty.mkdir(parents=True, exist_ok=True)
+    (empty / "uv.toml").touch()
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("UV_") or name in _PASSED or _CREDENTIALS.fullmatch(name)
+    }
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME"):
+        kept.pop(name, None)
+    return kept | {
+        "XDG_CONFIG_HOME": str(scratch),
+        "XDG_CONFIG_DIRS": str(scratch),
+        "APPDATA": str(scratch),
+        "UV_NO_PROGRESS": "1",
+        "UV_NO_ENV_FILE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_INSTALLER_METADATA": "1",
+        "NO_COLOR": "1",
+    }
+
+
+def compile_lock(
+    uv: Uv,
+    project: Path,
+    output: Path,
+    *,
+    python: PythonVersion,
+    find_links: Sequence[Path],
+    no_index: bool,
+    upgrade: bool,
+    work: Work,
+) -> None:
+    """Resolve a project's dependencies for all its environments into a pylock file.
+
+    Args:
+        uv: The program.
+        project: A folder with a ``pyproject.toml``, whose ``[tool.uv]`` is obeyed.
+        output: The pylock file; earlier pins in it are preferred unless ``upgrade``.
+        python: The Python to resolve for; it need not be on this machine.
+        find_links: Folders with wheels.
+        no_index: Whether to use these folders alone.
+        upgrade: Whether to forget earlier pins.
+        work: The way to call it off.
+
+    Raises:
+        ResolutionError: There is no solution, or an index does not answer; the message is uv's own.
+    """
+    arguments: list[str | Path] = [
+        *("pip", "compile", "--universal", "--format", "pylock.toml", "--no-header", "--quiet"),
+        *("--only-binary", ":all:", "--python-version", python.release),
+        *("--python", sys.executable, "--output-file", output),
+        *(["--upgrade"] if upgrade else []),
+        *_sources(find_links, no_index=no_index),
+    ]
+    done = _run(uv, [*arguments, "pyproject.toml"], cwd=project, work=work)
+    if done.status != 0:
+        raise ResolutionError(explanation(done.stderr))
+
+
+def newest_version(
+    uv: Uv,
+    project: Path,
+    package: str,
+    *,
+    python: PythonVersion,
+    compatibility: Compatibility,
+    find_links: Sequence[Path],
+    no_index: bool,
+    work: Work,
+) -> Version | None:
+    """Find the newest version of a package that has a usable wheel on one target.
+
+    Args:
+        uv: The program.
+        project: A folder with a ``pyproject.toml``, for its index settings.
+        package: Normalised name.
+        python: The Python it must run on.
+        compatibility: The target.
+        find_links: Folders with wheels.
+        no_index: Whether to use these folders alone.
+        work: The way to call it off.
+
+    Returns:
+        The version, or None if there is none (or the index does not answer).
+    """
+    wanted = project / f"newest-{package}-{compatibility.target.name}.in"
+    wanted.write_text(f"{package}\n")
+    arguments: list[str | Path] = [
+        *("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--quiet", "--no-sources"),
+        *("--only-binary", ":all:", "--python-version", python.release, "--python", sys.executable),
+        *("--python-platform", compatibility.uv_platform),
+        *_sources(find_links, no_index=no_index),
+    ]
+    done = _run(uv, [*arguments, wanted.name], cwd=project, work=work)
+    match = re.search(rf"^{re.escape(package)}==(\S+)", done.stdout, flags=re.MULTILINE)
+    return Version(match[1]) if done.status == 0 and match else None
+
+
+def _sources(find_links: Sequence[Path], *, no_index: bool) -> list[str | Path]:
+    arguments: list[str | Path] = []
+    for folder in find_links:
+        arguments += ["--find-links", folder]
+    return [*arguments, "--no-index", "--no-sources"] if no_index else arguments
+
+
+def install_wheels(
+    uv: Uv,
+    lock: Path,
+    prefix: Path,
+    *,
+    python: PythonVersion,
+    compatibility: Compatibility,
+    no_index: bool,
+    work: Work,
+) -> Completed:
+    """Install exactly what a lock names into a prefix, with every hash checked.
+
+    Args:
+        uv: The program.
+        lock: A pylock file; its folder's ``pyproject.toml`` names the indexes that need credentials.
+        prefix: Where to install; laid out as this tool's own interpreter has it.
+        python: The Python it will run on.
+        compatibility: The target it will run on.
+        no_index: Whether nothing may be downloaded that is not in the cache.
+        work: The way to call it off.
+
+    Returns:
+        uv's exit status and output; the caller words the error.
+    """
+    arguments: list[str | Path] = [
+        *("pip", "install", "--prefix", prefix, "--python", sys.executable, "--break-system-packages"),
+        *("--python-version", python.release, "--python-platform", compatibility.uv_platform),
+        *("--no-deps", "--no-build", "--require-hashes", "--quiet", "--preview-features", "pylock"),
+        *(["--offline"] if no_index else []),
+    ]
+    return _run(uv, [*arguments, "--requirements", lock], cwd=lock.parent, work=work)
+
+
+def list_pythons(uv: Uv, settings: Mapping[str, str], request: str, work: Work) -> str:
+    """List the Pythons that can be downloaded, for all platforms.
+
+    Args:
+        uv: The program.
+        settings: Environment variables that select mirrors.
+        request: For example ``cpython@3.12``.
+        work: The way to call it off.
+
+    Returns:
+        uv's JSON.
+
+    Raises:
+        ToolError: The list cannot be had.
+    """
+    arguments = [
+        "python",
+        "list",
+        "--only-downloads",
+        "--all-versions",
+        "--all-platforms",
+        "--all-arches",
+        "--output-format",
+        "json",
+    ]
+    done = _run(uv, [*arguments, request], settings=settings, work=work)
+    if done.status != 0:
+        raise ToolError(f"uv cannot list the Pythons for {request!r}:\n{explanation(done.stderr)}")
+    return done.stdout
+
+
+def install_python(uv: Uv, settings: Mapping[str, str], key: str, folder: Path, work: Work) -> Completed:
+    """Download a managed Python into ``folder/KEY``.
+
+    Args:
+        uv: The program.
+        settings: Environment variables that select mirrors and limits.
+        key: Its full key, for example ``cpython-3.12.1-linux-x86_64-gnu``.
+        folder: Where managed Pythons are kept.
+        work: The way to call it off.
+    """
+    arguments: list[str | Path] = ["python", "install", "--no-bin", "--no-registry", "--install-dir", folder, key]
+    return _run(uv, arguments, settings={**settings, "UV_PYTHON_DOWNLOADS": "manual"}, work=work)
+
+
+def _run(
+    uv: Uv,
+    arguments: Sequence[str | Path],
+    *,
+    work: Work,
+    cwd: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Completed:
+    environ = {**uv.environ, **(settings or {})}
+    try:
+        return work.cancellation.run([uv.executable, *arguments], env=environ, cwd=cwd)
+    except OSError as error:
+        raise ToolError(f"{uv.executable} cannot be started: {os.strerror(error.errno or 0)}.") from error
+
+
+def explanation(stderr: str) -> str:
+    """Give uv's own words on a failure, without warnings, colours and secrets in addresses."""
+    text = _SECRET_IN_URL.sub("", _ANSI.sub("", stderr)).strip()
+    lines = text.splitlines()
+    first = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
+    kept = [line for line in lines[first:] if not line.startswith("warning:")]
+    kept = [line for line in kept if "tool.uv.environments" not in line]  # the layer's targets decide these
+    return "\n".join(kept).strip().removeprefix("error: ")
