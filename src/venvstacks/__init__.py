@@ -1,1 +1,123 @@
-"""Ship Python applications as portable, deterministic layers."""
+"""Ship Python applications as portable, deterministic layers.
+
+Everything a build script needs is here::
+
+    import venvstacks
+
+    stack = venvstacks.load_stack("venvstacks.toml")
+    venvstacks.lock(stack, if_needed=True)
+    venvstacks.build(stack)
+    result = venvstacks.publish(stack)
+    for archive in result.archives:
+        print(archive.path, archive.manifest.archive_size)
+
+Each function takes an :class:`Options` value that says how the work is done, and an observer in it is told of
+every event. Each has a ``plan_...`` companion that says what would be done. Errors are subclasses of
+:class:`VenvstacksError`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from venvstacks.api import (
+        Options,
+        build,
+        export,
+        load_stack,
+        lock,
+        plan_exporting,
+        plan_locking,
+        plan_publication,
+        publish,
+    )
+    from venvstacks.archives.formats import ArchiveFormat
+    from venvstacks.building.model import BuiltLayer
+    from venvstacks.errors import (
+        BuildError,
+        DefinitionError,
+        LockError,
+        PublishError,
+        RuntimeProviderError,
+        UsageError,
+        VenvstacksError,
+    )
+    from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
+    from venvstacks.locking.lock import LockedLayer, LockPlan
+    from venvstacks.locking.model import LayerLock
+    from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
+    from venvstacks.publishing.exporting import ExportResult
+    from venvstacks.publishing.plan import PublishOptions, PublishPlan
+    from venvstacks.publishing.publish import PublishResult
+    from venvstacks.spec.model import Layer, LayerKind, Stack
+
+__all__ = [
+    "ArchiveFormat",
+    "BuildError",
+    "BuiltLayer",
+    "DefinitionError",
+    "Event",
+    "ExportOptions",
+    "ExportPlan",
+    "ExportResult",
+    "Finished",
+    "Layer",
+    "LayerKind",
+    "LayerLock",
+    "LockError",
+    "LockPlan",
+    "LockedLayer",
+    "Observer",
+    "Options",
+    "Planned",
+    "Progressed",
+    "PublishError",
+    "PublishOptions",
+    "PublishPlan",
+    "PublishResult",
+    "RuntimeProviderError",
+    "Stack",
+    "Started",
+    "Step",
+    "UsageError",
+    "VenvstacksError",
+    "Waiting",
+    "Warned",
+    "build",
+    "export",
+    "load_stack",
+    "lock",
+    "plan_exporting",
+    "plan_locking",
+    "plan_publication",
+    "publish",
+]
+
+# Where the public names are defined, imported when one is used: the command line must start fast.
+_HOMES = (
+    "venvstacks.api",
+    "venvstacks.archives.formats",
+    "venvstacks.building.model",
+    "venvstacks.errors",
+    "venvstacks.events",
+    "venvstacks.locking.lock",
+    "venvstacks.locking.model",
+    "venvstacks.publishing.export_plan",
+    "venvstacks.publishing.exporting",
+    "venvstacks.publishing.plan",
+    "venvstacks.publishing.publish",
+    "venvstacks.spec.model",
+)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name in __all__:
+        from importlib import import_module  # noqa: PLC0415 - only here
+
+        for home in map(import_module, _HOMES):
+            if hasattr(home, name):
+                return getattr(home, name)
+    raise AttributeError(f"module 'venvstacks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -3,10 +3,9 @@
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.build import find_built, inspect_layers, run_build
 from venvstacks.building.build import plan_build as plan_builds
 from venvstacks.building.install import Installer
@@ -29,7 +28,8 @@ from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.runtimes.managed import ManagedRuntimes
 from venvstacks.selection import extended
-from venvstacks.spec.model import Stack
+from venvstacks.spec import loading
+from venvstacks.spec.model import LocalRuntime, Stack
 from venvstacks.uv import Uv, find_uv
 from venvstacks.work import Work, default_jobs
 from venvstacks.workspace import Workspace, workspace
@@ -74,6 +74,19 @@ class _Bench:
     @property
     def wheel_folders(self) -> tuple[Path, ...]:
         return tuple(_in_definition(self.stack, folder) for folder in self.options.local_wheels)
+
+
+def load_stack(path: str | os.PathLike[str], *, local_runtime: LocalRuntime | None = None) -> Stack:
+    """Load and check a definition file.
+
+    Args:
+        path: The file; relative to the current folder, ``~`` is expanded.
+        local_runtime: Wins over the file's ``local-runtime``.
+
+    Raises:
+        DefinitionError: The file cannot be read or used; has all its problems.
+    """
+    return loading.load_stack(Path(path), local_runtime=local_runtime)
 
 
 def lock(
@@ -173,46 +186,34 @@ def build(
 
 def plan_publication(
     stack: Stack,
+    settings: PublishOptions | None = None,
     *,
     include: Collection[str] | None = None,
-    output_dir: Path = Path("_artifacts"),
-    format: ArchiveFormat = ArchiveFormat.TAR_ZST,  # noqa: A002 - the word users know
-    level: int | None = None,
-    tag_outputs: bool = False,
-    force: bool = False,
     options: Options | None = None,
 ) -> PublishPlan:
     """Say what :func:`publish` would do, with the same parameters."""
     options = options or Options()
+    settings = settings or PublishOptions(Path("_artifacts"))
+    settings = replace(settings, output=_in_definition(stack, settings.output))
     chosen = _chosen(stack, include)
     built = find_built(_builds(stack, options, chosen), _in_definition(stack, options.build_dir))
-    output = _in_definition(stack, output_dir)
-    settings = PublishOptions(output, format, level, tag_outputs, force)
-    published = read_published(stack.layers, host_target(), output, tag_outputs=tag_outputs)
+    published = read_published(stack.layers, host_target(), settings.output, tag_outputs=settings.tag_outputs)
     return plan_publish(built, _made_here(built, chosen), settings, published)
 
 
 def publish(
     stack: Stack,
+    settings: PublishOptions | None = None,
     *,
     include: Collection[str] | None = None,
-    output_dir: Path = Path("_artifacts"),
-    format: ArchiveFormat = ArchiveFormat.TAR_ZST,  # noqa: A002 - the word users know
-    level: int | None = None,
-    tag_outputs: bool = False,
-    force: bool = False,
     options: Options | None = None,
 ) -> PublishResult:
     """Make an archive of each built layer, and the manifests.
 
     Args:
         stack: The stack.
+        settings: Where to and in which format; the output folder is relative to the definition's folder.
         include: Build names of the layers to publish; all by default.
-        output_dir: The output folder; relative to the definition's folder.
-        format: Of the archives.
-        level: Of the compression; the format's default if not given.
-        tag_outputs: Whether names carry platform and build number.
-        force: Whether to make archives anew whose inputs have not changed.
         options: How.
 
     Raises:
@@ -221,55 +222,39 @@ def publish(
     """
     options = options or Options()
     with _held(stack, options) as work:
-        plan = plan_publication(
-            stack,
-            include=include,
-            output_dir=output_dir,
-            format=format,
-            level=level,
-            tag_outputs=tag_outputs,
-            force=force,
-            options=options,
-        )
-        return run_publish(plan, work)
+        return run_publish(plan_publication(stack, settings, include=include, options=options), work)
 
 
 def plan_exporting(
     stack: Stack,
+    settings: ExportOptions | None = None,
     *,
     include: Collection[str] | None = None,
-    output_dir: Path = Path("_export"),
-    force: bool = False,
     options: Options | None = None,
 ) -> ExportPlan:
     """Say what :func:`export` would do, with the same parameters."""
     options = options or Options()
+    settings = settings or ExportOptions(Path("_export"))
+    settings = replace(settings, output=_in_definition(stack, settings.output))
     chosen = _chosen(stack, include)
     built = find_built(_builds(stack, options, chosen), _in_definition(stack, options.build_dir))
-    output = _in_definition(stack, output_dir)
-    return plan_export(
-        built,
-        _made_here(built, chosen),
-        ExportOptions(output, force),
-        read_exported(stack.layers, host_target(), output),
-    )
+    exported = read_exported(stack.layers, host_target(), settings.output)
+    return plan_export(built, _made_here(built, chosen), settings, exported)
 
 
 def export(
     stack: Stack,
+    settings: ExportOptions | None = None,
     *,
     include: Collection[str] | None = None,
-    output_dir: Path = Path("_export"),
-    force: bool = False,
     options: Options | None = None,
 ) -> ExportResult:
     """Copy built layers side by side into a folder, ready to run.
 
     Args:
         stack: The stack.
+        settings: Where to; the output folder is relative to the definition's folder.
         include: Build names of the layers to export; all by default.
-        output_dir: The output folder; relative to the definition's folder.
-        force: Whether to export layers anew whose inputs have not changed.
         options: How.
 
     Raises:
@@ -278,8 +263,7 @@ def export(
     """
     options = options or Options()
     with _held(stack, options) as work:
-        plan = plan_exporting(stack, include=include, output_dir=output_dir, force=force, options=options)
-        return run_export(plan, work)
+        return run_export(plan_exporting(stack, settings, include=include, options=options), work)
 
 
 def _chosen(stack: Stack, include: Collection[str] | None) -> frozenset[str]:

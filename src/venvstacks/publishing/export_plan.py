@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from venvstacks import files
 from venvstacks.building.model import BuiltLayer
@@ -77,7 +76,7 @@ class PlannedExport:
         action: Whether the folder is made or kept.
         reason: Why.
         destination: The folder.
-        claimed: Whether a manifest names the folder already.
+        claimed: Whether a manifest names the folder already; if none does, it is absent.
         replaces: The layer's earlier folder if it has another name (versioned layers); None otherwise.
         manifest_path: The layer's manifest.
         manifest: Its content.
@@ -171,14 +170,10 @@ def plan_export(
     exports = tuple(
         _plan_layer(layers[name], options, exported) for name in sorted(set(selected), key=order.index)
     )
-    known = {name: manifest for name, manifest in exported.manifests.items() if _is_whole(manifest, exported)}
+    known = {name: m for name, m in exported.manifests.items() if m.install_target in exported.present}
     known |= {export.layer: export.manifest for export in exports}
     stack = describe_stack((kind, known[name]) for kind, name in exported.stack if name in known)
     return ExportPlan(options, exports, stack, options.output / stack_manifest_name(None))
-
-
-def _is_whole(manifest: ExportManifest, exported: Exported) -> bool:
-    return manifest.export_inputs_hash is not UNSET and manifest.install_target in exported.present
 
 
 def _plan_layer(built: BuiltLayer, options: ExportOptions, exported: Exported) -> PlannedExport:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
-from msgspec import UNSET
-
 from venvstacks import files
 from venvstacks.events import Finished, Planned, Started, Step
 from venvstacks.publishing.copying import Copier
@@ -145,7 +142,7 @@ class _Copy:
         """Put the finished folder in place.
 
         At every moment each folder has a manifest that names it, so that the next run knows it for an
-        export's; and a manifest with a hash names a folder that is whole or absent.
+        export's, and what a manifest describes is whole or absent.
         """
         export = self._export
         if export.replaces is not None:
@@ -153,9 +150,7 @@ class _Copy:
             export.replaces.replace(old)
             files.remove_tree(old)
         if not export.claimed:
-            write_manifest(
-                export.manifest_path, msgspec.structs.replace(export.manifest, export_inputs_hash=UNSET)
-            )
+            write_manifest(export.manifest_path, export.manifest)
         files.replace_tree(self.temporary, export.destination)
         write_manifest(export.manifest_path, export.manifest)
         seconds = time.monotonic() - self._begin

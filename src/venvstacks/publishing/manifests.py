@@ -85,7 +85,7 @@ class ExportManifest(LayerManifest, frozen=True, kw_only=True):
     """What is told of an exported layer.
 
     Attributes:
-        export_inputs_hash: Of everything that decides the folder's content; unset while it is replaced.
+        export_inputs_hash: Of everything that decides the folder's content; unset in exports of venvstacks 0.8.
     """
 
     export_inputs_hash: str | UnsetType = UNSET

@@ -1,0 +1,48 @@
+"""The group of commands."""
+
+import click
+
+from venvstacks.cli.build import build
+from venvstacks.cli.completion import completion
+from venvstacks.cli.local_export import local_export
+from venvstacks.cli.lock import lock
+from venvstacks.cli.options import verbosity_options
+from venvstacks.cli.publish import publish
+from venvstacks.cli.run import run
+from venvstacks.cli.show import show
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    del parameter
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
+
+        click.echo(f"venvstacks {version('venvstacks')}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
+@click.option(
+    "--version",
+    "-V",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+@verbosity_options
+def cli() -> None:
+    """Ship Python applications as portable, deterministic layers.
+
+    A stack definition (venvstacks.toml) names runtimes, frameworks and applications. Lock them, build them,
+    and publish each as an archive of its own, or export them side by side and run them.
+
+    \b
+    Example:
+      venvstacks lock && venvstacks build --publish
+    """
+
+
+for command in (show, lock, build, publish, local_export, run, completion):
+    cli.add_command(command)

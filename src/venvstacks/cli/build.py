@@ -1,0 +1,177 @@
+"""``venvstacks build``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from venvstacks.cli.common import (
+    counted,
+    gathered,
+    load,
+    matched,
+    matched_resets,
+    options,
+    print_plan,
+    print_result,
+)
+from venvstacks.cli.options import (
+    Archiving,
+    Finding,
+    Locking,
+    Publishing,
+    Selecting,
+    Showing,
+    Working,
+    archive_options,
+    find_options,
+    lock_options,
+    output_dir_option,
+    publish_options,
+    selection_options,
+    show_options,
+    spec_argument,
+    verbosity_options,
+    work_options,
+)
+from venvstacks.cli.publish import print_published
+from venvstacks.errors import UsageError
+
+if TYPE_CHECKING:
+    from venvstacks.spec.model import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Build names of the layers for each step."""
+
+    lock: frozenset[str]
+    build: frozenset[str]
+    publish: frozenset[str]
+
+
+@click.command()
+@spec_argument
+@output_dir_option("_artifacts")
+@click.option("--clean", is_flag=True, help="Make layers anew, whatever stands in the build folder.")
+@click.option("--lock-if-needed", "--lock", "lock", is_flag=True, help="Lock first what has no valid lock.")
+@click.option("--build/--no-build", default=True, help="Build layers, or go on with those that are built.")
+@click.option("--publish", is_flag=True, help="Publish the layers as well.")
+@selection_options
+@lock_options
+@click.option("--build-dependencies", is_flag=True, help="Build those below the included layers, too.")
+@click.option("--build-derived", is_flag=True, help="Build those on top of the included layers, too.")
+@publish_options
+@click.option(
+    "--include-dependencies/--no-include-dependencies",
+    default=None,
+    help="Do everything to the layers below the included ones, too; or nothing but what is needed.",
+)
+@archive_options
+@find_options
+@show_options
+@work_options
+@verbosity_options
+def build(
+    *,
+    spec: Path,
+    output_dir: Path,
+    clean: bool,
+    lock: bool,
+    build: bool,
+    publish: bool,
+    selecting: Selecting,
+    locking: Locking,
+    build_dependencies: bool,
+    build_derived: bool,
+    publishing: Publishing,
+    include_dependencies: bool | None,
+    archiving: Archiving,
+    finding: Finding,
+    showing: Showing,
+    working: Working,
+) -> None:
+    """Build layers for this machine's platform.
+
+    Layers below an included one are built if they are needed and not built yet. A build with nothing to do
+    does nothing.
+
+    \b
+    Example:
+      venvstacks build --lock --publish --tag-outputs
+    """
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
+    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
+    from venvstacks.selection import extended  # noqa: PLC0415
+
+    wishes = {
+        "--lock-dependencies": locking.lock_dependencies,
+        "--build-dependencies": build_dependencies,
+        "--publish-dependencies": publishing.publish_dependencies,
+    }
+    asked = [name for name, wanted in wishes.items() if wanted]
+    if include_dependencies is False and asked:
+        raise UsageError(f"{' and '.join(asked)} includes layers that --no-include-dependencies excludes.")
+    if locking.reset_lock and not lock:
+        raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
+    stack = load(spec, finding.local_runtime)
+    everything = bool(include_dependencies)
+    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    chosen = _choose(
+        stack,
+        included,
+        Publishing(everything or publishing.publish_dependencies, publishing.publish_derived),
+        build_dependencies=everything or build_dependencies,
+        build_derived=build_derived,
+    )
+    dependencies = everything or locking.lock_dependencies
+    lockable = extended(stack, included, dependencies=dependencies, derived=True)
+    reset = matched_resets(stack, locking.reset_lock, lockable, selecting)
+    resolved = frozenset[str]()
+    if lock:
+        plan = api.plan_locking(stack, include=chosen.lock, reset=reset, if_needed=True)
+        resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
+    steps = {
+        "lock": resolved,
+        "build": chosen.build if build else frozenset[str](),
+        "publish": chosen.publish if publish else frozenset[str](),
+    }
+    if print_plan(stack, gathered(stack, **steps), showing):
+        return
+    with options(working, finding, clean=clean) as how:
+        if lock and not build:
+            api.lock(stack, include=chosen.lock, reset=reset, if_needed=True, options=how)
+        if build:
+            built = api.build(stack, include=chosen.build, lock_if_needed=lock, reset=reset, options=how)
+        if publish:
+            settings = PublishOptions(
+                output_dir,
+                ArchiveFormat(archiving.archive_format),
+                archiving.compression_level,
+                archiving.tag_outputs,
+            )
+            result = api.publish(stack, settings, include=chosen.publish, options=how)
+    if build:
+        print_result(f"{counted(len(built), 'layer')} built in {working.build_dir}/")
+    if publish:
+        print_published(result)
+
+
+def _choose(
+    stack: "Stack",
+    included: frozenset[str],
+    publishing: Publishing,
+    *,
+    build_dependencies: bool,
+    build_derived: bool,
+) -> _Chosen:
+    from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
+
+    build = extended(stack, included, dependencies=build_dependencies, derived=build_derived)
+    publish = extended(
+        stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
+    )
+    # whatever is used needs valid locks all the way down
+    return _Chosen(extended(stack, {*build, *publish}, dependencies=True, derived=False), build, publish)

@@ -1,0 +1,124 @@
+"""What commands do before their own work: load, select, show."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from venvstacks.cli.console import print_warning, reporter
+from venvstacks.cli.options import Finding, Selecting, Showing, Working, verbosity
+from venvstacks.errors import UsageError
+
+if TYPE_CHECKING:
+    from venvstacks.api import Options
+    from venvstacks.cli.tree import Operations
+    from venvstacks.spec.model import LocalRuntime, Stack
+
+
+def load(spec: Path, local_runtime: "LocalRuntime | None" = None) -> "Stack":
+    """Load a definition, and print its warnings."""
+    from venvstacks.spec.loading import load_stack  # noqa: PLC0415 - help must be quick
+
+    stack = load_stack(spec, local_runtime=local_runtime)
+    for warning in stack.warnings:
+        _warn(warning)
+    return stack
+
+
+def _warn(message: str) -> None:
+    if verbosity() >= 0:
+        print_warning(message)
+
+
+def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> frozenset[str]:
+    """Give the build names that patterns match; all of them if there are no patterns."""
+    from venvstacks.selection import matching  # noqa: PLC0415 - help must be quick
+
+    if not patterns:
+        return frozenset(layer.build_name for layer in stack.layers)
+    names, warnings = matching(stack, patterns, allow_missing=allow_missing)
+    for warning in warnings:
+        _warn(warning)
+    return names
+
+
+def matched_resets(
+    stack: "Stack", patterns: Sequence[str], affected: frozenset[str], selecting: Selecting
+) -> frozenset[str]:
+    """Give the layers whose pins are forgotten.
+
+    Raises:
+        UsageError: One of them is not among the layers that may be locked.
+    """
+    if not patterns:
+        return frozenset()
+    names = matched(stack, patterns, allow_missing=selecting.allow_missing)
+    left_out = sorted(names - affected)
+    if left_out:
+        raise UsageError(
+            f"--reset-lock includes {', '.join(left_out)}, but --include leaves them out of locking.",
+            hint="include them as well, or give --reset-lock a narrower pattern",
+        )
+    return names
+
+
+def print_plan(stack: "Stack", operations: "Operations", showing: Showing) -> bool:
+    """Print what is going to be done, if that is wanted.
+
+    Returns:
+        Whether to stop there.
+    """
+    if showing.show or showing.stops:
+        from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
+        from venvstacks.files import canonical_json  # noqa: PLC0415
+        from venvstacks.locking.states import lock_states  # noqa: PLC0415
+
+        names = [layer.build_name for layer in stack.layers]
+        view = View(stack, lock_states(stack), names, operations)
+        click.echo(canonical_json(view.data()) if showing.as_json else view.text(), nl=False)
+    return showing.stops
+
+
+def gathered(stack: "Stack", **steps: frozenset[str]) -> "Operations":
+    """Turn step -> build names into build name -> steps."""
+    return {
+        layer.build_name: tuple(step for step, names in steps.items() if layer.build_name in names)
+        for layer in stack.layers
+    }
+
+
+def print_result(text: str) -> None:
+    """Print a result, unless nothing but errors is wanted."""
+    if verbosity() >= 0:
+        click.echo(text)
+
+
+def shown(path: Path) -> str:
+    """Give a path for people: relative to the current folder if it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def counted(count: int, noun: str) -> str:
+    """Give a number with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def options(working: Working, finding: Finding | None = None, *, clean: bool = False) -> Iterator["Options"]:
+    """Give the API's options, with an observer for this terminal."""
+    from venvstacks.api import Options  # noqa: PLC0415 - help must be quick
+    from venvstacks.work import default_jobs  # noqa: PLC0415
+
+    with reporter(verbosity()) as observe:
+        yield Options(
+            build_dir=working.build_dir,
+            local_wheels=finding.local_wheels if finding else (),
+            no_index=not finding.index if finding else False,
+            clean=clean,
+            wait=not working.no_wait,
+            jobs=working.jobs or default_jobs(),
+            observe=observe,
+        )

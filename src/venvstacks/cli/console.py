@@ -1,0 +1,159 @@
+"""What a person sees: results on stdout, everything else on stderr. The only module that knows rich."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_DOING = {Step.LOCK: "locking", Step.BUILD: "building", Step.PUBLISH: "publishing", Step.EXPORT: "exporting"}
+_DONE = {Step.LOCK: "locked", Step.BUILD: "built", Step.PUBLISH: "published", Step.EXPORT: "exported"}
+_WIDTH = 10
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether a stream is to be written to in colour (``NO_COLOR``, ``FORCE_COLOR`` and ``TERM=dumb`` count)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_lively(stream: TextIO) -> bool:
+    """Whether progress bars can be drawn on a stream."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """Give a text in a colour (an ANSI code), if the stream shows any."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if has_colour(stream) else text
+
+
+def print_error(message: str, hint: str | None) -> None:
+    """Print one error message."""
+    print(painted("error:", "1;31", sys.stderr), message, file=sys.stderr)
+    if hint:
+        print(painted("hint:", "36", sys.stderr), hint, file=sys.stderr)
+
+
+def print_warning(message: str) -> None:
+    """Print one warning."""
+    print(painted("warning:", "33", sys.stderr), message, file=sys.stderr)
+
+
+def megabytes(count: int) -> str:
+    """Give a number of bytes for people."""
+    return f"{count / 1e6:.1f} MB"
+
+
+@contextmanager
+def reporter(verbosity: int) -> Iterator[Observer]:
+    """Give an observer for this terminal.
+
+    Args:
+        verbosity: Negative for errors only; more than 0 also tells what needed nothing done.
+    """
+    if verbosity < 0:
+        yield _observe_nothing
+    elif is_lively(sys.stderr):
+        with _bars() as progress:
+            yield _Lively(progress, verbosity)
+    else:
+        yield _Plain(verbosity)
+
+
+def _observe_nothing(event: Event) -> None:
+    del event
+
+
+def _line(event: Event, verbosity: int) -> str | None:
+    """Give the lasting line that an event is worth."""
+    match event:
+        case Finished(changed=True):
+            seconds = f"{event.seconds:.1f} s"
+            return f"{_DONE[event.step]:>{_WIDTH}}  {event.layer}  {event.summary}, {seconds}"
+        case Finished() if verbosity > 0:
+            return f"{'unchanged':>{_WIDTH}}  {event.layer}  {event.summary}"
+        case Started() if verbosity > 1:
+            return f"{_DOING[event.step]:>{_WIDTH}}  {event.layer}"
+        case Waiting():
+            return f"{'waiting':>{_WIDTH}}  another run is at work in {event.folder}"
+    return None
+
+
+class _Plain:
+    """Prints a line for what is worth one."""
+
+    def __init__(self, verbosity: int) -> None:
+        self._verbosity = verbosity
+        self._guard = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        line = _line(event, self._verbosity)
+        with self._guard:
+            if isinstance(event, Warned):
+                print_warning(event.message)
+            elif line is not None:
+                print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bars() -> Iterator["Progress"]:
+    from rich.console import Console  # noqa: PLC0415 - only when something is drawn
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    console = Console(stderr=True, soft_wrap=True)
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield progress
+
+
+class _Lively:
+    """Draws a bar for each layer that is being handled, and leaves a line behind."""
+
+    def __init__(self, progress: "Progress", verbosity: int) -> None:
+        self._progress = progress
+        self._verbosity = verbosity
+        self._tasks: dict[tuple[Step, str], TaskID] = {}
+        self._guard = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self._guard:
+            self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Started():
+                text = f"{_DOING[event.step]} {event.layer}"
+                self._tasks[event.step, event.layer] = self._progress.add_task(text, total=None)
+            case Progressed():
+                self._progress.update(
+                    self._tasks[event.step, event.layer], completed=event.done, total=event.total
+                )
+            case Finished() if (event.step, event.layer) in self._tasks:
+                self._progress.remove_task(self._tasks.pop((event.step, event.layer)))
+            case Planned() | Warned() | Waiting() | Finished():
+                pass
+        line = f"warning: {event.message}" if isinstance(event, Warned) else _line(event, self._verbosity)
+        if line is not None:
+            self._progress.console.print(line, markup=False, highlight=False)

@@ -1,0 +1,79 @@
+"""``venvstacks lock``."""
+
+from pathlib import Path
+
+import click
+
+from venvstacks.cli.common import (
+    counted,
+    gathered,
+    load,
+    matched,
+    matched_resets,
+    options,
+    print_plan,
+    print_result,
+)
+from venvstacks.cli.options import (
+    Finding,
+    Locking,
+    Selecting,
+    Showing,
+    Working,
+    find_options,
+    lock_options,
+    selection_options,
+    show_options,
+    spec_argument,
+    verbosity_options,
+    work_options,
+)
+
+
+@click.command()
+@spec_argument
+@click.option("--if-needed", is_flag=True, help="Keep locks that are valid.")
+@click.option("--clean", is_flag=True, help="Forget what earlier runs downloaded.")
+@selection_options
+@lock_options
+@find_options
+@show_options
+@work_options
+@verbosity_options
+def lock(
+    *,
+    spec: Path,
+    if_needed: bool,
+    clean: bool,
+    selecting: Selecting,
+    locking: Locking,
+    finding: Finding,
+    showing: Showing,
+    working: Working,
+) -> None:
+    """Lock layers for all their target platforms.
+
+    Layers below an included one are locked if they have no valid lock; layers on top of it are always locked
+    again. Earlier versions are kept where they still fit: --reset-lock forgets them.
+
+    \b
+    Example:
+      venvstacks lock --include 'framework-*' --reset-lock framework-torch
+    """
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import extended  # noqa: PLC0415
+
+    stack = load(spec, finding.local_runtime)
+    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    chosen = extended(stack, included, dependencies=locking.lock_dependencies, derived=False)
+    affected = extended(stack, chosen, dependencies=False, derived=True)
+    reset = matched_resets(stack, locking.reset_lock, affected, selecting)
+    plan = api.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
+    resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
+    if print_plan(stack, gathered(stack, lock=resolved), showing):
+        return
+    with options(working, finding, clean=clean) as how:
+        locked = api.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
+    changed = sum(item.changed for item in locked)
+    folder = stack.requirements_folder.name
+    print_result(f"{counted(len(resolved), 'layer')} locked in {folder}/, {changed} changed")

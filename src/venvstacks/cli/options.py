@@ -1,0 +1,247 @@
+"""Options that several commands have, handed to them in groups."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+Command = Callable[..., Any]
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Selecting:
+    """Which layers: ``--include``, ``--allow-missing``."""
+
+    include: tuple[str, ...]
+    allow_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What is printed of the plan: ``--show``, ``--show-only``, ``--json``."""
+
+    show: bool
+    show_only: bool
+    as_json: bool
+
+    @property
+    def stops(self) -> bool:
+        """Whether nothing is done but printing."""
+        return self.show_only or (self.as_json and not self.show)
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """How work is done: ``--build-dir``, ``--jobs``, ``--no-wait``."""
+
+    build_dir: Path
+    jobs: int | None
+    no_wait: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Where wheels and Pythons come from: ``--index``, ``--local-wheels``, ``--local-runtime``."""
+
+    index: bool
+    local_wheels: tuple[Path, ...]
+    local_runtime: Literal["never", "fallback", "always"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """How far locking goes: ``--reset-lock``, ``--lock-dependencies``."""
+
+    reset_lock: tuple[str, ...]
+    lock_dependencies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """How far publishing goes: ``--publish-dependencies``, ``--publish-derived``."""
+
+    publish_dependencies: bool
+    publish_derived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Archiving:
+    """What archives are like: ``--tag-outputs``, ``--format``, ``--compression-level``."""
+
+    tag_outputs: bool
+    archive_format: str
+    compression_level: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Updating:
+    """What is done about outputs that are there: ``--force``, ``--dry-run``."""
+
+    force: bool
+    dry_run: bool
+
+
+def _group(name: str, kind: type[Any], *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Make a decorator that adds options and hands them over as one value."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapper(**values: Any) -> Any:  # noqa: ANN401 - click hands out what was asked for
+            group = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            return command(**values, **{name: group})
+
+        decorated: Command = wrapper
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def spec_argument(command: Command) -> Command:
+    """Add SPEC."""
+    return click.argument("spec", default="venvstacks.toml", type=click.Path(path_type=Path))(command)
+
+
+def build_dir_option(command: Command) -> Command:
+    """Add --build-dir."""
+    return click.option(
+        "--build-dir",
+        type=FOLDER,
+        default=Path("_build"),
+        show_default=True,
+        help="Build folder, relative to the definition's folder.",
+    )(command)
+
+
+def output_dir_option(default: str) -> Callable[[Command], Command]:
+    """Add --output-dir."""
+    return click.option(
+        "--output-dir",
+        type=FOLDER,
+        default=Path(default),
+        show_default=True,
+        help="Output folder, relative to the definition's folder.",
+    )
+
+
+selection_options = _group(
+    "selecting",
+    Selecting,
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="PATTERN",
+        help="Handle only layers whose build names match, such as 'app-*'; may be repeated.",
+    ),
+    click.option("--allow-missing", is_flag=True, help="Warn, not fail, when a pattern matches no layer."),
+)
+
+show_options = _group(
+    "showing",
+    Showing,
+    click.option("--show", is_flag=True, help="Print the layers with the chosen operations first."),
+    click.option("--show-only", is_flag=True, help="Print them and stop."),
+    click.option("--json", "as_json", is_flag=True, help="Print data; stops there unless --show is given."),
+)
+
+work_options = _group(
+    "working",
+    Working,
+    build_dir_option,
+    click.option(
+        "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Layers at once (default: processors)."
+    ),
+    click.option("--no-wait", is_flag=True, help="Fail if another run is at work in the build folder."),
+)
+
+find_options = _group(
+    "finding",
+    Finding,
+    click.option("--index/--no-index", default=True, help="Use package indexes, or local wheels alone."),
+    click.option(
+        "--local-wheels",
+        type=FOLDER,
+        multiple=True,
+        metavar="DIR",
+        help="A folder with wheels, relative to the definition's folder; may be repeated.",
+    ),
+    click.option(
+        "--local-runtime",
+        type=click.Choice(["never", "fallback", "always"]),
+        help="Whether an interpreter of this machine may serve as a runtime (default: as defined, or never).",
+    ),
+)
+
+lock_options = _group(
+    "locking",
+    Locking,
+    click.option(
+        "--reset-lock",
+        multiple=True,
+        metavar="PATTERN",
+        help="Forget the earlier pins of matching layers; may be repeated.",
+    ),
+    click.option("--lock-dependencies", is_flag=True, help="Lock the layers below the included ones, too."),
+)
+
+publish_options = _group(
+    "publishing",
+    Publishing,
+    click.option("--publish-dependencies", is_flag=True, help="Publish those below the included layers, too."),
+    click.option("--publish-derived", is_flag=True, help="Publish those on top of the included layers, too."),
+)
+
+archive_options = _group(
+    "archiving",
+    Archiving,
+    click.option("--tag-outputs", is_flag=True, help="Put platform and build number into names."),
+    click.option(
+        "--format",
+        "archive_format",
+        type=click.Choice(["tar.zst", "tar.xz", "tar.gz", "zip"]),
+        default="tar.zst",
+        show_default=True,
+        help="Format of the archives.",
+    ),
+    click.option(
+        "--compression-level", type=int, metavar="N", help="As the format has them (default: the format's own)."
+    ),
+)
+
+update_options = _group(
+    "updating",
+    Updating,
+    click.option("--force", is_flag=True, help="Make outputs anew although nothing has changed."),
+    click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing."),
+)
+
+
+def _change_verbosity(context: click.Context, parameter: click.Parameter, value: int) -> None:
+    root = context.find_root()
+    root.obj = (root.obj or 0) + (-int(value) if parameter.name == "quiet" else value)
+
+
+def verbosity() -> int:
+    """Give how much the user wants to read: negative for errors only, more than 0 for details."""
+    return int(click.get_current_context().find_root().obj or 0)
+
+
+def verbosity_options(command: Command) -> Command:
+    """Add -v and -q."""
+    verbose = click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_change_verbosity,
+        help="Tell more; repeatable.",
+    )
+    quiet = click.option(
+        "-q", "--quiet", count=True, expose_value=False, callback=_change_verbosity, help="Print only errors."
+    )
+    return verbose(quiet(command))

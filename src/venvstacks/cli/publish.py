@@ -1,0 +1,100 @@
+"""``venvstacks publish``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from venvstacks.cli.common import gathered, load, matched, options, print_plan, print_result, shown
+from venvstacks.cli.console import megabytes
+from venvstacks.cli.options import (
+    Archiving,
+    Publishing,
+    Selecting,
+    Showing,
+    Updating,
+    Working,
+    archive_options,
+    output_dir_option,
+    publish_options,
+    selection_options,
+    show_options,
+    spec_argument,
+    update_options,
+    verbosity_options,
+    work_options,
+)
+
+if TYPE_CHECKING:
+    from venvstacks.publishing.publish import PublishResult
+
+
+@click.command()
+@spec_argument
+@output_dir_option("_artifacts")
+@selection_options
+@publish_options
+@archive_options
+@update_options
+@show_options
+@work_options
+@verbosity_options
+def publish(
+    *,
+    spec: Path,
+    output_dir: Path,
+    selecting: Selecting,
+    publishing: Publishing,
+    archiving: Archiving,
+    updating: Updating,
+    showing: Showing,
+    working: Working,
+) -> None:
+    """Make an archive of each built layer, and the manifests that describe them.
+
+    An archive is made again only if its inputs have changed, if it is gone, or with --force.
+
+    \b
+    Example:
+      venvstacks publish --include 'app-*' --format tar.xz
+    """
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
+    from venvstacks.files import canonical_json  # noqa: PLC0415
+    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
+    from venvstacks.selection import extended  # noqa: PLC0415
+
+    stack = load(spec)
+    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    chosen = extended(
+        stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
+    )
+    if not updating.dry_run and print_plan(stack, gathered(stack, publish=chosen), showing):
+        return
+    settings = PublishOptions(
+        output_dir,
+        ArchiveFormat(archiving.archive_format),
+        archiving.compression_level,
+        archiving.tag_outputs,
+        updating.force,
+    )
+    with options(working) as how:
+        if updating.dry_run:
+            plan = api.plan_publication(stack, settings, include=chosen, options=how)
+        else:
+            result = api.publish(stack, settings, include=chosen, options=how)
+    if not updating.dry_run:
+        print_published(result)
+    elif showing.as_json:
+        click.echo(canonical_json(plan.as_json()), nl=False)
+    else:
+        for archive in plan.archives:
+            click.echo(f"{archive.action}  {archive.destination.name}  ({archive.reason})")
+
+
+def print_published(result: "PublishResult") -> None:
+    """Print the archives, as paths relative to the current folder where that is shorter."""
+    for archive in result.archives:
+        size = megabytes(archive.path.stat().st_size)
+        state = "made" if archive.created else "unchanged"
+        print_result(f"{shown(archive.path)}  {size}  {state}")

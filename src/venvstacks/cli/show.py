@@ -1,0 +1,44 @@
+"""``venvstacks show``."""
+
+from pathlib import Path
+
+import click
+
+from venvstacks.cli.common import load, matched
+from venvstacks.cli.options import (
+    Selecting,
+    build_dir_option,
+    selection_options,
+    spec_argument,
+    verbosity,
+    verbosity_options,
+)
+
+
+@click.command()
+@spec_argument
+@build_dir_option
+@selection_options
+@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@verbosity_options
+def show(spec: Path, build_dir: Path, selecting: Selecting, as_json: bool) -> None:  # noqa: FBT001 - a flag
+    """Show the layers of a stack, and what each stands on.
+
+    A leading * marks a layer without a valid lock; an arrow leads to the name of the deployed folder where it
+    differs. With -v, layers that stand in the build folder are marked.
+
+    \b
+    Example:
+      venvstacks show --include 'app-*'
+    """
+    from venvstacks.building.state import STATE_FILE  # noqa: PLC0415 - help must be quick
+    from venvstacks.cli.tree import View  # noqa: PLC0415
+    from venvstacks.files import canonical_json  # noqa: PLC0415
+    from venvstacks.locking.states import lock_states  # noqa: PLC0415
+
+    stack = load(spec)
+    chosen = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    folder = stack.folder / build_dir
+    built = [name for name in chosen if (folder / name / STATE_FILE).is_file()] if verbosity() > 0 else None
+    view = View(stack, lock_states(stack), chosen, built=built)
+    click.echo(canonical_json(view.data()) if as_json else view.text(), nl=False)

@@ -1,0 +1,65 @@
+"""Start an application of a stack that lies in a folder."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from venvstacks.errors import RunError
+from venvstacks.processes import become
+
+_CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
+_PREFIX = "app-"
+
+
+def run_application(folder: Path, name: str, arguments: Sequence[str], *, built: bool) -> int:
+    """Let an application take the place of this process.
+
+    Args:
+        folder: Holds the stack's layers side by side.
+        name: The application's name or build name; with ``@N``, that version of it.
+        arguments: The application's own.
+        built: Whether the folder is a build folder, for the hint of an error.
+
+    Returns:
+        The exit status, where processes cannot be replaced; elsewhere the call does not return.
+
+    Raises:
+        RunError: There is no such application, or it is not complete.
+    """
+    layer = _find(folder, name, built=built)
+    configuration = _configuration(layer)
+    python = Path(os.path.abspath(layer / configuration["python"]))  # noqa: PTH100 - links are kept
+    if not python.exists():
+        raise RunError(
+            f"{layer.name} cannot run: there is no {configuration['base_python']} beside it in {folder}.",
+            hint="unpack or export the runtime layer beside it",
+        )
+    # -P: what lies in the current folder must not hide the application's own modules
+    return become([str(python), "-P", "-m", configuration["launch_module"], *arguments], env=os.environ)
+
+
+def _find(folder: Path, name: str, *, built: bool) -> Path:
+    for build_name in (name, f"{_PREFIX}{name}"):
+        layer = folder / build_name
+        if build_name.startswith(_PREFIX) and (layer / _CONFIGURATION).is_file():
+            return layer
+        versions = [path for path in folder.glob("app-*@*") if path.name.rpartition("@")[0] == build_name]
+        numbered = [path for path in versions if path.name.rpartition("@")[2].isdigit()]
+        if numbered:
+            return max(numbered, key=lambda path: int(path.name.rpartition("@")[2]))
+    found = sorted(
+        path.name.removeprefix(_PREFIX) for path in folder.glob("app-*") if (path / _CONFIGURATION).exists()
+    )
+    there = f"it has {', '.join(found)}" if found else "it has none"
+    hint = "run `venvstacks build` first" if built else "export or unpack the stack there first"
+    raise RunError(f"There is no application {name!r} in {folder}: {there}.", hint=None if found else hint)
+
+
+def _configuration(layer: Path) -> dict[str, str]:
+    path = layer / _CONFIGURATION
+    try:
+        configuration = json.loads(path.read_text(encoding="utf-8"))
+        return {key: str(configuration[key]) for key in ("python", "base_python", "launch_module")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{layer.name} cannot run: {path} is damaged ({error}).") from error
