@@ -18,6 +18,7 @@ from venvstacks.files import explain_os_error, remove_tree, replace_tree, tempor
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry
+from venvstacks.wording import counted, size_text
 from venvstacks.work import Task, run_tasks
 
 
@@ -138,8 +139,8 @@ def _build(
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title}") from error
         size = sum(entry.size for entry in entries)
-        count = len(build.lock.wheels_on(build.target))
-        summary = f"{count} package{'' if count == 1 else 's'}, {size / 1e6:.1f} MB"
+        packages = counted(len(build.lock.wheels_on(build.target)), "package")
+        summary = f"{packages}, {size_text(size)}"
         observe(Finished(Step.BUILD, name, True, summary, monotonic() - started))  # noqa: FBT003
     return _built(build, entries)
 

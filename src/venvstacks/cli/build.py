@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from venvstacks.cli.common import (
-    counted,
     gathered,
     load,
     matched,
@@ -37,6 +36,7 @@ from venvstacks.cli.options import (
 )
 from venvstacks.cli.publish import print_published
 from venvstacks.errors import UsageError
+from venvstacks.wording import counted
 
 if TYPE_CHECKING:
     from venvstacks.spec.model import Stack

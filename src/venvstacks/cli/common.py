@@ -101,11 +101,6 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def counted(count: int, noun: str) -> str:
-    """Give a number with its noun."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 @contextmanager
 def options(working: Working, finding: Finding | None = None, *, clean: bool = False) -> Iterator["Options"]:
     """Give the API's options, with an observer for this terminal."""

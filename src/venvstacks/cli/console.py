@@ -48,11 +48,6 @@ def print_warning(message: str) -> None:
     print(painted("warning:", "33", sys.stderr), message, file=sys.stderr)
 
 
-def megabytes(count: int) -> str:
-    """Give a number of bytes for people."""
-    return f"{count / 1e6:.1f} MB"
-
-
 @contextmanager
 def reporter(verbosity: int) -> Iterator[Observer]:
     """Give an observer for this terminal.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from venvstacks.cli.common import counted, gathered, load, matched, options, print_plan, print_result, shown
+from venvstacks.cli.common import gathered, load, matched, options, print_plan, print_result, shown
 from venvstacks.cli.options import (
     Publishing,
     Selecting,
@@ -20,6 +20,7 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
+from venvstacks.wording import counted
 
 
 @click.command(name="local-export")

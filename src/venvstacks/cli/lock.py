@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from venvstacks.cli.common import (
-    counted,
     gathered,
     load,
     matched,
@@ -28,6 +27,7 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
+from venvstacks.wording import counted
 
 
 @click.command()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from venvstacks.cli.common import gathered, load, matched, options, print_plan, print_result, shown
-from venvstacks.cli.console import megabytes
 from venvstacks.cli.options import (
     Archiving,
     Publishing,
@@ -24,6 +23,7 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
+from venvstacks.wording import size_text
 
 if TYPE_CHECKING:
     from venvstacks.publishing.publish import PublishResult
@@ -95,6 +95,6 @@ def publish(
 def print_published(result: "PublishResult") -> None:
     """Print the archives, as paths relative to the current folder where that is shorter."""
     for archive in result.archives:
-        size = megabytes(archive.path.stat().st_size)
+        size = size_text(archive.path.stat().st_size)
         state = "made" if archive.created else "unchanged"
         print_result(f"{shown(archive.path)}  {size}  {state}")

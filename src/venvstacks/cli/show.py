@@ -1,5 +1,6 @@
 """``venvstacks show``."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -31,14 +32,18 @@ def show(spec: Path, build_dir: Path, selecting: Selecting, as_json: bool) -> No
     Example:
       venvstacks show --include 'app-*'
     """
-    from venvstacks.building.state import STATE_FILE  # noqa: PLC0415 - help must be quick
-    from venvstacks.cli.tree import View  # noqa: PLC0415
+    from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
     from venvstacks.files import canonical_json  # noqa: PLC0415
     from venvstacks.locking.states import lock_states  # noqa: PLC0415
 
     stack = load(spec)
     chosen = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    folder = stack.folder / build_dir
-    built = [name for name in chosen if (folder / name / STATE_FILE).is_file()] if verbosity() > 0 else None
+    built = _built(stack.folder / build_dir, chosen) if verbosity() > 0 else None
     view = View(stack, lock_states(stack), chosen, built=built)
     click.echo(canonical_json(view.data()) if as_json else view.text(), nl=False)
+
+
+def _built(folder: Path, names: Collection[str]) -> frozenset[str]:
+    from venvstacks.building.state import STATE_FILE  # noqa: PLC0415 - slower than all the rest
+
+    return frozenset(name for name in names if (folder / name / STATE_FILE).is_file())

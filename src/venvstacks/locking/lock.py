@@ -23,6 +23,7 @@ from venvstacks.locking.resolve import Resolution, Resolver, lock_time, resolve_
 from venvstacks.locking.states import LockState, install_target, load_lock, python_of
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.spec.model import Layer, Stack
+from venvstacks.wording import counted
 from venvstacks.work import Task, run_tasks
 
 ChoosePython = Callable[[Layer, PythonVersion | None], PythonVersion]
@@ -138,8 +139,7 @@ def run_lock(
             python = choose_python(item.layer, None if item.forget_pins else python_of(item.state))
         resolution = resolve_layer(resolver, item.layer, python, below, forget_pins=item.forget_pins)
         locked = _write(resolver, item, LayerContent(python, below, resolution), now)
-        count = len(resolution.packages)
-        summary = f"{count} package{'' if count == 1 else 's'}, {len(resolution.shared)} from below"
+        summary = f"{counted(len(resolution.packages), 'package')}, {len(resolution.shared)} from below"
         work.observe(Finished(Step.LOCK, name, locked.changed, summary, monotonic() - started))
         return locked
 

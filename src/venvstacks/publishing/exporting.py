@@ -13,8 +13,9 @@ from venvstacks.publishing.copying import Copier
 from venvstacks.publishing.export_plan import ExportPlan, PlannedExport
 from venvstacks.publishing.manifests import ExportManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action
-from venvstacks.publishing.reporting import Meter, content_size, explained, megabytes, remove_leftovers
+from venvstacks.publishing.reporting import Meter, content_size, explained, remove_leftovers
 from venvstacks.trees import Entry, EntryKind
+from venvstacks.wording import size_text
 from venvstacks.work import Task, Work, run_tasks
 
 _CHUNK_ENTRIES = 256
@@ -154,7 +155,7 @@ class _Copy:
         files.replace_tree(self.temporary, export.destination)
         write_manifest(export.manifest_path, export.manifest)
         seconds = time.monotonic() - self._begin
-        self._work.observe(Finished(Step.EXPORT, export.layer, True, megabytes(self._size), seconds))  # noqa: FBT003 - an event's field
+        self._work.observe(Finished(Step.EXPORT, export.layer, True, size_text(self._size), seconds))  # noqa: FBT003 - an event's field
 
 
 def _chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

@@ -39,6 +39,7 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
         python_implementation: ``cpython@X.Y.Z``.
         runtime_layer: Install target of the runtime.
         bound_to_implementation: Whether the layer holds copies of runtime files.
+        target_platform: Target name; unset in exports of venvstacks 0.8.
         required_layers: Install targets of the frameworks, in path order.
         app_launch_module: Import name.
         app_launch_module_hash: Of the module's content.
@@ -53,6 +54,7 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
     python_implementation: str
     runtime_layer: str
     bound_to_implementation: bool
+    target_platform: str | UnsetType = UNSET
     required_layers: tuple[str, ...] | UnsetType = UNSET
     app_launch_module: str | UnsetType = UNSET
     app_launch_module_hash: str | UnsetType = UNSET
@@ -65,7 +67,6 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
     Attributes:
         archive_name: File name.
         archive_build: 1, then one more whenever the archive is rebuilt under the same ``lock_version``.
-        target_platform: Target name.
         archive_inputs_hash: Of everything that decides the archive's bytes.
         archive_size: Of the file, in bytes.
         archive_hashes: Of the file: algorithm -> hexadecimal digits.
@@ -74,7 +75,6 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
 
     archive_name: str
     archive_build: int
-    target_platform: str
     archive_inputs_hash: str | UnsetType = UNSET
     archive_size: int | UnsetType = UNSET
     archive_hashes: dict[str, str] | UnsetType = UNSET
@@ -123,6 +123,7 @@ def describe_layer(built: BuiltLayer) -> LayerManifest:
         python_implementation=lock.python.request,
         runtime_layer=runtime.install_target,
         bound_to_implementation=layer.kind is LayerKind.RUNTIME or built.target.is_windows,
+        target_platform=built.target.name,
     )
     if layer.kind is LayerKind.RUNTIME:
         return manifest

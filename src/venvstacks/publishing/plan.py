@@ -172,7 +172,6 @@ def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierAr
         **msgspec.structs.asdict(described),
         archive_name=name,
         archive_build=build,
-        target_platform=built.target.name,
         archive_inputs_hash=inputs_hash,
     )
     published_sha256 = None

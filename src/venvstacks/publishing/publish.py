@@ -12,7 +12,8 @@ from venvstacks.archives.write import write_archive
 from venvstacks.events import Finished, Planned, Started, Step, Warned
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action, PlannedArchive, PublishOptions, PublishPlan
-from venvstacks.publishing.reporting import Meter, content_size, explained, megabytes, remove_leftovers
+from venvstacks.publishing.reporting import Meter, content_size, explained, remove_leftovers
+from venvstacks.wording import size_text
 from venvstacks.work import Task, Work, run_tasks
 
 
@@ -83,7 +84,7 @@ def _publish(
         manifest = _make(planned, options, work) if created else planned.manifest
         write_manifest(planned.manifest_path, manifest)
     summary = (
-        f"{megabytes(manifest.archive_size or 0)}, build {manifest.archive_build}" if created else planned.reason
+        f"{size_text(manifest.archive_size or 0)}, build {manifest.archive_build}" if created else planned.reason
     )
     work.observe(Finished(Step.PUBLISH, planned.layer, created, summary, time.monotonic() - begin))
     return PublishedArchive(planned.layer, planned.destination, created, manifest)

@@ -48,11 +48,6 @@ def content_size(built: BuiltLayer) -> int:
     return sum(entry.size for entry in built.entries)
 
 
-def megabytes(count: int) -> str:
-    """Write a number of bytes for people: ``41.3 MB``."""
-    return f"{count / 1_000_000:.1f} MB"
-
-
 def remove_leftovers(output: Path) -> None:
     """Remove what an interrupted run left in an output folder."""
     with explained(f"clean the folder {output}"):

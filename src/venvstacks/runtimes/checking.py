@@ -1,7 +1,9 @@
 """Start a runtime once from its new place, and see that it is whole."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import PythonVersion
@@ -23,17 +25,26 @@ try:
     site = True
 except ImportError:
     site = False
+print()
 print(json.dumps({{
     "prefix": os.path.realpath(sys.prefix),
     "release": platform.python_version(),
+    "freethreaded": hasattr(sys, "abiflags") and "t" in sys.abiflags,
     "missing": missing,
     "site": site,
-    "path": sys.path,
 }}))
 """
 
 
-def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str) -> None:
+class _Answer(msgspec.Struct, frozen=True):
+    prefix: str
+    release: str
+    freethreaded: bool
+    missing: dict[str, str]
+    site: bool
+
+
+def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str, hint: str) -> None:
     """Start a runtime that was put into a folder, and ask it about itself.
 
     Args:
@@ -41,6 +52,7 @@ def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str
         python: What it has to be.
         work: The way to call it off.
         title: How messages name it.
+        hint: What messages recommend.
 
     Raises:
         RuntimeProviderError: It does not start, has another version, does not know its place, lacks modules
@@ -52,30 +64,38 @@ def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str
         interpreter = folder / "bin" / "python"
         done = work.cancellation.run([interpreter, "-I", "-B", "-c", _SCRIPT], env={"LC_ALL": "C.UTF-8"})
     except OSError as error:
-        raise RuntimeProviderError(f"{title} does not start from its new place: {error.strerror}.") from error
+        raise RuntimeProviderError(f"{title} does not start: {error.strerror}.", hint=hint) from error
     finally:
         probe.unlink()
     if done.status != 0:
-        reason = (done.stderr.strip() or f"exit status {done.status}").splitlines()[-1]
-        raise RuntimeProviderError(f"{title} does not start from its new place: {reason}")
-    problems = _problems(json.loads(done.stdout), folder, python)
+        reason = _reason(done.stderr) or f"exit status {done.status}"
+        raise RuntimeProviderError(f"{title} does not start from its new place: {reason}", hint=hint)
+    problems = tuple(_problems(done.stdout, folder, python))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise RuntimeProviderError(
-            f"{title} does not work as a runtime:{listed}",
-            hint='use another interpreter, or managed Pythons (local-runtime = "never")',
-        )
+        raise RuntimeProviderError(f"{title} does not work as a runtime:{listed}", hint=hint)
 
 
-def _problems(answer: dict[str, object], folder: Path, python: PythonVersion) -> list[str]:
-    problems = []
-    if answer["release"] != python.release:
-        problems.append(f"it is version {answer['release']}, expected {python.release}")
-    if answer["prefix"] != str(folder.resolve()):
-        problems.append(f"it takes {answer['prefix']} for its home, not the folder it stands in")
-    missing = answer["missing"]
-    if isinstance(missing, dict):
-        problems += [f"its module {name!r} cannot be imported ({reason})" for name, reason in missing.items()]
-    if not answer["site"]:
-        problems.append("it does not look for packages in its own site-packages")
-    return problems
+def _reason(stderr: str) -> str:
+    """Give the line that tells the most: the one that names an error, else the last."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower()]
+    return (telling or lines or [""])[-1].strip()
+
+
+def _problems(stdout: str, folder: Path, python: PythonVersion) -> Iterator[str]:
+    try:
+        answer = msgspec.json.decode((stdout.splitlines() or [""])[-1], type=_Answer)
+    except msgspec.MsgspecError:
+        yield f"it does not answer as a Python does: {stdout.strip()[:80]!r}"
+        return
+    if answer.release != python.release:
+        yield f"it is version {answer.release}, expected {python.release}"
+    if answer.freethreaded != python.freethreaded:
+        yield f"it is {'' if answer.freethreaded else 'not '}a free-threaded build"
+    if answer.prefix != str(folder.resolve()):
+        yield f"it takes {answer.prefix} for its home, not the folder it stands in"
+    for name, reason in answer.missing.items():
+        yield f"its module {name!r} cannot be imported ({reason})"
+    if not answer.site:
+        yield "it does not look for packages in its own site-packages"

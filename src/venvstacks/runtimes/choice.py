@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.errors import RuntimeProviderError, ToolError
+from venvstacks.errors import RuntimeProviderError, ToolError, VenvstacksError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree, temporary_beside
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
@@ -59,13 +59,14 @@ class FallbackRuntimes:
                     f"{unavailable.message}\nAnd this machine cannot stand in: {error.message}",
                     hint=error.hint or unavailable.hint,
                 ) from error
-            self.work.observe(Warned(portability_warning(python)))
+            self.work.observe(Warned(portability_warning(python, unavailable)))
 
 
-def portability_warning(python: PythonVersion) -> str:
+def portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> str:
     """Word what a user should know about a copied interpreter."""
+    reason = unavailable.message.splitlines()[-1].strip().rstrip(".")
     return (
-        f"No managed {python.request} could be had, so the one of this machine was copied. "
+        f"No managed {python.request} could be had ({reason}), so the one of this machine was copied. "
         "It needs this machine's C library and system libraries (such as OpenSSL) of the same versions or newer: "
         "use it for trials, and publish from managed Pythons."
     )

@@ -1,6 +1,7 @@
 """Find the interpreters of this machine, and ask each about itself."""
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,17 +21,18 @@ v = {n: sysconfig.get_config_var(n) for n in names}
 base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix,
         "installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
 scheme = "posix_prefix" if os.name == "posix" else "nt"
+stdlib = sysconfig.get_path("stdlib", scheme, base)
+shared = [os.path.join(d, v["INSTSONAME"] or "") for d in (v["LIBDIR"] or "", os.path.join(sys.base_prefix, "lib"))]
 print(json.dumps({
     "implementation": platform.python_implementation().lower(),
     "release": platform.python_version(),
     "freethreaded": bool(v["Py_GIL_DISABLED"]),
     "executable": os.path.realpath(getattr(sys, "_base_executable", sys.executable) or sys.executable),
     "prefix": sys.base_prefix,
-    "stdlib": os.path.realpath(sysconfig.get_path("stdlib", scheme, base)),
-    "platstdlib": os.path.realpath(os.path.join(sys.base_exec_prefix, sys.platlibdir,
-                                                os.path.basename(sysconfig.get_path("stdlib", scheme, base)))),
+    "stdlib": os.path.realpath(stdlib),
+    "platstdlib": os.path.realpath(os.path.join(sys.base_exec_prefix, sys.platlibdir, os.path.basename(stdlib))),
     "include": sysconfig.get_path("include", scheme, base),
-    "libpython": os.path.join(v["LIBDIR"] or "", v["INSTSONAME"] or "") if v["Py_ENABLE_SHARED"] else "",
+    "libpython": next((p for p in shared if v["Py_ENABLE_SHARED"] and os.path.isfile(p)), ""),
     "framework": v["PYTHONFRAMEWORK"] or "",
 }))
 """
@@ -72,7 +74,8 @@ class Interpreter(msgspec.Struct, frozen=True):
 def find_interpreters(request: PythonRequest, environ: Mapping[str, str], work: Work) -> list[Interpreter]:
     """Find the interpreters of this machine that fulfil a request, the newest first.
 
-    They are looked for on ``PATH``, among pyenv's versions, and where this tool runs.
+    They are looked for where this tool runs, among pyenv's versions, and on ``PATH``. Where the request is
+    exact, the first one found will do, and no other is asked.
     """
     found: dict[str, Interpreter] = {}
     asked: set[Path] = set()
@@ -82,24 +85,32 @@ def find_interpreters(request: PythonRequest, environ: Mapping[str, str], work: 
             continue
         asked.add(real)
         interpreter = _ask(path, environ, work)
-        if interpreter is not None and request.accepts(interpreter.python):
+        if interpreter is not None and request.accepts(interpreter.python) and _is_wanted(request, interpreter):
             found.setdefault(interpreter.executable, interpreter)
+            if request.is_exact:
+                break
     return sorted(found.values(), key=lambda item: Version(item.release), reverse=True)
 
 
+def _is_wanted(request: PythonRequest, interpreter: Interpreter) -> bool:
+    """Leave out previews, as managed Pythons do, and what is no version (``3.13.0+``), unless asked for."""
+    return request.is_exact or all(part.isdecimal() for part in interpreter.release.split("."))
+
+
 def _candidates(request: PythonRequest, environ: Mapping[str, str]) -> Iterator[Path]:
+    if f"{platform.python_version()}.".startswith(f"{request.version}."):
+        yield Path(sys.executable)
     minor = ".".join(request.version.split(".")[:2])
     prefix = "pypy" if request.implementation == "pypy" else "python"
     names = (f"{prefix}{minor}{'t' if request.freethreaded else ''}", f"{prefix}3", prefix)
     pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME") or "~").expanduser() / ".pyenv")
-    for folder in sorted((pyenv / "versions").glob(f"*{minor}.*/bin"), reverse=True):
+    for folder in sorted((pyenv / "versions").glob(f"*{minor}*/bin"), reverse=True):
         yield from (folder / name for name in names if (folder / name).is_file())
     for folder_name in environ.get("PATH", "").split(os.pathsep):
-        for name in names:
-            found = shutil.which(name, path=folder_name) if folder_name else None
-            if found:
-                yield Path(found)
-    yield Path(sys.executable)
+        if not folder_name or Path(folder_name) == pyenv / "shims":
+            continue  # shims start, slowly, what was found above
+        found = (shutil.which(name, path=folder_name) for name in names)
+        yield from (Path(name) for name in found if name)
 
 
 def _ask(path: Path, environ: Mapping[str, str], work: Work) -> Interpreter | None:

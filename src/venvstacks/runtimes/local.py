@@ -1,7 +1,6 @@
 """Local runtimes: the files of an interpreter on this machine, copied and made relocatable."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from venvstacks.platforms.targets import host_target
 from venvstacks.runtimes.checking import check_runtime
 from venvstacks.runtimes.finding import Interpreter, find_interpreters
 from venvstacks.runtimes.runpaths import make_runpaths_relative
-from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix
+from venvstacks.runtimes.trimming import copy_file, copy_tree, neutralise_prefix, trim_posix
 from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
 
 # Never part of a copy: packages of the machine, hooks of its distributor, and what only building Python needs.
 _LEFT_OUT = {"site-packages", "dist-packages", "sitecustomize.py", "usercustomize.py", "test", "__pycache__"}
+_HINT = 'use another interpreter, or managed Pythons (local-runtime = "never")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class LocalRuntimes:
         _copy(interpreter, folder)
         trim_posix(folder, python)
         _admit_site_packages(folder, python)
-        if on.target.os == "linux":
-            make_runpaths_relative(folder, Path(interpreter.libpython).parent, self.environ, self.work)
+        if interpreter.libpython and on.target.os == "linux":
+            make_runpaths_relative(folder, Path(interpreter.libpython), self.environ, self.work)
         if interpreter.prefix != "/usr":  # that one tells nothing of this machine
             neutralise_prefix(folder, {interpreter.prefix, os.path.realpath(interpreter.prefix)})
-        check_runtime(folder, python, self.work, title=title)
+        check_runtime(folder, python, self.work, title=title, hint=_HINT)
 
     def _find(self, request: PythonRequest) -> Interpreter:
         found = find_interpreters(request, self.environ, self.work)
@@ -77,7 +77,7 @@ def _check_kind(interpreter: Interpreter, on: Compatibility) -> None:
     if Path(interpreter.stdlib).parent.name != "lib":
         raise RuntimeProviderError(
             f"{where} cannot be copied: its standard library ({interpreter.stdlib}) is not in a folder named lib.",
-            hint='use another interpreter, or managed Pythons (local-runtime = "never")',
+            hint=_HINT,
         )
 
 
@@ -87,21 +87,22 @@ def _copy(interpreter: Interpreter, folder: Path) -> None:
     for source in dict.fromkeys((interpreter.stdlib, interpreter.platstdlib)):
         if Path(source).is_dir():
             copy_tree(Path(source), library, skip=_is_left_out)
-    (folder / "bin").mkdir(parents=True)
-    shutil.copy2(interpreter.executable, folder / "bin" / f"python{interpreter.python.minor}")
+    programs = folder / "bin"
+    programs.mkdir(parents=True)
+    program = programs / f"python{interpreter.python.minor}"
+    copy_file(interpreter.executable, os.fspath(program), executable=True)
     include = Path(interpreter.include)
     if include.is_dir():
         copy_tree(include, folder / "include" / include.name, skip=lambda _: False)
     if interpreter.libpython:
         shared = Path(interpreter.libpython)
-        shutil.copy2(shared, folder / "lib" / shared.name)
+        copy_file(interpreter.libpython, os.fspath(folder / "lib" / shared.name), executable=True)
         plain = shared.name.partition(".so")[0] + ".so"
         if plain != shared.name:
             (folder / "lib" / plain).symlink_to(shared.name)
 
 
-def _is_left_out(path: str) -> bool:
-    name = path.rpartition("/")[2]
+def _is_left_out(name: str) -> bool:
     return name in _LEFT_OUT or name.endswith((".a", ".o"))
 
 

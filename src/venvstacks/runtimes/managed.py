@@ -1,5 +1,6 @@
 """Managed Pythons: the builds that uv downloads."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _MIRRORS = {
 }
 # Where a local interpreter stands ready, waiting for a server that does not answer helps nobody.
 _IMPATIENT = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "2", "UV_HTTP_TIMEOUT": "2"}
+_HINT = "look at the mirror that it came from, and build with --clean to download it again"
 
 
 class _Download(msgspec.Struct, frozen=True):
@@ -85,27 +87,31 @@ class ManagedRuntimes:
                 f"No managed {python.request} is published for {on.describe()}.",
                 hint="give a version that is, or use an interpreter of this machine (--local-runtime)",
             )
-        self.downloads.mkdir(parents=True, exist_ok=True)
-        done = install_python(self.uv, self._environment(), download.key, self.downloads, self.work)
-        kept = self.downloads / download.key
-        if done.status != 0 or not kept.is_dir():
-            raise RuntimeProviderError(
-                f"The managed {python.request} for {on.describe()} cannot be had. uv says:\n"
-                f"{explanation(done.stderr)}",
-                hint="name a mirror (UV_PYTHON_INSTALL_MIRROR), or use an interpreter of this machine "
-                "(--local-runtime=fallback)",
-            )
-        copy_tree(kept, folder, skip=lambda path: path.endswith("__pycache__"))
-        if not (folder / "bin").is_dir() or not (folder / "lib" / python.lib_name).is_dir():
-            remove_tree(folder)
-            raise RuntimeProviderError(
-                f"The managed {python.request} for {on.describe()} has no bin/ or no lib/{python.lib_name}/: "
-                "it is not an installation of that Python."
-            )
+        kept = self._download(download, python, on)
+        copy_tree(kept, folder, skip=lambda name: name == "__pycache__")
         trim_posix(folder, python)
         neutralise_prefix(folder, [str(kept), str(kept.resolve())])
         if on.target == host_target():
-            check_runtime(folder, python, self.work, title=f"The managed {python.request}")
+            check_runtime(folder, python, self.work, title=f"The managed {python.request}", hint=_HINT)
+
+    def _download(self, download: _Download, python: PythonVersion, on: Compatibility) -> Path:
+        self.downloads.mkdir(parents=True, exist_ok=True)
+        done = install_python(self.uv, self._environment(), download.key, self.downloads, self.work)
+        kept = self.downloads / download.key
+        title = f"The managed {python.request} for {on.describe()}"
+        if done.status != 0 or not kept.is_dir():
+            raise RuntimeProviderError(
+                f"{title} cannot be had. uv says:\n{explanation(done.stderr)}",
+                hint="name a mirror (UV_PYTHON_INSTALL_MIRROR), or use an interpreter of this machine "
+                "(--local-runtime=fallback)",
+            )
+        if not (kept / "bin").is_dir() or not (kept / "lib" / python.lib_name).is_dir():
+            remove_tree(kept)  # so that it is downloaded again when the server has been mended
+            raise RuntimeProviderError(
+                f"{title} has no bin/ or no lib/{python.lib_name}/: it is not an installation of that Python.",
+                hint=_HINT,
+            )
+        return kept
 
     def _list(self, request: PythonRequest) -> list[_Download]:
         wanted = f"{request.implementation}@{request.version}{'+freethreaded' if request.freethreaded else ''}"
@@ -121,7 +127,7 @@ class ManagedRuntimes:
 
     def _environment(self) -> dict[str, str]:
         mirrors = {
-            variable: _absolute(str(self.settings.table[name]), self.settings.folder)
+            variable: _address(str(self.settings.table[name]), self.settings.folder)
             for name, variable in _MIRRORS.items()
             if name in self.settings.table and variable not in self.environ
         }
@@ -129,8 +135,11 @@ class ManagedRuntimes:
         return {**mirrors, **(patience if self.impatient else {})}
 
 
-def _absolute(address: str, folder: Path) -> str:
-    return address if len(urlsplit(address).scheme) > 1 else str(folder / Path(address).expanduser())
+def _address(text: str, folder: Path) -> str:
+    """Give a setting as an address: uv takes paths for some of them only, and relative to elsewhere."""
+    if len(urlsplit(text).scheme) > 1:
+        return text
+    return Path(os.path.normpath(folder / Path(text).expanduser())).as_uri()
 
 
 def _fits(download: _Download, on: Compatibility) -> bool:

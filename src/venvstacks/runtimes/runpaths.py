@@ -7,51 +7,55 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from venvstacks.errors import ToolError
+from venvstacks.runtimes.elf import Dynamic, read_dynamic
 from venvstacks.work import Work
 
-ELF_MAGIC = b"\x7fELF"
 
-
-def make_runpaths_relative(folder: Path, library_folder: Path, environ: Mapping[str, str], work: Work) -> None:
-    """Rewrite the RUNPATHs that lead to a library's old folder so that they lead to ``folder/lib``.
+def make_runpaths_relative(folder: Path, libpython: Path, environ: Mapping[str, str], work: Work) -> None:
+    """Have the files of a runtime look for its shared library in ``folder/lib``, and nowhere else.
 
     Args:
         folder: The runtime; its ELF files are private copies.
-        library_folder: Where the shared libraries stood before, absolute.
+        libpython: The shared library at its old place, absolute; its copy stands in ``folder/lib``.
         environ: This process's environment, for ``PATH``.
         work: The way to call it off.
 
     Raises:
         ToolError: There is no ``patchelf``, or it failed.
     """
-    patchelf = _patchelf(environ)
-    for path in _elf_files(folder):
-        done = work.cancellation.run([patchelf, "--print-rpath", path])
-        entries = [entry for entry in done.stdout.strip().split(":") if entry]
-        mapped = [_mapped(entry, path, folder, library_folder) for entry in entries]
-        if done.status != 0 or mapped == entries:
-            continue  # static programs have no RUNPATH
-        done = work.cancellation.run([patchelf, "--set-rpath", ":".join(dict.fromkeys(mapped)), path])
+    changes: dict[str, list[Path]] = {}
+    for path in _binaries(folder):
+        dynamic = read_dynamic(path)
+        if dynamic is None:
+            continue
+        wanted = _wanted(dynamic, path.parent, folder / "lib", libpython)
+        if wanted != dynamic.runpath:
+            changes.setdefault(":".join(wanted), []).append(path)
+    program = _patchelf(environ) if changes else ""
+    for runpath, paths in changes.items():
+        done = work.cancellation.run([program, "--set-rpath", runpath, *paths])
         if done.status != 0:
-            raise ToolError(f"patchelf cannot change {path.relative_to(folder)}: {done.stderr.strip()}")
+            names = ", ".join(path.relative_to(folder).as_posix() for path in paths)
+            raise ToolError(f"patchelf cannot set the RUNPATH of {names}: {done.stderr.strip()}")
 
 
-def _mapped(entry: str, path: Path, folder: Path, library_folder: Path) -> str:
-    if os.path.realpath(entry) != os.path.realpath(library_folder):
-        return entry
-    relative = os.path.relpath(folder / "lib", path.parent)
-    return "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
+def _wanted(dynamic: Dynamic, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
+    relative = os.path.relpath(library, place)
+    here = "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
+    old = os.path.realpath(libpython.parent)
+    mapped = [here if os.path.realpath(entry) == old else entry for entry in dynamic.runpath]
+    if libpython.name in dynamic.needed and here not in mapped:
+        mapped.insert(0, here)  # it was found through the machine's own settings
+    return tuple(dict.fromkeys(mapped))
 
 
-def _elf_files(folder: Path) -> Iterator[Path]:
+def _binaries(folder: Path) -> Iterator[Path]:
     for part in ("bin", "lib"):
-        for path in sorted((folder / part).rglob("*")):
-            if path.is_symlink() or not path.is_file():
-                continue
-            if part == "bin" or ".so" in path.name:
-                with path.open("rb") as file:
-                    if file.read(4) == ELF_MAGIC:
-                        yield path
+        for current, _, files in os.walk(folder / part):
+            for name in files:
+                path = Path(current, name)
+                if (part == "bin" or ".so" in name) and not path.is_symlink():
+                    yield path
 
 
 def _patchelf(environ: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -23,33 +24,44 @@ def copy_tree(source: Path, destination: Path, *, skip: Callable[[str], bool]) -
     Args:
         source: The folder.
         destination: Where to; may exist.
-        skip: Tells from a POSIX path relative to ``source`` what is left out.
+        skip: Tells from the name of an entry whether it is left out.
     """
-    root = source.resolve()
-    for current, folders, files in os.walk(source):
-        relative = Path(current).relative_to(source)
-        folders[:] = [name for name in folders if not skip((relative / name).as_posix())]
-        (destination / relative).mkdir(parents=True, exist_ok=True)
-        for name in [*files, *(name for name in folders if (Path(current) / name).is_symlink())]:
-            if not skip((relative / name).as_posix()):
-                _copy_entry(Path(current) / name, destination / relative / name, root)
+    _copy_folder(os.fspath(source), os.fspath(destination), source.resolve(), skip)
 
 
-def _copy_entry(source: Path, destination: Path, root: Path) -> None:
-    if not source.is_symlink():
-        shutil.copy2(source, destination)
-    elif not source.exists():
+def _copy_folder(source: str, destination: str, root: Path, skip: Callable[[str], bool]) -> None:
+    os.makedirs(destination, exist_ok=True)  # noqa: PTH103 - a Path an entry is slow
+    with os.scandir(source) as found:
+        entries = [entry for entry in found if not skip(entry.name)]
+    for entry in entries:
+        place = f"{destination}{os.sep}{entry.name}"
+        if entry.is_symlink():
+            _copy_link(Path(entry.path), Path(place), root)
+        elif entry.is_dir():
+            _copy_folder(entry.path, place, root, skip)
+        else:
+            copy_file(entry.path, place, executable=bool(entry.stat().st_mode & stat.S_IXUSR))
+
+
+def copy_file(source: str, destination: str, *, executable: bool) -> None:
+    """Copy a file's content, in place of what is there; of its mode and times only who may execute it."""
+    shutil.copyfile(source, destination)
+    Path(destination).chmod(0o755 if executable else 0o644)
+
+
+def _copy_link(source: Path, destination: Path, root: Path) -> None:
+    if not source.exists():
         return  # a broken link helps nobody
-    elif source.resolve().is_relative_to(root) and not source.readlink().is_absolute():
+    if source.resolve().is_relative_to(root) and not source.readlink().is_absolute():
         destination.symlink_to(source.readlink())
     elif source.is_dir():
         shutil.copytree(source, destination, symlinks=False, dirs_exist_ok=True)
     else:
-        shutil.copy2(source, destination)
+        copy_file(os.fspath(source), os.fspath(destination), executable=os.access(source, os.X_OK))
 
 
 def trim_posix(folder: Path, python: PythonVersion) -> None:
-    """Remove from an installation whatever is not part of a runtime: pip, scripts, tests, manuals, bytecode.
+    """Remove from an installation whatever is not part of a runtime: pip, scripts, tests, manuals.
 
     Args:
         folder: The installation.
@@ -62,8 +74,6 @@ def trim_posix(folder: Path, python: PythonVersion) -> None:
     site = library / "site-packages"
     remove_tree(site)
     site.mkdir(parents=True)
-    for cache in [*folder.rglob("__pycache__")]:
-        remove_tree(cache)
     for entry in [*folder.iterdir()]:
         if entry.name.startswith(".") or entry.name == "BUILD":
             remove_tree(entry)
@@ -94,10 +104,16 @@ def neutralise_prefix(folder: Path, prefixes: Iterable[str]) -> None:
         prefixes: Where it was installed before, absolute.
     """
     old = sorted({prefix.encode() for prefix in prefixes}, key=len, reverse=True)
-    for pattern in ("lib/*/_sysconfigdata*.py", "lib/pkgconfig/*.pc", "lib/*/config-*/Makefile"):
+    for pattern in (
+        "lib/*/_sysconfigdata*.py",
+        "lib/pkgconfig/*.pc",
+        "lib/*/config-*/Makefile",
+        "lib/*/build-details.json",
+    ):
         for path in folder.glob(pattern):
+            if path.is_symlink():
+                continue
             content = path.read_bytes()
             for prefix in old:
-                content = re.sub(re.escape(prefix) + rb"(?=[/'\"\s:]|$)", NEUTRAL_PREFIX.encode(), content)
-            if not path.is_symlink():
-                write_bytes(path, content)
+                content = re.sub(re.escape(prefix) + rb"(?![\w.-])", NEUTRAL_PREFIX.encode(), content)
+            write_bytes(path, content)

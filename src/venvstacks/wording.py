@@ -1,0 +1,18 @@
+"""Words for numbers."""
+
+
+def counted(count: int, noun: str) -> str:
+    """Give a number with its noun: ``1 layer``, ``2 layers``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def size_text(count: int) -> str:
+    """Give a number of bytes for people: ``312 bytes``, ``4.2 kB``, ``41.3 MB``, ``1.2 GB``."""
+    if count < 1000:  # noqa: PLR2004 - SI units
+        return counted(count, "byte")
+    size, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if round(size, 1) < 1000:  # noqa: PLR2004
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}"

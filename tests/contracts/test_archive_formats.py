@@ -1,0 +1,315 @@
+"""What holds for every archive format."""
+
+import hashlib
+import os
+import random
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fakes.archive_reading import read_archive, unpack
+from fakes.built_layers import make_tree
+from venvstacks import files, trees
+from venvstacks.archives.formats import ArchiveDigest, ArchiveFormat
+from venvstacks.archives.write import write_archive
+from venvstacks.errors import PublishError, UsageError
+
+MTIME = 1_709_294_401
+DEEP = "/".join(["a-quite-long-folder-name-0123456789"] * 9)
+
+CONTENT: dict[str, bytes | str | None] = {
+    "!bin/python": b"#!/bin/sh\n",
+    "bin/python3": "python",
+    "bin/up": "../../cpython@3.12/bin/python",
+    "empty-folder": None,
+    "empty-file": b"",
+    "lib/data-1": b"after lib-data by its bytes",
+    "lib-data": b"1",
+    "lib/big.bin": random.Random(1).randbytes((1 << 20) + 17),  # noqa: S311 - incompressible is enough
+    "lib/aligned.bin": bytes(1 << 20),
+    "lib/🐸/ünï.txt": "grün".encode(),
+    "lib/🐸.link": "🐸/ünï.txt",
+    "x" * 101: b"name over 100 bytes",
+    f"{'d' * 90}/{'e' * 90}/in-two-fields": b"",
+    f"{DEEP}/deep.txt": b"path over 255 bytes",
+    "long.link": f"{DEEP}/deep.txt",
+    "é" * 60: b"few characters, over 100 bytes",
+}
+
+formats = pytest.mark.parametrize("kind", ArchiveFormat)
+
+
+def pack(
+    folder: Path,
+    destination: Path,
+    kind: ArchiveFormat,
+    *,
+    level: int | None = None,
+    mtime: int = MTIME,
+) -> ArchiveDigest:
+    return write_archive(
+        trees.scan(folder),
+        folder,
+        "app@1",
+        destination,
+        format=kind,
+        level=level,
+        mtime=mtime,
+        progress=lambda _: None,
+        check=lambda: None,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return make_tree(tmp_path / "tree", CONTENT)
+
+
+@formats
+def test_standard_readers_find_everything(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    archive = tmp_path / f"out.{kind}"
+    pack(tree, archive, kind)
+    expected_time = (2024, 3, 1, 12, 0, 0) if kind is ArchiveFormat.ZIP else MTIME
+    read = read_archive(archive, kind)
+    assert {member.time for member in read.values()} == {expected_time}
+    found = {name.removeprefix("app@1/"): member for name, member in read.items() if name != "app@1"}
+    for name, value in CONTENT.items():
+        assert found[name.lstrip("!")].content == value
+    expected_modes = {
+        entry.path: {"file": 0o755 if entry.executable else 0o644, "folder": 0o755, "symlink": 0o777}[entry.kind]
+        for entry in trees.scan(tree)
+    }
+    assert {name: member.mode for name, member in found.items()} == expected_modes
+    assert found["bin/python"].mode == 0o755
+
+
+@formats
+def test_members_are_sorted_under_one_top_folder(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    archive = tmp_path / f"out.{kind}"
+    pack(tree, archive, kind)
+    names = [name.encode() for name in read_archive(archive, kind)]
+    assert names[0] == b"app@1"
+    assert names == sorted(names)
+    assert all(name.startswith(b"app@1/") for name in names[1:])
+
+
+@pytest.mark.parametrize("kind", [each for each in ArchiveFormat if each is not ArchiveFormat.ZIP])
+def test_tar_extracts_the_same_tree(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    archive = tmp_path / f"out.{kind}"
+    pack(tree, archive, kind)
+    out = tmp_path / "out"
+    out.mkdir()
+    subprocess.run(
+        ["tar", "-xf", "-"],
+        input=unpack(archive, kind),
+        cwd=out,
+        check=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    extracted = trees.scan(out / "app@1")
+    assert {entry.changed_ns for entry in extracted if entry.kind is trees.EntryKind.FILE} == {MTIME * 10**9}
+    assert_same_trees(out / "app@1", tree)
+
+
+def test_zip_extracts_the_same_content(tree: Path, tmp_path: Path) -> None:
+    pack(tree, tmp_path / "out.zip", ArchiveFormat.ZIP)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        archive.extractall(tmp_path)
+    for name, value in CONTENT.items():
+        path = tmp_path / "app@1" / name.lstrip("!")
+        # This reader writes links as files; that they are links is seen above.
+        content = None if path.is_dir() else path.read_bytes()
+        assert content == (value.encode() if isinstance(value, str) else value)
+
+
+@formats
+def test_bytes_depend_on_the_content_alone(
+    tmp_path: Path, kind: ArchiveFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = list(CONTENT)
+    first = make_tree(tmp_path / "first", {name: CONTENT[name] for name in names})
+    digest = pack(first, tmp_path / f"first.{kind}", kind)
+    monkeypatch.setenv("TZ", "Pacific/Chatham")
+    monkeypatch.setenv("LC_ALL", "tr_TR.UTF-8")
+    time.tzset()
+    umask = os.umask(0o077)
+    try:
+        second = make_tree(tmp_path / "elsewhere" / "second", {name: CONTENT[name] for name in reversed(names)})
+        for entry in trees.scan(second):
+            path = second / entry.path
+            if entry.kind is not trees.EntryKind.SYMLINK:
+                os.utime(path, (5, 5))
+            if entry.kind is trees.EntryKind.FILE:
+                path.chmod(0o700 if entry.executable else 0o400)
+        (second / "hardlink-source").hardlink_to(second / "lib-data")
+        (second / "lib-data").unlink()
+        (second / "hardlink-source").rename(second / "lib-data")
+        again = pack(second, tmp_path / f"second.{kind}", kind)
+    finally:
+        os.umask(umask)
+        monkeypatch.undo()
+        time.tzset()
+    assert again == digest
+    assert (tmp_path / f"first.{kind}").read_bytes() == (tmp_path / f"second.{kind}").read_bytes()
+
+
+@formats
+def test_hard_links_are_files(tmp_path: Path, kind: ArchiveFormat) -> None:
+    tree = make_tree(tmp_path / "tree", {"one": b"content"})
+    (tree / "two").hardlink_to(tree / "one")
+    pack(tree, tmp_path / "out", kind)
+    found = read_archive(tmp_path / "out", kind)
+    assert found["app@1/one"].content == found["app@1/two"].content == b"content"
+
+
+@formats
+def test_content_matters(tmp_path: Path, kind: ArchiveFormat) -> None:
+    one = pack(make_tree(tmp_path / "one", {"file": b"1"}), tmp_path / "1", kind)
+    two = pack(make_tree(tmp_path / "two", {"file": b"2"}), tmp_path / "2", kind)
+    executable = pack(make_tree(tmp_path / "three", {"!file": b"1"}), tmp_path / "3", kind)
+    assert len({one.sha256, two.sha256, executable.sha256}) == 3
+    assert len({one.content_sha256, two.content_sha256, executable.content_sha256}) == 3
+
+
+@formats
+def test_digest_is_that_of_the_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    archive = tmp_path / f"out.{kind}"
+    digest = pack(tree, archive, kind)
+    assert digest.size == archive.stat().st_size
+    assert digest.sha256 == files.file_sha256(archive)
+    if kind is not ArchiveFormat.ZIP:
+        assert digest.content_sha256 == hashlib.sha256(unpack(archive, kind)).hexdigest()
+
+
+def test_content_hash_is_the_same_in_every_format_and_level(tree: Path, tmp_path: Path) -> None:
+    hashes = {
+        pack(tree, tmp_path / f"out.{kind}", kind, level=level).content_sha256
+        for kind in ArchiveFormat
+        for level in (1, None)
+    }
+    assert len(hashes) == 1
+
+
+@formats
+def test_levels_change_the_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    default = pack(tree, tmp_path / "default", kind)
+    assert pack(tree, tmp_path / "same", kind, level=kind.level(None)) == default
+    assert pack(tree, tmp_path / "fast", kind, level=1).sha256 != default.sha256
+
+
+@formats
+def test_impossible_level_is_refused(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    with pytest.raises(UsageError, match=rf"levels of {kind.value} are \d to \d+, not 23"):
+        pack(tree, tmp_path / "out", kind, level=23)
+    assert not (tmp_path / "out").exists()
+
+
+@formats
+@pytest.mark.parametrize("now", [b"", b"longer than it was"])
+def test_changed_file_is_refused(tmp_path: Path, kind: ArchiveFormat, now: bytes) -> None:
+    tree = make_tree(tmp_path / "tree", {"lib/file": b"content"})
+    entries = trees.scan(tree)
+    (tree / "lib/file").write_bytes(now)
+    destination = tmp_path / "out" / "archive"
+    with pytest.raises(PublishError, match=r"'lib/file' changed while it was archived: it had 7 bytes"):
+        write_archive(
+            entries,
+            tree,
+            "app",
+            destination,
+            format=kind,
+            level=None,
+            mtime=0,
+            progress=lambda _: None,
+            check=lambda: None,
+        )
+    assert list(destination.parent.iterdir()) == []
+
+
+@formats
+def test_check_calls_off_and_leaves_the_old_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    destination = tmp_path / "out" / "archive"
+    destination.parent.mkdir()
+    destination.write_bytes(b"old")
+    handled: list[int] = []
+
+    def check() -> None:
+        if sum(handled) >= 1 << 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_archive(
+            trees.scan(tree),
+            tree,
+            "app",
+            destination,
+            format=kind,
+            level=None,
+            mtime=0,
+            progress=handled.append,
+            check=check,
+        )
+    assert [path.name for path in destination.parent.iterdir()] == ["archive"]
+    assert destination.read_bytes() == b"old"
+    assert sum(handled) < 2 << 20
+
+
+@formats
+def test_check_calls_off_within_a_file(tmp_path: Path, kind: ArchiveFormat) -> None:
+    tree = make_tree(tmp_path / "tree", {"large": bytes(4 << 20)})
+    handled: list[int] = []
+
+    def check() -> None:
+        if handled:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_archive(
+            trees.scan(tree),
+            tree,
+            "app",
+            tmp_path / "out",
+            format=kind,
+            level=1,
+            mtime=0,
+            progress=handled.append,
+            check=check,
+        )
+    assert handled == [1 << 20]
+
+
+@formats
+def test_progress_adds_up(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    handled: list[int] = []
+    entries = trees.scan(tree)
+    write_archive(
+        entries,
+        tree,
+        "app",
+        tmp_path / "out",
+        format=kind,
+        level=1,
+        mtime=0,
+        progress=handled.append,
+        check=lambda: None,
+    )
+    assert sum(handled) == sum(entry.size for entry in entries)
+    assert max(handled) <= 1 << 20
+
+
+def assert_same_trees(one: Path, two: Path) -> None:
+    def facts(folder: Path) -> dict[str, tuple[object, ...]]:
+        return {
+            e.path: (
+                e.kind,
+                e.executable,
+                e.link_target,
+                (folder / e.path).read_bytes() if e.kind == "file" else b"",
+            )
+            for e in trees.scan(folder)
+        }
+
+    assert facts(one) == facts(two)

@@ -1,0 +1,84 @@
+"""A small stack of built layers, and what a publication or export of it left."""
+
+from pathlib import Path
+
+from fakes.built_layers import make_built_layer, make_tree
+from venvstacks.building.model import BuiltLayer
+from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
+from venvstacks.publishing.exporting import ExportResult, run_export
+from venvstacks.publishing.plan import PublishOptions, plan_publish
+from venvstacks.publishing.publish import PublishResult, run_publish
+from venvstacks.publishing.published import read_published
+from venvstacks.work import Work
+
+NAMES = ("cpython-3.12", "framework-numbers", "app-hello")
+
+
+def make_stack(folder: Path, *, inputs: str = "1", version: int | None = None) -> tuple[BuiltLayer, ...]:
+    """Build a runtime, a framework and an application; other inputs give them other content."""
+    layers = []
+    for position, name in enumerate(NAMES):
+        tree = folder / name
+        if not tree.exists():
+            make_tree(
+                tree,
+                {
+                    "!bin/python": b"#!/bin/sh\n" + inputs.encode(),
+                    "bin/python3": "python",
+                    "lib/native.so": b"\x7fELF" + inputs.encode() * 100 * (position + 1),
+                    "lib/module.py": b"print()\n" * 1000,
+                    "share/empty": None,
+                },
+            )
+        layers.append(
+            make_built_layer(
+                tree,
+                name,
+                frameworks=("framework-numbers",) if name.startswith("app") else (),
+                launch_module="hello" if name.startswith("app") else None,
+                inputs=inputs,
+                lock_version=version or 1,
+                install_target=None if version is None else f"{name}@{version}",
+            )
+        )
+    return tuple(layers)
+
+
+def publish(
+    built: tuple[BuiltLayer, ...],
+    options: PublishOptions,
+    *,
+    selected: tuple[str, ...] | None = None,
+    work: Work | None = None,
+) -> PublishResult:
+    published = read_published(
+        [each.layer for each in built], built[0].target, options.output, tag_outputs=options.tag_outputs
+    )
+    names = [each.layer.build_name for each in built] if selected is None else selected
+    return run_publish(plan_publish(built, names, options, published), work or Work())
+
+
+def export(
+    built: tuple[BuiltLayer, ...],
+    options: ExportOptions,
+    *,
+    selected: tuple[str, ...] | None = None,
+    work: Work | None = None,
+) -> ExportResult:
+    exported = read_exported([each.layer for each in built], built[0].target, options.output)
+    names = [each.layer.build_name for each in built] if selected is None else selected
+    return run_export(plan_export(built, names, options, exported), work or Work())
+
+
+def snapshot(folder: Path) -> dict[str, tuple[str, int, bytes]]:
+    """Give all that a folder holds: path -> kind or link target, mode, content."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = (f"-> {path.readlink().as_posix()}", 0, b"")
+        elif path.is_dir():
+            found[name] = ("folder", path.stat().st_mode, b"")
+        else:
+            found[name] = ("file", path.stat().st_mode, path.read_bytes())
+    return found

@@ -1,0 +1,3 @@
+"""Runs the package."""
+
+print("hello from a package")

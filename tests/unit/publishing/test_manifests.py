@@ -1,0 +1,151 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from fakes.built_layers import make_built_layer
+from venvstacks.publishing.manifests import (
+    ArchiveManifest,
+    LayerManifest,
+    StackManifest,
+    describe_layer,
+    describe_stack,
+    layer_manifest_name,
+    read_manifest,
+    stack_manifest_name,
+    write_manifest,
+)
+from venvstacks.spec.model import LayerKind
+
+COMMON = {
+    "layer_name",
+    "install_target",
+    "requirements_hash",
+    "lock_version",
+    "locked_at",
+    "python_implementation",
+    "runtime_layer",
+    "bound_to_implementation",
+    "target_platform",
+}
+
+
+def as_json(manifest: LayerManifest) -> dict[str, object]:
+    (entry,) = describe_stack([(LayerKind.RUNTIME, manifest)]).as_json()["layers"]["runtimes"]
+    assert isinstance(entry, dict)
+    return entry
+
+
+def test_runtime(tmp_path: Path) -> None:
+    built = make_built_layer(tmp_path, "cpython-3.12", install_target="cpython-3.12@3", lock_version=3)
+    described = as_json(describe_layer(built))
+    assert described == {
+        "layer_name": "cpython-3.12",
+        "install_target": "cpython-3.12@3",
+        "requirements_hash": built.lock.metadata.requirements_hash,
+        "lock_version": 3,
+        "locked_at": "2024-03-01T12:00:00+00:00",
+        "python_implementation": "cpython@3.12.4",
+        "runtime_layer": "cpython-3.12@3",
+        "bound_to_implementation": True,
+        "target_platform": "linux_x86_64",
+    }
+
+
+def test_framework(tmp_path: Path) -> None:
+    built = make_built_layer(tmp_path, "framework-b", frameworks=("framework-z", "framework-a"))
+    described = as_json(describe_layer(built))
+    assert described.keys() == COMMON | {"required_layers"}
+    assert described["required_layers"] == ["framework-z@2", "framework-a@2"]
+    assert described["runtime_layer"] == "cpython-3.12@2"
+    assert described["bound_to_implementation"] is False
+
+
+def test_framework_without_frameworks_requires_none(tmp_path: Path) -> None:
+    assert as_json(describe_layer(make_built_layer(tmp_path, "framework-a")))["required_layers"] == []
+
+
+def test_application(tmp_path: Path) -> None:
+    built = make_built_layer(tmp_path, "app-hello", launch_module="hello", support_modules=("zebra", "ant"))
+    described = as_json(describe_layer(built))
+    extra = {"required_layers", "app_launch_module", "app_launch_module_hash", "app_support_modules"}
+    assert described.keys() == COMMON | extra
+    assert described["app_launch_module"] == "hello"
+    assert described["app_launch_module_hash"] == built.module_hashes["hello"]
+    assert described["app_support_modules"] == [
+        {"name": "ant", "hash": built.module_hashes["ant"]},
+        {"name": "zebra", "hash": built.module_hashes["zebra"]},
+    ]
+
+
+@pytest.mark.parametrize("target", ["win_amd64", "win_arm64"])
+def test_windows_layers_hold_runtime_files(tmp_path: Path, target: str) -> None:
+    assert describe_layer(make_built_layer(tmp_path, "framework-a", target=target)).bound_to_implementation
+
+
+def test_stack_groups_by_kind_in_the_order_given(tmp_path: Path) -> None:
+    names = ("cpython-3.12", "framework-z", "framework-a", "app-x")
+    built = [make_built_layer(tmp_path, name, launch_module="x" if name == "app-x" else None) for name in names]
+    stack = describe_stack([(each.layer.kind, describe_layer(each)) for each in built]).as_json()
+    assert {kind: [layer["layer_name"] for layer in layers] for kind, layers in stack["layers"].items()} == {
+        "runtimes": ["cpython-3.12"],
+        "frameworks": ["framework-z", "framework-a"],
+        "applications": ["app-x"],
+    }
+
+
+def test_empty_stack_has_all_kinds() -> None:
+    assert describe_stack([]) == StackManifest({"runtimes": (), "frameworks": (), "applications": ()})
+
+
+def test_file_names() -> None:
+    assert stack_manifest_name(None) == "__venvstacks__/venvstacks.json"
+    assert stack_manifest_name("win_amd64") == "__venvstacks__/venvstacks-win_amd64.json"
+    assert layer_manifest_name("app-1.2", None) == "__venvstacks__/env_metadata/app-1.2.json"
+    assert layer_manifest_name("app-1.2", "win_arm64") == "__venvstacks__/env_metadata/app-1.2-win_arm64.json"
+
+
+def test_written_manifest_is_canonical_json_and_is_read_back(tmp_path: Path) -> None:
+    described = describe_layer(make_built_layer(tmp_path, "framework-ü"))
+    path = tmp_path / "out" / "manifest.json"
+    write_manifest(path, described)
+    text = path.read_text(encoding="utf-8")
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    assert "framework-ü" in text
+    assert read_manifest(path, LayerManifest) == described
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"layer_name": "app-x"}', b'{"layers": {}}'],
+    ids=["empty", "cut off", "list", "null", "not UTF-8", "keys missing", "stack"],
+)
+def test_damaged_manifest_counts_as_absent(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    assert read_manifest(tmp_path / "x.json", LayerManifest) is None
+
+
+def test_unreadable_manifest_counts_as_absent(tmp_path: Path) -> None:
+    assert read_manifest(tmp_path / "absent.json", LayerManifest) is None
+    assert read_manifest(tmp_path, LayerManifest) is None
+
+
+def test_manifest_of_version_0_8_is_read(tmp_path: Path) -> None:
+    known = {
+        **dict.fromkeys(COMMON, "x"),
+        "lock_version": 1,
+        "bound_to_implementation": False,
+        "archive_name": "x.tar.xz",
+        "archive_build": 4,
+        "archive_size": 10,
+        "archive_hashes": {"sha256": "00"},
+        "target_platform": "linux_x86_64",
+        "a_key_of_tomorrow": {},
+    }
+    (tmp_path / "x.json").write_text(json.dumps(known), encoding="utf-8")
+    manifest = read_manifest(tmp_path / "x.json", ArchiveManifest)
+    assert manifest is not None
+    assert manifest.archive_build == 4
+    write_manifest(tmp_path / "y.json", manifest)
+    del known["a_key_of_tomorrow"]
+    assert json.loads((tmp_path / "y.json").read_bytes()) == known
