@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from venvstacks.building.build import find_built, inspect_layers, run_build
+from venvstacks.building.build import expected, find_built, inspect_layers, run_build
 from venvstacks.building.build import plan_build as plan_builds
 from venvstacks.building.install import Installer
 from venvstacks.building.model import BuiltLayer
@@ -20,7 +20,7 @@ from venvstacks.locking.states import lock_states
 from venvstacks.platforms.targets import host_target
 from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, plan_export, read_exported
 from venvstacks.publishing.exporting import ExportResult, run_export
-from venvstacks.publishing.plan import PublishOptions, PublishPlan, plan_publish
+from venvstacks.publishing.plan import Action, PublishOptions, PublishPlan, plan_publish
 from venvstacks.publishing.publish import PublishResult, run_publish
 from venvstacks.publishing.published import read_published
 from venvstacks.runtimes.choice import choose_python, providers
@@ -191,14 +191,17 @@ def plan_publication(
     include: Collection[str] | None = None,
     options: Options | None = None,
 ) -> PublishPlan:
-    """Say what :func:`publish` would do, with the same parameters."""
+    """Say what :func:`publish` would do, with the same parameters.
+
+    Locks and earlier manifests suffice for that: the layers need not be built.
+    """
     options = options or Options()
     settings = settings or PublishOptions(Path("_artifacts"))
     settings = replace(settings, output=_in_definition(stack, settings.output))
     chosen = _chosen(stack, include)
-    built = find_built(_builds(stack, options, chosen), _in_definition(stack, options.build_dir))
+    layers = expected(_builds(stack, options, chosen))
     published = read_published(stack.layers, host_target(), settings.output, tag_outputs=settings.tag_outputs)
-    return plan_publish(built, _made_here(built, chosen), settings, published)
+    return plan_publish(layers, _made_here(layers, chosen), settings, published)
 
 
 def publish(
@@ -222,7 +225,11 @@ def publish(
     """
     options = options or Options()
     with _held(stack, options) as work:
-        return run_publish(plan_publication(stack, settings, include=include, options=options), work)
+        plan = plan_publication(stack, settings, include=include, options=options)
+        new = {archive.layer for archive in plan.archives if archive.action is Action.CREATE}
+        built = _find_built(stack, options, new)
+        archives = tuple(replace(a, built=built.get(a.layer, a.built)) for a in plan.archives)
+        return run_publish(replace(plan, archives=archives), work)
 
 
 def plan_exporting(
@@ -232,14 +239,14 @@ def plan_exporting(
     include: Collection[str] | None = None,
     options: Options | None = None,
 ) -> ExportPlan:
-    """Say what :func:`export` would do, with the same parameters."""
+    """Say what :func:`export` would do, with the same parameters; the layers need not be built."""
     options = options or Options()
     settings = settings or ExportOptions(Path("_export"))
     settings = replace(settings, output=_in_definition(stack, settings.output))
     chosen = _chosen(stack, include)
-    built = find_built(_builds(stack, options, chosen), _in_definition(stack, options.build_dir))
+    layers = expected(_builds(stack, options, chosen))
     exported = read_exported(stack.layers, host_target(), settings.output)
-    return plan_export(built, _made_here(built, chosen), settings, exported)
+    return plan_export(layers, _made_here(layers, chosen), settings, exported)
 
 
 def export(
@@ -263,7 +270,18 @@ def export(
     """
     options = options or Options()
     with _held(stack, options) as work:
-        return run_export(plan_exporting(stack, settings, include=include, options=options), work)
+        plan = plan_exporting(stack, settings, include=include, options=options)
+        new = {layer.layer for layer in plan.exports if layer.action is Action.CREATE}
+        built = _find_built(stack, options, new)
+        exports = tuple(replace(e, built=built.get(e.layer, e.built)) for e in plan.exports)
+        return run_export(replace(plan, exports=exports), work)
+
+
+def _find_built(stack: Stack, options: Options, names: Collection[str]) -> dict[str, BuiltLayer]:
+    if not names:
+        return {}
+    builds = [build for build in _builds(stack, options, names) if build.layer.build_name in names]
+    return {built.layer.build_name: built for built in find_built(builds)}
 
 
 def _chosen(stack: Stack, include: Collection[str] | None) -> frozenset[str]:

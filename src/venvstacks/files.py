@@ -115,42 +115,54 @@ def file_sha256(path: Path) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder and all in it, read-only parts included; nothing happens if it is absent."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif not path.exists():
-        return
+    """Remove a file, or a folder and all in it, read-only parts included; nothing happens if it is absent."""
+    _remove(path, path, set())
+
+
+def _remove(path: Path, root: Path, tried: set[str]) -> None:
+    def make_writable_and_retry(function: Callable[..., Any], name: str, error: BaseException) -> None:
+        if isinstance(error, FileNotFoundError):
+            return
+        if name in tried or not isinstance(error, PermissionError):
+            raise error
+        tried.add(name)
+        target = Path(name)
+        if target != root:  # what holds the whole is not ours to change
+            target.parent.chmod(stat.S_IRWXU)
+        if target.is_dir() and not target.is_symlink():
+            target.chmod(stat.S_IRWXU)
+            _remove(target, root, tried)
+            return
+        if os.name == "nt":  # elsewhere the folder decides, and the file may be shared with uv's cache
+            target.chmod(stat.S_IWRITE)
+        function(name)
+
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
     elif sys.version_info >= (3, 12):
-        shutil.rmtree(path, onexc=_make_writable_and_retry)
+        shutil.rmtree(path, onexc=make_writable_and_retry)
     else:
-        shutil.rmtree(path, onerror=lambda function, name, info: _make_writable_and_retry(function, name, info[1]))
-
-
-def _make_writable_and_retry(function: Callable[..., Any], name: str, error: BaseException) -> None:
-    if isinstance(error, FileNotFoundError):
-        return
-    target = Path(name)
-    target.parent.chmod(stat.S_IRWXU)
-    if target.is_dir() and not target.is_symlink():
-        target.chmod(stat.S_IRWXU)
-        remove_tree(target)
-        return
-    if os.name == "nt":  # elsewhere the folder decides, and the file may be shared with uv's cache
-        target.chmod(stat.S_IWRITE)
-    function(name)
+        shutil.rmtree(
+            path, onerror=lambda function, name, info: make_writable_and_retry(function, name, info[1])
+        )
 
 
 def replace_tree(new: Path, path: Path) -> None:
     """Put a finished folder in the place of ``path``.
 
     The old folder is renamed away first, so ``path`` is the old tree, absent for an instant, or the new
-    tree, never a mixture.
+    tree, never a mixture. If the new one cannot be put there, the old one is put back.
     """
     old = temporary_beside(path)
     had_old = os.path.lexists(path)
     if had_old:
         path.replace(old)
-    new.replace(path)
+    try:
+        new.replace(path)
+    except OSError:
+        if had_old:
+            old.replace(path)
+        raise
     if had_old:
         remove_tree(old)
 

@@ -75,7 +75,9 @@ def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Resul
                     waiting.remove(task)
                     running[pool.submit(task.run, dict(results))] = task
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in sorted(done, key=lambda f: isinstance(f.exception(), CancelledError)):
+                # dicts keep their order: of several errors the first task's is raised, and a cancellation last
+                ended = [future for future in running if future in done]
+                for future in sorted(ended, key=lambda f: isinstance(f.exception(), CancelledError)):
                     results[running.pop(future).key] = future.result()
         except BaseException:
             work.cancellation.cancel()

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,14 +42,29 @@ def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> It
         BusyError: Another run holds the folder, and ``wait`` is false.
         FilesystemError: The folder cannot be made.
     """
+    private = folder / PRIVATE_FOLDER
+    with ExitStack() as stack:
+        try:
+            private.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_held(private / "lock", folder, wait=wait, observe=observe))
+            remove_leftovers(folder)
+            remove_leftovers(private)
+            downloads = private / "pythons"
+            if clean:
+                remove_tree(downloads)
+            scratch = private / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+            scratch.mkdir(mode=0o700)  # uv's projects may hold credentials of indexes
+        except OSError as error:
+            raise explain_os_error(error, f"use the build folder {folder}") from error
+        stack.callback(_remove_scratch, scratch)
+        yield Workspace(folder, downloads, scratch)
+
+
+@contextmanager
+def _held(file: Path, folder: Path, *, wait: bool, observe: Observer) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415 - showing a stack needs no lock
 
-    private = folder / PRIVATE_FOLDER
-    try:
-        private.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain_os_error(error, f"use the build folder {folder}") from error
-    lock = FileLock(private / "lock")
+    lock = FileLock(file)
     try:
         lock.acquire(timeout=0)
     except Timeout as busy:
@@ -61,16 +76,11 @@ def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> It
         observe(Waiting(str(folder)))
         lock.acquire()
     try:
-        remove_leftovers(folder)
-        remove_leftovers(private)
-        downloads = private / "pythons"
-        if clean:
-            remove_tree(downloads)
-        scratch = private / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
-        scratch.mkdir()
-        try:
-            yield Workspace(folder, downloads, scratch)
-        finally:
-            remove_tree(scratch)
+        yield
     finally:
         lock.release()
+
+
+def _remove_scratch(scratch: Path) -> None:
+    with suppress(OSError):  # the next run removes it, and an error of the work itself is not hidden
+        remove_tree(scratch)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
@@ -215,7 +214,12 @@ def _check(plan: BuildPlan, installer: Installer) -> None:
         )
 
 
-def find_built(builds: Sequence[LayerBuild], build_folder: Path) -> tuple[BuiltLayer, ...]:
+def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
+    """Describe layers as building them will make them, whether they are built or not; without entries."""
+    return tuple(_built(build, ()) for build in builds)
+
+
+def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     """Give layers that are built and current, for publishing and exporting them.
 
     Raises:
@@ -226,7 +230,7 @@ def find_built(builds: Sequence[LayerBuild], build_folder: Path) -> tuple[BuiltL
         inspection = inspect(build)
         if inspection.reason:
             raise BuildError(
-                f"{build.layer.title.capitalize()} cannot be used from {build_folder.name}: {inspection.reason}.",
+                f"{build.layer.title.capitalize()} in {build.folder} cannot be used: {inspection.reason}.",
                 hint="run `venvstacks build` first",
             )
         built.append(_built(build, inspection.entries))

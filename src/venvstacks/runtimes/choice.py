@@ -64,7 +64,9 @@ class FallbackRuntimes:
 
 def portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> str:
     """Word what a user should know about a copied interpreter."""
-    reason = unavailable.message.splitlines()[-1].strip().rstrip(".")
+    lines = [line.strip() for line in unavailable.message.splitlines()]
+    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
+    reason = causes[-1] if causes else lines[-1].rstrip(".")
     return (
         f"No managed {python.request} could be had ({reason}), so the one of this machine was copied. "
         "It needs this machine's C library and system libraries (such as OpenSSL) of the same versions or newer: "

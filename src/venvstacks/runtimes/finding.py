@@ -22,7 +22,8 @@ base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix,
         "installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
 scheme = "posix_prefix" if os.name == "posix" else "nt"
 stdlib = sysconfig.get_path("stdlib", scheme, base)
-shared = [os.path.join(d, v["INSTSONAME"] or "") for d in (v["LIBDIR"] or "", os.path.join(sys.base_prefix, "lib"))]
+folders = v["LIBDIR"] or "", os.path.join(sys.base_prefix, "lib")
+shared = [os.path.join(folder, v["INSTSONAME"] or "") for folder in folders]
 print(json.dumps({
     "implementation": platform.python_implementation().lower(),
     "release": platform.python_version(),
