@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from venvstacks.errors import RunError
+from venvstacks.files import explain_os_error
 from venvstacks.processes import become
 
 _CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
@@ -33,24 +34,36 @@ def run_application(folder: Path, name: str, arguments: Sequence[str], *, built:
     if not python.exists():
         raise RunError(
             f"{layer.name} cannot run: there is no {configuration['base_python']} beside it in {folder}.",
-            hint="unpack or export the runtime layer beside it",
+            hint="run `venvstacks build` again" if built else "unpack or export the runtime layer beside it",
         )
     # -P: what lies in the current folder must not hide the application's own modules
-    return become([str(python), "-P", "-m", configuration["launch_module"], *arguments], env=os.environ)
+    argv = [str(python), "-P", "-m", configuration["launch_module"], *arguments]
+    try:
+        return become(argv, env=os.environ)
+    except OSError as error:
+        raise explain_os_error(error, f"start {layer.name}") from error
+
+
+def applications(folder: Path) -> tuple[str, ...]:
+    """Give the names of the applications that lie in a folder, sorted; with ``@N`` for versioned ones."""
+    found = (path for path in folder.glob(f"{_PREFIX}*") if _is_layer(path) and not path.is_symlink())
+    return tuple(sorted(path.name.removeprefix(_PREFIX) for path in found))
+
+
+def _is_layer(path: Path) -> bool:
+    return (path / _CONFIGURATION).is_file()
 
 
 def _find(folder: Path, name: str, *, built: bool) -> Path:
     for build_name in (name, f"{_PREFIX}{name}"):
         layer = folder / build_name
-        if build_name.startswith(_PREFIX) and (layer / _CONFIGURATION).is_file():
+        if layer.name == build_name and build_name.startswith(_PREFIX) and _is_layer(layer):
             return layer
-        versions = [path for path in folder.glob("app-*@*") if path.name.rpartition("@")[0] == build_name]
-        numbered = [path for path in versions if path.name.rpartition("@")[2].isdigit()]
+        versions = [path for path in folder.glob(f"{_PREFIX}*@*") if path.name.rpartition("@")[0] == build_name]
+        numbered = [path for path in versions if path.name.rpartition("@")[2].isdecimal() and _is_layer(path)]
         if numbered:
             return max(numbered, key=lambda path: int(path.name.rpartition("@")[2]))
-    found = sorted(
-        path.name.removeprefix(_PREFIX) for path in folder.glob("app-*") if (path / _CONFIGURATION).exists()
-    )
+    found = applications(folder)
     there = f"it has {', '.join(found)}" if found else "it has none"
     hint = "run `venvstacks build` first" if built else "export or unpack the stack there first"
     raise RunError(f"There is no application {name!r} in {folder}: {there}.", hint=None if found else hint)

@@ -1,6 +1,6 @@
 """``venvstacks build``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,13 @@ import click
 from venvstacks.cli.common import (
     gathered,
     load,
+    located,
     matched,
     matched_resets,
     options,
     print_plan,
     print_result,
+    shown,
 )
 from venvstacks.cli.options import (
     Archiving,
@@ -36,6 +38,7 @@ from venvstacks.cli.options import (
 )
 from venvstacks.cli.publish import print_published
 from venvstacks.errors import UsageError
+from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.wording import counted
 
 if TYPE_CHECKING:
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
 class _Chosen:
     """Build names of the layers for each step."""
 
-    lock: frozenset[str]
     build: frozenset[str]
     publish: frozenset[str]
 
@@ -130,19 +132,24 @@ def build(
     lockable = extended(stack, included, dependencies=dependencies, derived=True)
     reset = matched_resets(stack, locking.reset_lock, lockable, selecting)
     resolved = frozenset[str]()
+    # whatever is used needs valid locks all the way down
+    used = chosen.build if build else {*chosen.build, *chosen.publish}
+    locking_for = extended(stack, {*used, *reset}, dependencies=True, derived=False)
     if lock:
-        plan = api.plan_locking(stack, include=chosen.lock, reset=reset, if_needed=True)
+        plan = api.plan_locking(stack, include=locking_for, reset=reset, if_needed=True)
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
     steps = {
         "lock": resolved,
         "build": chosen.build if build else frozenset[str](),
         "publish": chosen.publish if publish else frozenset[str](),
     }
-    if print_plan(stack, gathered(stack, **steps), showing):
+    if print_plan(stack, gathered(stack, **steps), showing) or not included:
         return
-    with options(working, finding, clean=clean) as how:
+    with options(stack, working, finding, clean=clean) as how:
+        made = _Made(how.observe)
+        how = replace(how, observe=made)  # noqa: PLW2901
         if lock and not build:
-            api.lock(stack, include=chosen.lock, reset=reset, if_needed=True, options=how)
+            api.lock(stack, include=locking_for, reset=reset, if_needed=True, options=how)
         if build:
             built = api.build(stack, include=chosen.build, lock_if_needed=lock, reset=reset, options=how)
         if publish:
@@ -154,9 +161,27 @@ def build(
             )
             result = api.publish(stack, settings, include=chosen.publish, options=how)
     if build:
-        print_result(f"{counted(len(built), 'layer')} built in {working.build_dir}/")
+        folder = shown(located(stack, working.build_dir))
+        print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made.layers)} built", showing)
     if publish:
-        print_published(result)
+        print_published(result, showing)
+
+
+class _Made:
+    """Passes events on, and keeps the names of the layers that were built.
+
+    Args:
+        observe: Told of every event.
+    """
+
+    def __init__(self, observe: Observer) -> None:
+        self.layers: set[str] = set()
+        self._observe = observe
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Finished) and event.step is Step.BUILD and event.changed:
+            self.layers.add(event.layer)
+        self._observe(event)
 
 
 def _choose(
@@ -173,5 +198,4 @@ def _choose(
     publish = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
     )
-    # whatever is used needs valid locks all the way down
-    return _Chosen(extended(stack, {*build, *publish}, dependencies=True, derived=False), build, publish)
+    return _Chosen(build, publish)

@@ -1,9 +1,10 @@
 """What commands do before their own work: load, select, show."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -72,13 +73,22 @@ def print_plan(stack: "Stack", operations: "Operations", showing: Showing) -> bo
     """
     if showing.show or showing.stops:
         from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
-        from venvstacks.files import canonical_json  # noqa: PLC0415
         from venvstacks.locking.states import lock_states  # noqa: PLC0415
 
         names = [layer.build_name for layer in stack.layers]
         view = View(stack, lock_states(stack), names, operations)
-        click.echo(canonical_json(view.data()) if showing.as_json else view.text(), nl=False)
+        if showing.as_json:
+            print_json(view.data())
+        else:
+            click.echo(view.text(), nl=False)
     return showing.stops
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - whatever json can encode
+    """Print data, in UTF-8 whatever the terminal's encoding is."""
+    from venvstacks.files import canonical_json  # noqa: PLC0415 - help must be quick
+
+    click.echo(canonical_json(value).encode(), nl=False)
 
 
 def gathered(stack: "Stack", **steps: frozenset[str]) -> "Operations":
@@ -89,10 +99,10 @@ def gathered(stack: "Stack", **steps: frozenset[str]) -> "Operations":
     }
 
 
-def print_result(text: str) -> None:
-    """Print a result, unless nothing but errors is wanted."""
+def print_result(text: str, showing: Showing) -> None:
+    """Print a result, unless nothing but errors is wanted; stdout is left to data where there is any."""
     if verbosity() >= 0:
-        click.echo(text)
+        click.echo(text, err=showing.as_json)
 
 
 def shown(path: Path) -> str:
@@ -101,12 +111,22 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def located(stack: "Stack", folder: Path) -> Path:
+    """Give an option's folder, which is relative to the definition's."""
+    return Path(os.path.normpath(stack.folder / folder.expanduser()))
+
+
 @contextmanager
-def options(working: Working, finding: Finding | None = None, *, clean: bool = False) -> Iterator["Options"]:
+def options(
+    stack: "Stack", working: Working, finding: Finding | None = None, *, clean: bool = False
+) -> Iterator["Options"]:
     """Give the API's options, with an observer for this terminal."""
     from venvstacks.api import Options  # noqa: PLC0415 - help must be quick
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
+    environ = dict(os.environ)
+    if finding is not None and finding.cache_dir is not None:
+        environ["UV_CACHE_DIR"] = str(located(stack, finding.cache_dir))
     with reporter(verbosity()) as observe:
         yield Options(
             build_dir=working.build_dir,
@@ -116,4 +136,5 @@ def options(working: Working, finding: Finding | None = None, *, clean: bool = F
             wait=not working.no_wait,
             jobs=working.jobs or default_jobs(),
             observe=observe,
+            environ=environ,
         )

@@ -4,10 +4,10 @@ import click
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print a script that completes commands, options and applications.
+    """Print a script with which SHELL (bash, zsh or fish) completes commands, options and applications.
 
     \b
     Example:

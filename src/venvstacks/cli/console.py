@@ -4,13 +4,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
+from venvstacks.events import Event, Finished, Observer, Progressed, Started, Step, Waiting, Warned
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
+    from rich.text import Text
 
 _DOING = {Step.LOCK: "locking", Step.BUILD: "building", Step.PUBLISH: "publishing", Step.EXPORT: "exporting"}
 _DONE = {Step.LOCK: "locked", Step.BUILD: "built", Step.PUBLISH: "published", Step.EXPORT: "exported"}
@@ -36,16 +37,21 @@ def painted(text: str, colour: str, stream: TextIO) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if has_colour(stream) else text
 
 
+def print_lines(text: str) -> None:
+    """Print to stderr; a reader that has gone is no reason to stop working."""
+    with suppress(OSError):
+        print(text.rstrip("\n"), file=sys.stderr, flush=True)
+
+
 def print_error(message: str, hint: str | None) -> None:
     """Print one error message."""
-    print(painted("error:", "1;31", sys.stderr), message, file=sys.stderr)
-    if hint:
-        print(painted("hint:", "36", sys.stderr), hint, file=sys.stderr)
+    lines = f"{painted('error:', '1;31', sys.stderr)} {message}"
+    print_lines(f"{lines}\n{painted('hint:', '36', sys.stderr)} {hint}" if hint else lines)
 
 
 def print_warning(message: str) -> None:
     """Print one warning."""
-    print(painted("warning:", "33", sys.stderr), message, file=sys.stderr)
+    print_lines(f"{painted('warning:', '33', sys.stderr)} {message}")
 
 
 @contextmanager
@@ -96,7 +102,7 @@ class _Plain:
             if isinstance(event, Warned):
                 print_warning(event.message)
             elif line is not None:
-                print(line, file=sys.stderr, flush=True)
+                print_lines(line)
 
 
 @contextmanager
@@ -110,16 +116,25 @@ def _bars() -> Iterator["Progress"]:
         TextColumn,
         TransferSpeedColumn,
     )
+    from rich.text import Text  # noqa: PLC0415
+
+    class Sizes(DownloadColumn):
+        def render(self, task: "Task") -> "Text":
+            return super().render(task) if task.total is not None else Text()
+
+    class Rate(TransferSpeedColumn):
+        def render(self, task: "Task") -> "Text":
+            return super().render(task) if task.total is not None else Text()
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        Sizes(),
+        Rate(),
     )
     console = Console(stderr=True, soft_wrap=True)
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         yield progress
 
 
@@ -141,14 +156,21 @@ class _Lively:
             case Started():
                 text = f"{_DOING[event.step]} {event.layer}"
                 self._tasks[event.step, event.layer] = self._progress.add_task(text, total=None)
-            case Progressed():
+            case Progressed() if (event.step, event.layer) in self._tasks:
                 self._progress.update(
                     self._tasks[event.step, event.layer], completed=event.done, total=event.total
                 )
             case Finished() if (event.step, event.layer) in self._tasks:
                 self._progress.remove_task(self._tasks.pop((event.step, event.layer)))
-            case Planned() | Warned() | Waiting() | Finished():
+            case _:
                 pass
-        line = f"warning: {event.message}" if isinstance(event, Warned) else _line(event, self._verbosity)
-        if line is not None:
-            self._progress.console.print(line, markup=False, highlight=False)
+        if isinstance(event, Warned):
+            self._print(f"{painted('warning:', '33', sys.stderr)} {event.message}")
+        elif line := _line(event, self._verbosity):
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        from rich.text import Text  # noqa: PLC0415 - only when something is drawn
+
+        # a ready-made text: names and paths may look like rich's own markup
+        self._progress.console.print(Text.from_ansi(line))

@@ -1,4 +1,7 @@
-"""The one place where errors become messages and exit codes."""
+"""The one place where errors become messages and exit codes.
+
+Whatever happens, a user reads one message and no traceback; that of a bug is shown with ``-vv``.
+"""
 
 import os
 import signal
@@ -6,13 +9,20 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-import click
+# All else is imported in `main`: what goes wrong there, an interrupt included, must have its message as well.
 
-from venvstacks.cli.console import print_error
-from venvstacks.errors import VenvstacksError
-
+FAILED = 1
+MISUSED = 2
 INTERRUPTED = 130
-TERMINATED = 143
+_DETAILS = 2  # -vv
+
+
+class _StoppedError(BaseException):
+    """A signal asks this process to end; not an ``Exception``, as nothing may go on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,34 +32,119 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; those of this process by default.
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 wrong usage or definition, 130 interrupted.
+        The exit status: 0 done, 1 failed, 2 wrong usage or definition, 130 interrupted, 143 terminated.
     """
-    from venvstacks.cli.app import cli  # noqa: PLC0415 - an import that fails is an error like others
-
-    signal.signal(signal.SIGTERM, _terminate)
+    details = [0]
     try:
-        result = cli.main(args=arguments, prog_name="venvstacks", standalone_mode=False)
+        _prepare_streams()
+        _obey_signals()
+        return _run(arguments, details)
+    except SystemExit as end:  # click's own, after shell completion
+        return end.code if isinstance(end.code, int) else FAILED
+    except BaseException as error:  # noqa: BLE001 - the last place where it can be worded
+        return _explain(error, show_traceback=details[0] >= _DETAILS)
+
+
+def _run(arguments: Sequence[str] | None, details: list[int]) -> int:
+    from venvstacks.cli.app import cli  # noqa: PLC0415 - see above
+    from venvstacks.cli.options import Verbosity  # noqa: PLC0415
+
+    verbosity = Verbosity()
+    try:
+        result = cli.main(args=arguments, prog_name="venvstacks", standalone_mode=False, obj=verbosity)
         sys.stdout.flush()
-    except VenvstacksError as error:
-        print_error(error.message, error.hint)
-        return error.exit_code
-    except click.ClickException as error:
-        usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else None
-        print_error(error.format_message(), f"see `{usage} --help`" if usage else None)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print_error("Interrupted; nothing half-done was left.", None)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # whoever read our output has gone; what the interpreter flushes at the end must not complain again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        print_error(f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}.", None)
-        return 1
+    finally:
+        details[0] = verbosity.level
     return result if isinstance(result, int) else 0
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise SystemExit(TERMINATED)
+def _prepare_streams() -> None:
+    """See that every text can be written: a closed stream swallows it, a narrow encoding escapes it."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # type: ignore[unreachable] # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # type: ignore[unreachable] # noqa: PTH123, SIM115
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _obey_signals() -> None:
+    """End in an orderly way when asked to, unless the one who started this process has it ignore such signals."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            try:
+                signal.signal(number, _stop)
+            except ValueError:  # called from a thread: signals are someone else's concern
+                return
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise _StoppedError(number)
+
+
+def _explain(error: BaseException, *, show_traceback: bool) -> int:
+    """Print the one message of an error.
+
+    Returns:
+        The exit status.
+    """
+    import click  # noqa: PLC0415 - see above
+
+    from venvstacks.cli.console import print_error, print_lines  # noqa: PLC0415
+    from venvstacks.errors import VenvstacksError  # noqa: PLC0415
+
+    match error:
+        case VenvstacksError():
+            print_error(error.message, error.hint)
+            return error.exit_code
+        case click.exceptions.NoArgsIsHelpError():
+            print_lines(error.format_message())
+            return MISUSED
+        case click.ClickException():
+            usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else None
+            print_error(error.format_message(), f"see `{usage} --help`" if usage else None)
+            return error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            print_error("Interrupted; nothing half-done was left.", None)
+            return INTERRUPTED
+        case _StoppedError():
+            print_error("Stopped by a signal; nothing half-done was left.", None)
+            return error.status
+        case BrokenPipeError():
+            _forget_stdout()
+        case OSError():
+            where = f" ({error.filename})" if error.filename else ""
+            print_error(f"{error.strerror or error}{where}.", None)
+            _forget_stdout()
+        case _:
+            _explain_bug(error, show_traceback=show_traceback)
+    return FAILED
+
+
+def _forget_stdout() -> None:
+    """Have the interpreter not complain again at its end, when it flushes what nobody can take."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass  # not a real stream
+
+
+def _explain_bug(error: BaseException, *, show_traceback: bool) -> None:
+    from traceback import extract_tb, format_exception  # noqa: PLC0415 - seldom needed
+
+    from venvstacks.cli.console import print_error, print_lines  # noqa: PLC0415
+
+    if show_traceback:
+        print_lines("".join(format_exception(error)))
+    steps = extract_tb(error.__traceback__)
+    where = f" (line {steps[-1].lineno} of {os.path.basename(steps[-1].filename)})" if steps else ""  # noqa: PTH119
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    print_error(
+        f"venvstacks has a bug: {what}{where}.",
+        "please report it with the lines above"
+        if show_traceback
+        else "run the command again with -vv to see what led to it, and report that",
+    )

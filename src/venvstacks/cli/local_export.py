@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from venvstacks.cli.common import gathered, load, matched, options, print_plan, print_result, shown
+from venvstacks.cli.common import gathered, load, matched, options, print_json, print_plan, print_result, shown
 from venvstacks.cli.options import (
     Publishing,
     Selecting,
@@ -48,10 +48,9 @@ def local_export(
 
     \b
     Example:
-      venvstacks local-export --output-dir ~/trial && venvstacks run hello --from ~/trial
+      venvstacks local-export --output-dir ~/trial && venvstacks run --from ~/trial hello
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.files import canonical_json  # noqa: PLC0415
     from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
@@ -60,10 +59,10 @@ def local_export(
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
     )
-    if not updating.dry_run and print_plan(stack, gathered(stack, export=chosen), showing):
+    if print_plan(stack, gathered(stack, export=chosen), showing.beside(updating)) or not chosen:
         return
     settings = ExportOptions(output_dir, updating.force)
-    with options(working) as how:
+    with options(stack, working) as how:
         if updating.dry_run:
             plan = api.plan_exporting(stack, settings, include=chosen, options=how)
         else:
@@ -71,9 +70,9 @@ def local_export(
     if not updating.dry_run:
         made = sum(layer.created for layer in result.layers)
         folder = shown(result.manifest_path.parent.parent)
-        print_result(f"{counted(len(result.layers), 'layer')} in {folder}, {made} copied")
+        print_result(f"{counted(len(result.layers), 'layer')} in {folder}, {made} copied", showing)
     elif showing.as_json:
-        click.echo(canonical_json(plan.as_json()), nl=False)
+        print_json(plan.as_json())
     else:
         for export in plan.exports:
             click.echo(f"{export.action}  {export.destination.name}  ({export.reason})")

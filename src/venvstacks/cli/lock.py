@@ -12,6 +12,7 @@ from venvstacks.cli.common import (
     options,
     print_plan,
     print_result,
+    shown,
 )
 from venvstacks.cli.options import (
     Finding,
@@ -70,10 +71,10 @@ def lock(
     reset = matched_resets(stack, locking.reset_lock, affected, selecting)
     plan = api.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
     resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-    if print_plan(stack, gathered(stack, lock=resolved), showing):
+    if print_plan(stack, gathered(stack, lock=resolved), showing) or not chosen:
         return
-    with options(working, finding, clean=clean) as how:
+    with options(stack, working, finding, clean=clean) as how:
         locked = api.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
     changed = sum(item.changed for item in locked)
-    folder = stack.requirements_folder.name
-    print_result(f"{counted(len(resolved), 'layer')} locked in {folder}/, {changed} changed")
+    folder = shown(stack.requirements_folder)
+    print_result(f"{counted(len(resolved), 'layer')} locked in {folder}, {changed} changed", showing)

@@ -9,7 +9,15 @@ from typing import Any, Literal
 import click
 
 Command = Callable[..., Any]
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FOLDER = click.Path(path_type=Path)
+"""A folder; what is there is looked at where the path is resolved, from the definition's folder."""
+
+
+@dataclass(slots=True)
+class Verbosity:
+    """How much the user wants to read: negative for errors only, more than 0 for details."""
+
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,12 @@ class Showing:
         """Whether nothing is done but printing."""
         return self.show_only or (self.as_json and not self.show)
 
+    def beside(self, updating: "Updating") -> "Showing":
+        """Give what is printed of the selection: with ``--dry-run``, data is printed once, of what would be done."""
+        if not updating.dry_run or not self.as_json or self.show_only:
+            return self
+        return Showing(show=False, show_only=False, as_json=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Working:
@@ -45,11 +59,12 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where wheels and Pythons come from: ``--index``, ``--local-wheels``, ``--local-runtime``."""
+    """Where wheels and Pythons come from: ``--index``, ``--local-wheels``, ``--local-runtime``, ``--cache-dir``."""
 
     index: bool
     local_wheels: tuple[Path, ...]
     local_runtime: Literal["never", "fallback", "always"] | None
+    cache_dir: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +190,12 @@ find_options = _group(
         type=click.Choice(["never", "fallback", "always"]),
         help="Whether an interpreter of this machine may serve as a runtime (default: as defined, or never).",
     ),
+    click.option(
+        "--cache-dir",
+        type=FOLDER,
+        metavar="DIR",
+        help="Where downloaded wheels are kept, relative to the definition's folder (default: uv's cache).",
+    ),
 )
 
 lock_options = _group(
@@ -222,13 +243,13 @@ update_options = _group(
 
 
 def _change_verbosity(context: click.Context, parameter: click.Parameter, value: int) -> None:
-    root = context.find_root()
-    root.obj = (root.obj or 0) + (-int(value) if parameter.name == "quiet" else value)
+    verbosity = context.find_root().ensure_object(Verbosity)
+    verbosity.level += -value if parameter.name == "quiet" else value
 
 
 def verbosity() -> int:
     """Give how much the user wants to read: negative for errors only, more than 0 for details."""
-    return int(click.get_current_context().find_root().obj or 0)
+    return click.get_current_context().find_root().ensure_object(Verbosity).level
 
 
 def verbosity_options(command: Command) -> Command:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvstacks.cli.common import gathered, load, matched, options, print_plan, print_result, shown
+from venvstacks.cli.common import gathered, load, matched, options, print_json, print_plan, print_result, shown
 from venvstacks.cli.options import (
     Archiving,
     Publishing,
@@ -60,7 +60,6 @@ def publish(
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
-    from venvstacks.files import canonical_json  # noqa: PLC0415
     from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
@@ -69,7 +68,7 @@ def publish(
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
     )
-    if not updating.dry_run and print_plan(stack, gathered(stack, publish=chosen), showing):
+    if print_plan(stack, gathered(stack, publish=chosen), showing.beside(updating)) or not chosen:
         return
     settings = PublishOptions(
         output_dir,
@@ -78,23 +77,23 @@ def publish(
         archiving.tag_outputs,
         updating.force,
     )
-    with options(working) as how:
+    with options(stack, working) as how:
         if updating.dry_run:
             plan = api.plan_publication(stack, settings, include=chosen, options=how)
         else:
             result = api.publish(stack, settings, include=chosen, options=how)
     if not updating.dry_run:
-        print_published(result)
+        print_published(result, showing)
     elif showing.as_json:
-        click.echo(canonical_json(plan.as_json()), nl=False)
+        print_json(plan.as_json())
     else:
         for archive in plan.archives:
             click.echo(f"{archive.action}  {archive.destination.name}  ({archive.reason})")
 
 
-def print_published(result: "PublishResult") -> None:
+def print_published(result: "PublishResult", showing: Showing) -> None:
     """Print the archives, as paths relative to the current folder where that is shorter."""
     for archive in result.archives:
         size = size_text(archive.path.stat().st_size)
         state = "made" if archive.created else "unchanged"
-        print_result(f"{shown(archive.path)}  {size}  {state}")
+        print_result(f"{shown(archive.path)}  {size}  {state}", showing)

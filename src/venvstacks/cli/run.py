@@ -6,27 +6,25 @@ import click
 
 from venvstacks.cli.options import FOLDER, build_dir_option
 
+_SPEC = Path("venvstacks.toml")
+
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Offer the applications of the definition at hand."""
-    del context, parameter
-    from venvstacks.errors import DefinitionError  # noqa: PLC0415 - help must be quick
-    from venvstacks.spec.loading import load_stack  # noqa: PLC0415
-    from venvstacks.spec.model import LayerKind  # noqa: PLC0415
+    """Offer the applications that could be run with the options that were given so far."""
+    del parameter
+    from venvstacks.running import applications  # noqa: PLC0415 - help must be quick
 
-    try:
-        stack = load_stack(Path("venvstacks.toml"))
-    except DefinitionError:
-        return []
-    return [layer.name for layer in stack.of_kind(LayerKind.APPLICATION) if layer.name.startswith(incomplete)]
+    spec = Path(context.params.get("spec") or _SPEC)
+    folder = _folder(context.params.get("source"), spec, Path(context.params.get("build_dir") or "_build"))
+    return [name for name in applications(folder) if name.startswith(incomplete)]
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("--from", "source", type=FOLDER, metavar="DIR", help="An export or a folder with unpacked layers.")
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--from", "source", type=FOLDER, metavar="DIR", help="An export or a folder with unpacked layers, relative to the current folder.")
 @click.option(
     "--spec",
     type=click.Path(path_type=Path),
-    default=Path("venvstacks.toml"),
+    default=_SPEC,
     show_default=True,
     help="The definition whose build folder holds the application.",
 )
@@ -45,5 +43,8 @@ def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: t
     """
     from venvstacks.running import run_application  # noqa: PLC0415 - help must be quick
 
-    folder = source if source is not None else spec.expanduser().parent / build_dir
-    return run_application(folder, app, arguments, built=source is None)
+    return run_application(_folder(source, spec, build_dir), app, arguments, built=source is None)
+
+
+def _folder(source: Path | None, spec: Path, build_dir: Path) -> Path:
+    return source.expanduser() if source is not None else spec.expanduser().parent / build_dir.expanduser()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from venvstacks.cli.common import load, matched
+from venvstacks.cli.common import located, load, matched, print_json
 from venvstacks.cli.options import (
     Selecting,
     build_dir_option,
@@ -33,14 +33,16 @@ def show(spec: Path, build_dir: Path, selecting: Selecting, as_json: bool) -> No
       venvstacks show --include 'app-*'
     """
     from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
-    from venvstacks.files import canonical_json  # noqa: PLC0415
     from venvstacks.locking.states import lock_states  # noqa: PLC0415
 
     stack = load(spec)
     chosen = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    built = _built(stack.folder / build_dir, chosen) if verbosity() > 0 else None
+    built = _built(located(stack, build_dir), chosen) if verbosity() > 0 else None
     view = View(stack, lock_states(stack), chosen, built=built)
-    click.echo(canonical_json(view.data()) if as_json else view.text(), nl=False)
+    if as_json:
+        print_json(view.data())
+    else:
+        click.echo(view.text(), nl=False)
 
 
 def _built(folder: Path, names: Collection[str]) -> frozenset[str]:

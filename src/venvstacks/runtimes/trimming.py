@@ -15,6 +15,10 @@ NEUTRAL_PREFIX = "/install"
 
 # The test suites, and what marks an installation as another tool's.
 _NOT_RUNTIME = ("test", "idlelib/idle_test", "lib2to3/tests", "distutils/tests", "EXTERNALLY-MANAGED")
+_BUILD_INFORMATION = (
+    *("lib/*/_sysconfigdata*.py", "lib/*/build-details.json", "lib/pkgconfig/*.pc"),
+    *("lib/*/config-*/Makefile", "lib/*/config-*/python-config.py"),
+)
 _INTERPRETER = re.compile(r"(python|pypy)(\d+(\.\d+)?)?t?$")
 
 
@@ -104,15 +108,8 @@ def neutralise_prefix(folder: Path, prefixes: Iterable[str]) -> None:
         prefixes: Where it was installed before, absolute.
     """
     old = sorted({prefix.encode() for prefix in prefixes}, key=len, reverse=True)
-    for pattern in (
-        "lib/*/_sysconfigdata*.py",
-        "lib/pkgconfig/*.pc",
-        "lib/*/config-*/Makefile",
-        "lib/*/build-details.json",
-    ):
-        for path in folder.glob(pattern):
-            if path.is_symlink():
-                continue
+    for pattern in _BUILD_INFORMATION:
+        for path in (found for found in folder.glob(pattern) if not found.is_symlink()):
             content = path.read_bytes()
             for prefix in old:
                 content = re.sub(re.escape(prefix) + rb"(?![\w.-])", NEUTRAL_PREFIX.encode(), content)

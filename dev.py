@@ -1,0 +1,334 @@
+"""Everything a developer does here, in one file that needs Python 3.11 or later and nothing else.
+
+::
+
+    python3 dev.py demo            lock, build, publish, export and run examples/science
+    python3 dev.py test [ARGS]     the tests; ARGS go to pytest
+    python3 dev.py lint            ruff, mypy, import-linter
+    python3 dev.py docs            the documentation site, into site/
+    python3 dev.py bench           measure, into bench-results.json
+    python3 dev.py constraints     pin the newest releases of everything that is installed here
+
+Each command makes ``.venv`` if it is not there and installs what it needs, exact versions checked against the
+hashes in ``constraints/``. Nothing is installed again until those files or ``pyproject.toml`` change.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts this with an old Python gets told
+    sys.exit(f"dev.py needs Python 3.11 or later; this is Python {sys.version.split()[0]} ({sys.executable}).")
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+CONSTRAINTS = ROOT / "constraints"
+PYPROJECT = ROOT / "pyproject.toml"
+WINDOWS = os.name == "nt"
+SCRIPTS = VENV / ("Scripts" if WINDOWS else "bin")
+PYTHON = SCRIPTS / ("python.exe" if WINDOWS else "python")
+UV = SCRIPTS / ("uv.exe" if WINDOWS else "uv")
+
+# Each set of packages holds the project's own dependencies too. All sets agree on versions.
+SETS: dict[str, tuple[str, ...]] = {"demo": (), "test": ("test",), "lint": ("lint",), "docs": ("docs",)}
+# What is needed to install the project itself, without fetching anything that is not pinned.
+BUILD_TOOLS = ("hatchling>=1.27", "editables>=0.5")
+# Words that only failed connections have in the messages of pip and uv.
+NETWORK_SIGNS = (
+    "error sending request",
+    "failed to fetch",
+    "failed to download",
+    "dns error",
+    "client error (connect)",
+    "name resolution",
+    "name or service not known",
+    "getaddrinfo failed",
+    "connection refused",
+    "connection error",
+    "network is unreachable",
+    "failed to establish a new connection",
+    "newconnectionerror",
+    "timed out",
+    "certificate",
+    "proxyerror",
+)
+
+
+class SetupError(Exception):
+    """Something without which a command cannot start; the message is for people."""
+
+
+# ---- Processes
+
+
+def environment() -> dict[str, str]:
+    """Give the environment for pip and uv: this process's, without pip's configuration files.
+
+    pip does not know SSL_CERT_FILE, which uv and OpenSSL honour: it gets the same certificates under its own name.
+    """
+    env = dict(os.environ)
+    env["PIP_CONFIG_FILE"] = os.devnull
+    env.setdefault("PIP_RETRIES", "2")
+    env.setdefault("UV_HTTP_RETRIES", "2")
+    env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    if "SSL_CERT_FILE" in env:
+        env.setdefault("PIP_CERT", env["SSL_CERT_FILE"])
+    for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER"):
+        env.pop(name, None)
+    return env
+
+
+def quietly(command: list[str | Path], purpose: str) -> str:
+    """Run a set-up step without showing its output, unless it fails.
+
+    Args:
+        command: Program and arguments.
+        purpose: What a message says that could not be done: ``install uv``.
+
+    Returns:
+        What the program wrote to stdout.
+
+    Raises:
+        SetupError: It failed; the message tells why, as far as the output does.
+    """
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise SetupError(f"Cannot {purpose}: {error}") from None
+    if done.returncode == 0:
+        return done.stdout
+    output = f"{done.stdout}\n{done.stderr}".strip()
+    said = "\n".join(f"    {line}" for line in output.splitlines()[-12:])
+    lowered = output.lower()
+    if "hash mismatch" in lowered or "do not match the hashes" in lowered:
+        advice = "What was downloaded is not what constraints/ pins, and was not installed."
+    elif any(sign in lowered for sign in NETWORK_SIGNS):
+        advice = "The package index cannot be reached (the network, a proxy, or a certificate: see SSL_CERT_FILE)."
+    elif "ensurepip" in lowered:
+        advice = "This Python comes without ensurepip; on Debian and Ubuntu, install the package python3-venv."
+    else:
+        advice = f"It ended with exit code {done.returncode}."
+    raise SetupError(f"Cannot {purpose}. {advice} What was said:\n{said}")
+
+
+def show(*command: str | Path, **variables: str) -> int:
+    """Run a command whose output is the point, from the project's folder, and give its exit code."""
+    sys.stdout.flush()
+    try:
+        env = {**os.environ, **variables}
+        return subprocess.run([str(part) for part in command], cwd=ROOT, env=env, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+# ---- Set-up
+
+
+def stamp(name: str) -> Path:
+    """Give the file that tells what was last installed for a set."""
+    return VENV / f".installed-{name}"
+
+
+def state_of(*files: Path) -> str:
+    """Give a hash over the files that decide what is installed, and over where the project stands."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            name = file.relative_to(ROOT).as_posix()
+            raise SetupError(f"{name} is missing. Restore it from version control.") from None
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def is_current(name: str, state: str) -> bool:
+    """Tell whether a set was installed from exactly this state, into an environment that still works."""
+    try:
+        return PYTHON.exists() and UV.exists() and stamp(name).read_text(encoding="utf-8") == state
+    except FileNotFoundError:
+        return False
+
+
+def is_usable() -> bool:
+    """Tell whether ``.venv`` is complete enough to install into, with a Python that is new enough."""
+    if not PYTHON.exists() or not any(VENV.glob("[Ll]ib/**/site-packages/pip/__main__.py")):
+        return False
+    settings = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
+    version = re.search(r"^version\w*\s*=\s*(\d+)\.(\d+)", settings, re.MULTILINE)
+    return version is not None and (int(version[1]), int(version[2])) >= (3, 11)
+
+
+def provide_uv() -> None:
+    """Make ``.venv`` and install uv into it, with pip, unless both are as they should be."""
+    pinned = CONSTRAINTS / "uv.txt"
+    state = state_of(pinned)
+    if is_current("uv", state):
+        return
+    if is_usable():
+        print("Updating uv in .venv ...", flush=True)
+    else:
+        print("Making .venv ...", flush=True)
+        quietly([sys.executable, "-m", "venv", "--clear", VENV], "make .venv")
+    quietly(
+        [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", pinned],
+        "install uv",
+    )
+    stamp("uv").write_text(state, encoding="utf-8")
+
+
+def provide(name: str) -> None:
+    """Install one set of packages and this project, editable, unless nothing has changed since the last time."""
+    provide_uv()
+    pinned = CONSTRAINTS / f"{name}.txt"
+    state = state_of(pinned, PYPROJECT)
+    if is_current(name, state):
+        return
+    print(f"Installing what '{name}' needs ...", flush=True)
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-config", "--python", PYTHON]
+    quietly(
+        [*install, "--require-hashes", "--only-binary", ":all:", "-r", pinned],
+        f"install what '{name}' needs",
+    )
+    quietly([*install, "--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT], "install venvstacks")
+    stamp(name).write_text(state, encoding="utf-8")
+
+
+# ---- Commands
+
+
+def demo(_arguments: list[str]) -> int:
+    """Lock, build, publish, export and run examples/science."""
+    provide("demo")
+    return show(PYTHON, ROOT / "tools" / "demo.py")
+
+
+def test(arguments: list[str]) -> int:
+    """Run the tests, one worker a core unless the arguments say otherwise."""
+    provide("test")
+    workers = (
+        [] if any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments) else ["-n", "auto"]
+    )
+    return show(PYTHON, "-m", "pytest", *workers, *arguments)
+
+
+def lint(_arguments: list[str]) -> int:
+    """Run every checker, also after one found something."""
+    provide("lint")
+    checkers: dict[str, list[str | Path]] = {
+        "ruff check": [PYTHON, "-m", "ruff", "check", "."],
+        "ruff format": [PYTHON, "-m", "ruff", "format", "--check", "."],
+        "mypy": [PYTHON, "-m", "mypy"],
+        "import-linter": [SCRIPTS / "lint-imports", "--no-cache", "--no-logo"],
+    }
+    failed = []
+    for name, command in checkers.items():
+        print(f"-- {name}")
+        if show(*command) != 0:
+            failed.append(name)
+    print(f"Found something: {', '.join(failed)}." if failed else "Nothing found.")
+    return 1 if failed else 0
+
+
+def docs(_arguments: list[str]) -> int:
+    """Generate the generated pages and build the site."""
+    provide("docs")
+    build: list[str | Path] = [PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", ROOT / "site"]
+    failed = show(PYTHON, ROOT / "tools" / "generate_docs.py") or show(*build, NO_MKDOCS_2_WARNING="1")
+    if not failed:
+        print("Built: site/index.html")
+    return failed
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure examples/science and the command line."""
+    provide("demo")
+    return show(PYTHON, ROOT / "tools" / "bench.py", *arguments)
+
+
+def constraints(_arguments: list[str]) -> int:
+    """Pin the newest releases that fit ``pyproject.toml``, with hashes, for every platform and Python.
+
+    The files hold no index addresses: versions and hashes are enough, wherever the packages come from.
+    """
+    if not UV.exists():
+        provide_uv()
+    groups = [f"--group={PYPROJECT.name}:{group}" for names in SETS.values() for group in names]
+    with tempfile.TemporaryDirectory() as folder:
+        tools = Path(folder, "build-tools.in")
+        tools.write_text("\n".join(BUILD_TOOLS), encoding="utf-8")
+        everything = Path(folder, "everything.txt")
+        sources: list[str | Path] = [PYPROJECT.name, tools]
+        everything.write_text(resolve([*sources, *groups]), encoding="utf-8")
+        agreed: list[str | Path] = ["--constraints", everything]
+        results = {
+            name: resolve([*sources, *(f"--group={PYPROJECT.name}:{group}" for group in names), *agreed])
+            for name, names in SETS.items()
+        }
+        alone = Path(folder, "uv.in")
+        alone.write_text("uv", encoding="utf-8")
+        results["uv"] = resolve([alone, *agreed])
+    CONSTRAINTS.mkdir(exist_ok=True)
+    for name, text in results.items():
+        (CONSTRAINTS / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
+        print(f"constraints/{name}.txt: {text.count('==')} packages")
+    return 0
+
+
+def resolve(arguments: list[str | Path]) -> str:
+    """Resolve requirements for every platform and give the pins as text."""
+    options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
+    options += ["--no-emit-index-url", "--no-emit-find-links", "--no-config", "--quiet", "--only-binary", ":all:"]
+    return quietly([UV, "pip", "compile", *options, *arguments], "resolve the constraints")
+
+
+COMMANDS = {
+    command.__name__: command for command in (demo, test, lint, docs, bench, constraints)
+}  # in the order of the help text
+
+
+def main() -> int:
+    """Run one command.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="dev.py",
+        description=(__doc__ or "").replace("::\n\n", ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of 'test' and 'bench'"
+    )
+    chosen = parser.parse_args()
+    if chosen.arguments and chosen.command not in {"test", "bench"}:
+        parser.error(f"'{chosen.command}' takes no arguments")
+    try:
+        return COMMANDS[chosen.command](chosen.arguments)
+    except SetupError as error:
+        print(f"dev.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dev.py: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

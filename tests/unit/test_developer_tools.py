@@ -1,0 +1,83 @@
+"""What developers use: the pinned constraints, and the demo's arithmetic."""
+
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+SETS = ("demo", "test", "lint", "docs", "uv")
+
+
+def pins(name: str) -> list[tuple[Requirement, list[str]]]:
+    text = (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.split("--hash=") for line in text.splitlines()]
+    return [(Requirement(requirement), hashes) for requirement, *hashes in lines]
+
+
+def load(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_constraints_are_exact_hashed_and_without_addresses(name: str) -> None:
+    assert "://" not in (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8")
+    for requirement, hashes in pins(name):
+        assert re.fullmatch(r"==[^*]+", str(requirement.specifier)), requirement
+        assert hashes, requirement
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", found) for found in hashes), requirement
+
+
+def test_sets_agree_on_versions() -> None:
+    versions: dict[str, set[str]] = {}
+    for name in SETS:
+        for requirement, _ in pins(name):
+            key = f"{canonicalize_name(requirement.name)} {requirement.marker}"
+            versions.setdefault(key, set()).add(str(requirement.specifier))
+    assert {key: found for key, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("name", ["demo", "test", "lint", "docs"])
+def test_constraints_fulfil_what_the_project_declares(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    declared += project["dependency-groups"].get(name, [])
+    pinned = {canonicalize_name(requirement.name): requirement for requirement, _ in pins(name)}
+    for wanted in map(Requirement, declared):
+        found = pinned.get(canonicalize_name(wanted.name))
+        assert found is not None, f"{wanted} is not pinned; run: python3 dev.py constraints"
+        (version,) = found.specifier
+        assert version.version in wanted.specifier, (
+            f"{wanted} is pinned to {version}; run: python3 dev.py constraints"
+        )
+
+
+def test_demo_counts_each_layer_once_for_every_application_on_it() -> None:
+    demo = load("tools/demo.py")
+    base = demo.Row("base", (), is_application=False, packages=1, unpacked=100, archived=50)
+    middle = demo.Row("framework-m", ("base",), is_application=False, packages=2, unpacked=10, archived=5)
+    one = demo.Row("app-one", ("framework-m", "base"), is_application=True, packages=0, unpacked=1, archived=1)
+    two = demo.Row("app-two", ("base",), is_application=True, packages=0, unpacked=1, archived=1)
+    assert demo.apart([base, middle, one, two]) == (1 + 10 + 100 + 1 + 100, 1 + 5 + 50 + 1 + 50)
+
+
+def test_demo_table_is_aligned() -> None:
+    demo = load("tools/demo.py")
+    base = demo.Row("base", (), is_application=False, packages=1, unpacked=200_000_000, archived=50_000_000)
+    one = demo.Row("app-one", ("base",), is_application=True, packages=0, unpacked=1000, archived=900)
+    two = demo.Row("app-two", ("base",), is_application=True, packages=0, unpacked=1000, archived=900)
+    lines = demo.table([base, one, two]).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[-1].split()[-4:] == ["50", "%", "50", "%"]

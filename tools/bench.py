@@ -1,0 +1,299 @@
+"""Measure what a user waits for, each as a ratio against a named rival measured in the same run.
+
+Run it as ``python3 dev.py bench [--runs N]``. Works on a copy of examples/science in a temporary folder, with a
+warm uv cache. Prints a table and writes ``bench-results.json``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = Path(sys.executable).with_name("venvstacks")
+APPLICATION = "app-fetch"
+RUNTIME = "cpython-3.11"
+STARTS = 30
+CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
+MANY_LAYERS = 50
+
+Action = tuple[Callable[[], float], Callable[[], object]]
+"""What is measured, giving its seconds, and what goes before it."""
+
+
+def nothing() -> None:
+    """Go before an action that needs nothing."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured thing.
+
+    Attributes:
+        what: What was done.
+        seconds: Median.
+        rival: What it is compared with, in words.
+        rival_seconds: The rival's median.
+        aim: What the ratio or the time should be, if there is such an aim.
+        met: Whether it is; None without an aim.
+    """
+
+    what: str
+    seconds: float
+    rival: str
+    rival_seconds: float
+    aim: str = ""
+    met: bool | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long as the rival it takes."""
+        return self.seconds / self.rival_seconds
+
+
+class Bench:
+    """A copy of the example, and what was measured on it.
+
+    Args:
+        folder: An empty folder to work in.
+        runs: How often each long step is measured.
+    """
+
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.runs = runs
+        self.folder = folder
+        self.stack = folder / "science"
+        ignored = shutil.ignore_patterns("_build", "_artifacts", "_export", "requirements", "__pycache__")
+        shutil.copytree(ROOT / "examples" / "science", self.stack, ignore=ignored)
+        self.results: list[Result] = []
+        # Bytecode is written, as on a user's machine: the first of several starts pays for it.
+        self.env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def venvstacks(self, *arguments: str, cwd: Path | None = None) -> float:
+        """Run the command line quietly and give the seconds it took; end the benchmark if it fails."""
+        command = [str(PROGRAM), "--quiet", *arguments]
+        return self.timed_run(command, cwd or self.stack)
+
+    def timed_run(self, command: list[str], cwd: Path | None = None) -> float:
+        """Run a command and give the seconds it took; end the benchmark if it fails."""
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, cwd=cwd, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
+        seconds = time.perf_counter() - began
+        if done.returncode != 0:
+            sys.exit(f"bench: {' '.join(command)} failed:\n{done.stderr.decode(errors='replace')}")
+        return seconds
+
+    def medians(self, *actions: Action) -> list[float]:
+        """Give the median time of each action over several runs.
+
+        The actions take turns, so that whatever else the machine does hits all of them. What an action needs
+        beforehand is not measured, nor is writing what the one before left in memory.
+        """
+        times: list[list[float]] = [[] for _ in actions]
+        for _ in range(self.runs):
+            for (measured, before), kept in zip(actions, times, strict=True):
+                before()
+                settle()
+                kept.append(measured())
+        return [statistics.median(kept) for kept in times]
+
+    def forget(self, *names: str) -> None:
+        """Remove folders of the example."""
+        for name in names:
+            shutil.rmtree(self.stack / name, ignore_errors=True)
+
+    def add(self, result: Result) -> None:
+        """Keep a result, and tell that there is one."""
+        self.results.append(result)
+        print(f"  {result.what}: {shown(result.seconds)}", file=sys.stderr, flush=True)
+
+    # ---- What is measured
+
+    def locking(self) -> None:
+        """Lock anew, and with nothing to do, against uv resolving the same requirements once."""
+        wanted = self.folder / "wanted.in"
+        wanted.write_text("numpy\nscikit-learn\nhttpx\n", encoding="utf-8")
+        uv = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
+        resolve = [str(uv), "pip", "compile", "--no-config", "--universal", "--python-version", "3.11"]
+        resolve += ["--generate-hashes", "--quiet", str(wanted)]
+        self.venvstacks("lock")  # fills uv's cache
+        rival, full, idle = self.medians(
+            (lambda: self.timed_run(resolve), nothing),
+            (lambda: self.venvstacks("lock"), lambda: self.forget("requirements")),
+            (lambda: self.venvstacks("lock", "--if-needed"), nothing),
+        )
+        self.add(Result("lock, six layers for six targets", full, "uv pip compile, once for all of it", rival))
+        self.add(Result("lock --if-needed, nothing to do", idle, "lock", full))
+
+    def building(self) -> None:
+        """Build from nothing, and with nothing to do, against making one environment with all packages."""
+        self.venvstacks("build")  # fills uv's cache
+        uv = str(Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv"))
+        bare = str(self.folder / "bare")
+        python = str(Path(bare, "Scripts" if os.name == "nt" else "bin", "python"))
+
+        def one_environment() -> float:
+            packages = ["numpy", "scikit-learn", "httpx"]
+            return self.timed_run(
+                [uv, "venv", "--no-config", "--clear", "--quiet", "--python", sys.executable, bare]
+            ) + self.timed_run([uv, "pip", "install", "--no-config", "--quiet", "--python", python, *packages])
+
+        one_environment()
+        rival, full, idle = self.medians(
+            (one_environment, nothing),
+            (lambda: self.venvstacks("build"), lambda: self.forget("_build")),
+            (lambda: self.venvstacks("build"), nothing),
+        )
+        self.add(Result("build from nothing", full, "uv venv and uv pip install of all packages", rival))
+        self.add(Result("build, nothing to do", idle, "build from nothing", full, *below_seconds(idle, 1.0)))
+
+    def publishing(self) -> None:
+        """Publish, and with nothing to do, against tar.xz from one thread."""
+        full, idle = self.medians(
+            (lambda: self.venvstacks("publish"), lambda: self.forget("_artifacts")),
+            (lambda: self.venvstacks("publish"), nothing),
+        )
+        began = time.perf_counter()
+        for layer in self.layers():
+            with tarfile.open(self.folder / f"{layer.name}.tar.xz", "w:xz") as archive:
+                archive.add(layer, layer.name)
+        rival = time.perf_counter() - began
+        aim = "at least 10 times faster", rival >= 10 * full
+        self.add(Result("publish", full, "tarfile w:xz of the same folders, one run", rival, *aim))
+        self.add(Result("publish, nothing to do", idle, "publish", full))
+
+    def exporting(self) -> None:
+        """Export, against ``cp -r`` of the same folders."""
+        copies = self.folder / "copies"
+        layers = [str(layer) for layer in self.layers()]
+
+        def clear() -> None:
+            shutil.rmtree(copies, ignore_errors=True)
+            copies.mkdir()
+
+        rival, full = self.medians(
+            (lambda: self.timed_run(["cp", "-r", *layers, str(copies)]), clear),
+            (lambda: self.venvstacks("local-export"), lambda: self.forget("_export")),
+        )
+        self.add(Result("local-export", full, "cp -r of the same folders", rival, "faster", full < rival))
+
+    def starting(self) -> None:
+        """Start Python in an exported application, against the exported runtime alone."""
+        self.venvstacks("local-export")
+        pythons = {name: str(self.stack / "_export" / name / "bin" / "python") for name in (APPLICATION, RUNTIME)}
+        times: dict[str, list[float]] = {name: [] for name in pythons}
+        for _ in range(STARTS):
+            for name, python in pythons.items():
+                times[name].append(self.timed_run([python, "-c", "pass"]))
+        layered, bare = (statistics.median(times[name]) for name in (APPLICATION, RUNTIME))
+        self.add(Result("start of an application's Python", layered, "the bare runtime's start", bare))
+
+    def command_line(self) -> None:
+        """Ask for help, and show a large stack, against starting Python."""
+        many = self.folder / "many"
+        many.mkdir()
+        (many / "venvstacks.toml").write_text(many_layers(), encoding="utf-8")
+        (many / "app.py").touch()
+        bare = [sys.executable, "-c", "pass"]
+        times: dict[str, list[float]] = {"bare": [], "help": [], "show": []}
+        for _ in range(max(self.runs, 10)):
+            times["bare"].append(self.timed_run(bare))
+            times["help"].append(self.venvstacks("--help"))
+            times["show"].append(self.venvstacks("show", cwd=many))
+        start, asked, shown_in = (statistics.median(times[name]) for name in ("bare", "help", "show"))
+        self.add(Result("venvstacks --help", asked, "python -c pass", start, *below_seconds(asked, 0.15)))
+        what = f"venvstacks show, {MANY_LAYERS} layers"
+        self.add(Result(what, shown_in, "python -c pass", start, *below_seconds(shown_in, 0.3)))
+
+    def layers(self) -> list[Path]:
+        """Give the built layers."""
+        return sorted(config.parents[3] for config in self.stack.glob(f"_build/*/{CONFIGURATION}"))
+
+
+def settle() -> None:
+    """Have everything written that is still to be written."""
+    if hasattr(os, "sync"):
+        os.sync()
+
+
+def below_seconds(seconds: float, aim: float) -> tuple[str, bool]:
+    """Describe an aim for a time, and tell whether it was met."""
+    return f"below {shown(aim)}", seconds < aim
+
+
+def many_layers() -> str:
+    """Write a definition with one runtime, a tower of frameworks, and applications on them."""
+    frameworks = MANY_LAYERS // 2 - 1
+    applications = MANY_LAYERS - frameworks - 1
+    parts = ['[[runtimes]]\nname = "base"\npython_implementation = "cpython@3.11.7"\nrequirements = []\n']
+    for number in range(frameworks):
+        below = f'frameworks = ["f{number - 1}"]' if number % 5 else 'runtime = "base"'
+        parts.append(f'[[frameworks]]\nname = "f{number}"\n{below}\nrequirements = ["package-{number}>=1"]\n')
+    parts.extend(
+        f'[[applications]]\nname = "a{number}"\nframeworks = ["f{number % frameworks}"]\n'
+        f'launch_module = "app.py"\nrequirements = ["package-{number}"]\n'
+        for number in range(applications)
+    )
+    return "\n".join(parts)
+
+
+def shown(seconds: float) -> str:
+    """Write a time for people."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def table(results: list[Result]) -> str:
+    """Draw all results, aligned."""
+    rows = [("what", "time", "rival", "its time", "ratio", "aim")]
+    for result in results:
+        aim = "" if result.met is None else f"{result.aim}: {'met' if result.met else 'MISSED'}"
+        times = shown(result.seconds), shown(result.rival_seconds)
+        rows.append((result.what, times[0], result.rival, times[1], f"{result.ratio:.2f}", aim))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([lines[0], "-" * sum(widths, 2 * len(widths) - 2), *lines[1:]])
+
+
+def main() -> None:
+    """Measure everything and report."""
+    parser = argparse.ArgumentParser(prog="dev.py bench", description="Measure examples/science.")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each step; the median counts (default: 5)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="venvstacks-bench-") as folder:
+        bench = Bench(Path(folder), arguments.runs)
+        print("Measuring; this takes some minutes ...", file=sys.stderr, flush=True)
+        bench.locking()
+        bench.building()
+        bench.publishing()
+        bench.exporting()
+        bench.starting()
+        bench.command_line()
+        results = bench.results
+    print(table(results))
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    report = {
+        "machine": machine,
+        "runs": arguments.runs,
+        "results": [{**asdict(result), "ratio": round(result.ratio, 3)} for result in results],
+    }
+    target = ROOT / "bench-results.json"
+    target.write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    print(f"\nWritten to {target.name}.")
+
+
+if __name__ == "__main__":
+    main()
