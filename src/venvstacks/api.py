@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from venvstacks.building.build import expected, find_built, inspect_layers, run_build
-from venvstacks.building.build import plan_build as plan_builds
+from venvstacks.building.build import BuildPlan, expected, find_built, inspect_layers, plan_build, run_build
 from venvstacks.building.install import Installer
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import LayerBuild, load_locks, plan_layers
@@ -177,11 +176,24 @@ def build(
         if lock_if_needed:
             needed = extended(stack, {*chosen, *reset}, dependencies=True, derived=False)
             _lock(bench, plan_locking(stack, include=needed, reset=reset, if_needed=True))
-        builds = _builds(stack, options, chosen)
-        inspections = inspect_layers(builds, clean=options.clean)
-        wanted = {b.layer.build_name for b in builds} & chosen
         installer = Installer(stack, bench.uv, bench.wheel_folders, options.no_index, bench.work)
-        return run_build(plan_builds(builds, inspections, wanted), installer, bench.runtimes)
+        return run_build(plan_building(stack, include=include, options=options), installer, bench.runtimes)
+
+
+def plan_building(
+    stack: Stack, *, include: Collection[str] | None = None, options: Options | None = None
+) -> BuildPlan:
+    """Say what :func:`build` would do with the present locks.
+
+    Raises:
+        InvalidLockError: A layer has no valid lock.
+        BuildError: A layer's folder holds what no build put there.
+    """
+    options = options or Options()
+    chosen = _chosen(stack, include)
+    builds = _builds(stack, options, chosen)
+    inspections = inspect_layers(builds, clean=options.clean)
+    return plan_build(builds, inspections, {b.layer.build_name for b in builds} & chosen)
 
 
 def plan_publication(
@@ -197,7 +209,7 @@ def plan_publication(
     """
     options = options or Options()
     settings = settings or PublishOptions(Path("_artifacts"))
-    settings = replace(settings, output=_in_definition(stack, settings.output))
+    settings = replace(settings, output=_output_folder(stack, settings.output))
     chosen = _chosen(stack, include)
     layers = expected(_builds(stack, options, chosen))
     published = read_published(stack.layers, host_target(), settings.output, tag_outputs=settings.tag_outputs)
@@ -242,7 +254,7 @@ def plan_exporting(
     """Say what :func:`export` would do, with the same parameters; the layers need not be built."""
     options = options or Options()
     settings = settings or ExportOptions(Path("_export"))
-    settings = replace(settings, output=_in_definition(stack, settings.output))
+    settings = replace(settings, output=_output_folder(stack, settings.output))
     chosen = _chosen(stack, include)
     layers = expected(_builds(stack, options, chosen))
     exported = read_exported(stack.layers, host_target(), settings.output)
@@ -292,8 +304,15 @@ def _chosen(stack: Stack, include: Collection[str] | None) -> frozenset[str]:
     return names if include is None else frozenset(include)
 
 
-def _in_definition(stack: Stack, path: Path) -> Path:
-    return Path(os.path.normpath(stack.folder / path.expanduser()))
+def _in_definition(stack: Stack, path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.normpath(stack.folder / Path(path).expanduser()))
+
+
+def _output_folder(stack: Stack, path: str | os.PathLike[str]) -> Path:
+    folder = _in_definition(stack, path)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"The output folder {folder} is a file.", hint="name another folder")
+    return folder
 
 
 def _made_here(built: Collection[BuiltLayer], chosen: Collection[str]) -> frozenset[str]:
@@ -304,7 +323,7 @@ def _made_here(built: Collection[BuiltLayer], chosen: Collection[str]) -> frozen
 def _builds(stack: Stack, options: Options, chosen: Collection[str]) -> tuple[LayerBuild, ...]:
     target = host_target()
     here = {name for name in chosen if stack.layer(name).on(target) is not None}
-    if not here:
+    if chosen and not here:
         raise UsageError(f"None of the chosen layers is made for this machine's platform, {target.name}.")
     states = lock_states(stack)
     locks = load_locks(stack, states, here)
@@ -316,12 +335,15 @@ def _builds(stack: Stack, options: Options, chosen: Collection[str]) -> tuple[La
 def _held(stack: Stack, options: Options) -> Iterator[Work]:
     """Hold the build folder, so that no other run changes it meanwhile."""
     folder = _in_definition(stack, options.build_dir)
-    with workspace(folder, clean=False, wait=options.wait, observe=options.observe), _cancelling(options) as work:
+    with (
+        workspace(folder, clean=False, wait=options.wait, observe=options.observe),
+        _cancelling(stack, options) as work,
+    ):
         yield work
 
 
 @contextmanager
-def _cancelling(options: Options) -> Iterator[Work]:
+def _cancelling(stack: Stack, options: Options) -> Iterator[Work]:
     """See that nothing of the work goes on when it ends early, and that no bare OSError leaves it."""
     work = Work(options.observe, options.jobs)
     try:
@@ -329,7 +351,7 @@ def _cancelling(options: Options) -> Iterator[Work]:
     except VenvstacksError:
         raise
     except OSError as error:
-        raise explain_os_error(error, "go on") from error
+        raise explain_os_error(error, f"work in {_in_definition(stack, options.build_dir)}") from error
     finally:
         work.cancellation.cancel()
 
@@ -339,7 +361,7 @@ def _bench(stack: Stack, options: Options) -> Iterator[_Bench]:
     folder = _in_definition(stack, options.build_dir)
     with (
         workspace(folder, clean=options.clean, wait=options.wait, observe=options.observe) as space,
-        _cancelling(options) as work,
+        _cancelling(stack, options) as work,
     ):
         uv = find_uv(options.environ, space.scratch)
         managed = ManagedRuntimes(

@@ -142,9 +142,7 @@ def _remove(path: Path, root: Path, tried: set[str]) -> None:
     elif sys.version_info >= (3, 12):
         shutil.rmtree(path, onexc=make_writable_and_retry)
     else:
-        shutil.rmtree(
-            path, onerror=lambda function, name, info: make_writable_and_retry(function, name, info[1])
-        )
+        shutil.rmtree(path, onerror=lambda function, name, info: make_writable_and_retry(function, name, info[1]))
 
 
 def replace_tree(new: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks.errors import RunError
@@ -11,6 +12,16 @@ from venvstacks.processes import become
 
 _CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 _PREFIX = "app-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """What of a layer's configuration starting it takes."""
+
+    python: str
+    base_python: str
+    launch_module: str
+    pylib_dirs: tuple[str, ...]
 
 
 def run_application(folder: Path, name: str, arguments: Sequence[str], *, built: bool) -> int:
@@ -30,14 +41,15 @@ def run_application(folder: Path, name: str, arguments: Sequence[str], *, built:
     """
     layer = _find(folder, name, built=built)
     configuration = _configuration(layer)
-    python = Path(os.path.abspath(layer / configuration["python"]))  # noqa: PTH100 - links are kept
-    if not python.exists():
-        raise RunError(
-            f"{layer.name} cannot run: there is no {configuration['base_python']} beside it in {folder}.",
-            hint="run `venvstacks build` again" if built else "unpack or export the runtime layer beside it",
-        )
+    for part in (configuration.base_python, *configuration.pylib_dirs):
+        if not _located(layer, part).exists():
+            raise RunError(
+                f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
+                hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
+            )
     # -P: what lies in the current folder must not hide the application's own modules
-    argv = [str(python), "-P", "-m", configuration["launch_module"], *arguments]
+    python = _located(layer, configuration.python)
+    argv = [str(python), "-P", "-m", configuration.launch_module, *arguments]
     try:
         return become(argv, env=os.environ)
     except OSError as error:
@@ -69,10 +81,19 @@ def _find(folder: Path, name: str, *, built: bool) -> Path:
     raise RunError(f"There is no application {name!r} in {folder}: {there}.", hint=None if found else hint)
 
 
-def _configuration(layer: Path) -> dict[str, str]:
+def _located(layer: Path, part: str) -> Path:
+    return Path(os.path.abspath(layer / part))  # noqa: PTH100 - links are kept
+
+
+def _configuration(layer: Path) -> _Configuration:
     path = layer / _CONFIGURATION
     try:
-        configuration = json.loads(path.read_text(encoding="utf-8"))
-        return {key: str(configuration[key]) for key in ("python", "base_python", "launch_module")}
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return _Configuration(
+            str(read["python"]),
+            str(read["base_python"]),
+            str(read["launch_module"]),
+            tuple(map(str, read["pylib_dirs"])),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{layer.name} cannot run: {path} is damaged ({error}).") from error

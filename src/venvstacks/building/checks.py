@@ -9,11 +9,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.building.layout import PACKAGE_HOOK
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import info_folders
 from venvstacks.spec.model import UvSettings
 
-_OWN_MODULES = {"sitecustomize", "_package_sitecustomize"}
+_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 
@@ -93,29 +94,56 @@ def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[s
     for contents in path:
         for name, distribution in contents.distributions.items():
             visible.setdefault(name, distribution)
-    overrides = {canonicalize_name(r.name): r for r in map(Requirement, _texts(settings, "override-dependencies"))}
-    excluded = {canonicalize_name(name) for name in _texts(settings, "exclude-dependencies")}
+    rules = _Rules.of(settings)
     environment = path[0].build.compatibility.marker_environment(path[0].build.lock.python)
     problems: list[str] = []
-    for owner, requirement in _active(path[0], environment):
+    for owner, requirement in _active(path[0], visible, environment):
         name = canonicalize_name(requirement.name)
-        effective = overrides.get(name, requirement)
-        if name in excluded or not _applies(effective, environment, ""):
-            continue
-        found = visible.get(name)
-        if found is None:
-            problems.append(f"{layer.title}: {owner} requires '{requirement}', which is not on its path")
-        elif not effective.specifier.contains(found.version, prereleases=True):
-            problems.append(f"{layer.title}: {owner} requires '{requirement}', but finds {name} {found.version}")
+        for effective in rules.instead_of(requirement, environment):
+            found = visible.get(name)
+            if found is None:
+                problems.append(f"{layer.title}: {owner} requires '{requirement}', which is not on its path")
+            elif not effective.specifier.contains(found.version, prereleases=True):
+                by_rule = f" ([tool.uv] overrides it with '{effective}')" if effective is not requirement else ""
+                problems.append(
+                    f"{layer.title}: {owner} requires '{requirement}'{by_rule}, but finds {name} {found.version}"
+                )
     return problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What the stack's uv settings say about requirements of packages."""
+
+    overrides: Mapping[str, list[Requirement]]
+    excluded: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: UvSettings) -> "_Rules":
+        overrides: dict[str, list[Requirement]] = {}
+        for requirement in map(Requirement, _texts(settings, "override-dependencies")):
+            overrides.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+        return cls(overrides, frozenset(canonicalize_name(n) for n in _texts(settings, "exclude-dependencies")))
+
+    def instead_of(self, requirement: Requirement, environment: Mapping[str, str]) -> list[Requirement]:
+        """Give what has to be fulfilled in the place of a requirement; nothing, if it was taken out."""
+        name = canonicalize_name(requirement.name)
+        if name in self.excluded:
+            return []
+        return [each for each in self.overrides.get(name, [requirement]) if _applies(each, environment, "")]
 
 
 def _texts(settings: UvSettings, name: str) -> tuple[str, ...]:
     return tuple(item for item in settings.table.get(name, ()) if isinstance(item, str))
 
 
-def _active(contents: Contents, environment: Mapping[str, str]) -> Iterator[tuple[str, Requirement]]:
-    """Give the requirements that hold in a layer, with who has them, following the extras in use."""
+def _active(
+    contents: Contents, visible: Mapping[str, Distribution], environment: Mapping[str, str]
+) -> Iterator[tuple[str, Requirement]]:
+    """Give the requirements that hold in a layer, with who has them, following the extras in use.
+
+    A layer may ask for an extra of a package below it, and then has to bring what the extra requires.
+    """
     waiting = [("the layer", requirement) for requirement in contents.build.layer.requirements]
     for installed in contents.distributions.values():
         waiting += [(_title(installed), requirement) for requirement in installed.requires]
@@ -125,8 +153,8 @@ def _active(contents: Contents, environment: Mapping[str, str]) -> Iterator[tupl
         if not _applies(requirement, environment, ""):
             continue
         yield owner, _plain(requirement)
-        distribution = contents.distributions.get(canonicalize_name(requirement.name))
-        for extra in requirement.extras if distribution else ():
+        distribution = visible.get(canonicalize_name(requirement.name))
+        for extra in sorted(requirement.extras) if distribution else ():
             if distribution and (distribution.name, extra) not in extras_in_use:
                 extras_in_use.add((distribution.name, extra))
                 waiting += [
@@ -152,18 +180,40 @@ def _applies(requirement: Requirement, environment: Mapping[str, str], extra: st
 
 
 def hidden_modules(path: Sequence[Contents]) -> list[str]:
-    """Find top-level modules that a layer and one below it both have.
+    """Find top-level modules that two layers of a path both have.
+
+    Two layers that stand on each other are left to the upper one's own path.
+
+    Args:
+        path: The layer, then the layers below it in path order.
 
     Returns:
         One complete sentence for each, which says which one wins.
     """
-    upper = path[0]
-    return [
-        f"Module {name!r} is in {upper.build.layer.title} and in {lower.build.layer.title} below it: "
-        f"the one in {upper.build.layer.title} wins."
-        for lower in path[1:]
-        for name in sorted(upper.modules & lower.modules)
-    ]
+    own = path[0].build.layer
+    warnings = []
+    for position, upper in enumerate(path):
+        for lower in path[position + 1 :]:
+            winner, loser = upper.build.layer, lower.build.layer
+            if winner != own and loser.build_name in winner.below:
+                continue
+            where = "" if winner == own else f" on the path of {own.title}"
+            warnings += [
+                f"Module {name!r} is in {winner.title} and in {loser.title}{where or ' below it'}: "
+                f"the one in {winner.title} wins."
+                for name in sorted(upper.modules & lower.modules)
+                if not _is_shared_namespace(upper, name)
+            ]
+    return warnings
+
+
+def _is_shared_namespace(contents: Contents, name: str) -> bool:
+    """Tell a namespace package of the kind that came before Python had its own."""
+    try:
+        text = (contents.build.folder / contents.build.layout.site / name / "__init__.py").read_bytes()
+    except OSError:
+        return False
+    return b"extend_path" in text or b"declare_namespace" in text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,27 @@
 """Install a layer's wheels through uv, and put what it installed where the target wants it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.layout import Layout, prefix_layout
+from packaging.utils import canonicalize_name
+
+from venvstacks.building.layout import PACKAGE_HOOK, Layout, other_site, prefix_layout
+from venvstacks.building.overlaps import Overlap, find_overlaps
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
 from venvstacks.building.scripts import relocatable_script
 from venvstacks.errors import BuildError
+from venvstacks.events import Warned
 from venvstacks.files import remove_tree
 from venvstacks.locking.model import LockedPackage, LockedWheel
 from venvstacks.locking.paths import lock_paths
 from venvstacks.spec.model import Stack
 from venvstacks.uv import Uv, explanation, install_wheels
 from venvstacks.work import Work
-
-PACKAGE_HOOK = "_package_sitecustomize"
-"""What a package's own ``sitecustomize`` is called in a layered environment, whose name is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,27 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
         return
     project = staging / ".install"
     prefix = project / "prefix"
+    _install(installer, build, wheels, project, prefix)
+    installed = prefix_layout()
+    overlaps = find_overlaps(prefix, installed)
+    _prefer_winners(installer, build, overlaps, project)
+    _settle(build, prefix, installed, overlaps)
+    _move(build, prefix, staging, installed)
+    remove_tree(project)
+
+
+def _install(
+    installer: Installer,
+    build: LayerBuild,
+    wheels: Sequence[tuple[LockedPackage, LockedWheel]],
+    project: Path,
+    prefix: Path,
+) -> None:
     prefix.mkdir(parents=True)
-    lock = _write_lock(installer, build, wheels, project)
+    _join_sites(prefix)
     done = install_wheels(
         installer.uv,
-        lock,
+        _write_lock(installer, build, wheels, project),
         prefix,
         python=build.lock.python,
         compatibility=build.compatibility,
@@ -75,10 +93,31 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
             hint="if a file has changed since it was locked, find out why; then lock again with --reset-lock",
         )
     (prefix / ".lock").unlink(missing_ok=True)
-    installed = prefix_layout()
-    _settle(build, prefix, installed)
-    _move(build, prefix, staging, installed)
-    remove_tree(project)
+    other = other_site()
+    if other is not None:
+        remove_tree(prefix / other.split("/")[0])
+
+
+def _join_sites(prefix: Path) -> None:
+    """Have platform-specific packages land among the others: layers have one site-packages folder."""
+    other = other_site()
+    if other is not None:
+        site = prefix / prefix_layout().site
+        site.mkdir(parents=True)
+        (prefix / other).parent.mkdir(parents=True)
+        (prefix / other).symlink_to(os.path.relpath(site, (prefix / other).parent))
+
+
+def _prefer_winners(installer: Installer, build: LayerBuild, overlaps: Sequence[Overlap], project: Path) -> None:
+    """Put the content of one and the same package in the place of a file that several installed."""
+    wheels = build.lock.wheels_on(build.target)
+    for winner in sorted({overlap.winner for overlap in overlaps}):
+        alone = project / f"only {winner}"
+        _install(installer, build, [each for each in wheels if each[0].name == winner], project, alone)
+        for overlap in overlaps:
+            if overlap.winner == winner:
+                (alone / overlap.path).replace(project / "prefix" / overlap.path)
+                installer.work.observe(Warned(overlap.describe(build.layer.title, prefix_layout())))
 
 
 def _write_lock(
@@ -123,15 +162,20 @@ def _wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> dict[
     return {"name": wheel.filename, "path": found.resolve().as_posix(), "hashes": hashes}
 
 
-def _settle(build: LayerBuild, prefix: Path, installed: Layout) -> None:
+def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequence[Overlap]) -> None:
     """Take out what is not shipped, make scripts relocatable, and keep every RECORD true."""
+    lost = {(overlap.path, loser) for overlap in overlaps for loser in overlap.losers}
     site_folder = prefix / installed.site
     for info in info_folders(site_folder):
-        entry_points = PathDistribution(info).entry_points
-        commands = {point.name for point in entry_points if point.group in {"console_scripts", "gui_scripts"}}
+        distribution = PathDistribution(info)
+        owner = canonicalize_name(distribution.metadata["Name"])
+        groups = {"console_scripts", "gui_scripts"}
+        commands = {point.name for point in distribution.entry_points if point.group in groups}
         rows = []
         for row in read_record(info / "RECORD"):
             path = from_site(row.path, installed.site)
+            if (path, owner) in lost:
+                continue
             kept = _settle_file(prefix / path, path, row, commands, installed)
             if kept is not None:
                 place = installed.translate(_renamed(build, path, installed), build.layout)
@@ -147,7 +191,8 @@ def _settle_file(path: Path, relative: str, row: Row, commands: set[str], instal
     """Give the file's RECORD row, or None if the file is not shipped."""
     folder, _, name = relative.rpartition("/")
     stem = name.removesuffix(".exe").removesuffix("-script.py")
-    if (folder == installed.scripts and stem in commands) or "__pycache__" in relative.split("/"):
+    not_shipped = "__pycache__" in relative.split("/") or relative.startswith(".")  # hidden at the layer's top
+    if not_shipped or (folder == installed.scripts and stem in commands):
         path.unlink(missing_ok=True)
         return None
     return relocatable_script(path, row) if folder == installed.scripts else row

@@ -9,6 +9,9 @@ from venvstacks.spec.model import LayerKind
 
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 
+PACKAGE_HOOK = "_package_sitecustomize"
+"""What a package's own ``sitecustomize`` is called in a layered environment, whose name is taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -45,9 +48,19 @@ def layer_layout(kind: LayerKind, target: Target, python: PythonVersion) -> Layo
 
 
 def prefix_layout() -> Layout:
-    """Give the layout that ``uv pip install --prefix`` uses with this tool's own interpreter."""
-    scheme = sysconfig.get_preferred_scheme("prefix")
-    paths = sysconfig.get_paths(scheme, {"base": "", "platbase": ""})
-    site, scripts = (paths[name].replace("\\", "/").strip("/") for name in ("purelib", "scripts"))
+    """Give the layout that ``uv pip install --prefix`` uses with this tool's own interpreter: a virtual one's."""
+    paths = _prefix_paths()
+    site = paths["purelib"]
     library = site.split("/")[1] if site.count("/") > 1 else ""
-    return Layout("", site, scripts, f"include/site/{library}" if library else "Include")
+    return Layout("", site, paths["scripts"], f"include/site/{library}" if library else "Include")
+
+
+def other_site() -> str | None:
+    """Give the folder that platform-specific packages get where it is another (``lib64/...`` on Fedora)."""
+    paths = _prefix_paths()
+    return None if paths["platlib"] == paths["purelib"] else paths["platlib"]
+
+
+def _prefix_paths() -> dict[str, str]:
+    paths = sysconfig.get_paths("venv", {"base": "", "platbase": ""})
+    return {name: path.replace("\\", "/").strip("/") for name, path in paths.items()}

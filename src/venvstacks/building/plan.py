@@ -50,6 +50,11 @@ class LayerBuild:
         """The target platform."""
         return self.compatibility.target
 
+    @property
+    def headline(self) -> str:
+        """How a sentence about the layer begins: ``Framework 'Torch'``."""
+        return self.layer.title[0].upper() + self.layer.title[1:]
+
 
 def load_locks(stack: Stack, states: Mapping[str, LockState], build_names: set[str]) -> dict[str, LayerLock]:
     """Read the locks of some layers and of all below them.
@@ -108,7 +113,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "revision": REVISION,
         "payload": {name: payload(name) for name in ("sitecustomize.py", "postinstall.py")},
         "python": lock.python.request,
-        "local_runtime": layer.kind is LayerKind.RUNTIME and stack.local_runtime == "always",
+        "local_runtime": stack.local_runtime if layer.kind is LayerKind.RUNTIME else None,
         "target": compatibility.describe(),
         "install_target": lock.install_target,
         "configuration": configuration,

@@ -1,5 +1,6 @@
 """Whether a layer's folder is what a build left there."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,13 +8,16 @@ import msgspec
 
 from venvstacks.building.plan import LayerBuild
 from venvstacks.errors import BuildError
-from venvstacks.trees import Entry, scan
+from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
+from venvstacks.trees import Entry, EntryKind, scan
 
 STATE_FILE = ".venvstacks-build.json"
 """Stands at the top of a built layer's folder and is shipped nowhere."""
 
 _FORMAT = 1
 _SHOWN = 5
+# Hidden names at the top that may come and go: our own, and what desktops leave in folders they show.
+_OVERLOOKED = {STATE_FILE, ".DS_Store", ".directory"}
 
 
 class State(msgspec.Struct, frozen=True):
@@ -23,11 +27,13 @@ class State(msgspec.Struct, frozen=True):
         format: Version of this file's form.
         inputs_hash: Hash of what decided the layer's content.
         entries: Everything that belongs to the layer, sorted by path.
+        checked: Whether its packages were found to see what they require, with the layers then below it.
     """
 
     format: int
     inputs_hash: str
     entries: tuple[Entry, ...]
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +43,27 @@ class Inspection:
     Attributes:
         entries: What belongs to the layer; empty if it has to be built.
         reason: Why the layer has to be built; empty if it need not.
+        checked: Whether its packages see what they require.
     """
 
     entries: tuple[Entry, ...]
     reason: str
+    checked: bool = False
 
 
 def layer_entries(folder: Path) -> tuple[Entry, ...]:
-    """List what belongs to a layer: everything but bytecode and hidden entries at the top."""
+    """List what belongs to a layer: everything but bytecode and hidden entries at the top.
+
+    Raises:
+        ValueError: An entry is of a kind that no layer holds.
+    """
     return tuple(entry for entry in scan(folder) if not entry.path.startswith("."))
 
 
-def write_state(folder: Path, inputs_hash: str) -> None:
+def write_state(folder: Path, inputs_hash: str, entries: tuple[Entry, ...], *, checked: bool) -> None:
     """Record in a finished folder what it holds."""
-    state = State(_FORMAT, inputs_hash, layer_entries(folder))
-    (folder / STATE_FILE).write_bytes(msgspec.json.encode(state))
+    remove_leftovers(folder)  # of a run that was interrupted just here
+    write_bytes(folder / STATE_FILE, msgspec.json.encode(State(_FORMAT, inputs_hash, entries, checked)))
 
 
 def inspect(build: LayerBuild) -> Inspection:
@@ -61,35 +73,47 @@ def inspect(build: LayerBuild) -> Inspection:
         BuildError: Somebody else put files there or changed some; building would lose them.
     """
     folder = build.folder
-    if not folder.exists() or not any(folder.iterdir()):
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return Inspection((), "it is not built yet")
     state = _read_state(folder)
     if state is None:
         raise BuildError(
-            f"{build.layer.title.capitalize()} cannot be built: {folder} is there and was not made by venvstacks.",
-            hint="move that folder away, or choose another one with --build-dir",
+            f"{build.headline} cannot be built: {folder} is there and was not made by venvstacks.",
+            hint="move it away, or choose another folder with --build-dir",
         )
-    present = {entry.path: entry for entry in layer_entries(folder)}
+    present, foreign = _present(build)
     known = {entry.path: entry for entry in state.entries}
-    foreign = [path for path, entry in present.items() if known.get(path) != entry and _is_content(entry, known)]
+    foreign += [path for path, entry in present.items() if known.get(path) != entry and _is_content(entry, known)]
     if foreign:
-        raise _foreign(build, foreign)
+        raise _foreign(build, sorted(foreign))
     if known.keys() - present.keys():
         return Inspection((), "some of its files are gone")
     if state.inputs_hash != build.inputs_hash:
         return Inspection((), "its inputs have changed")
-    return Inspection(state.entries, "")
+    return Inspection(state.entries, "", state.checked)
+
+
+def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:
+    """Give what belongs to a layer, and what was put beside it at the top under hidden names."""
+    try:
+        entries = scan(build.folder)
+    except ValueError as error:
+        raise BuildError(f"{build.headline} is left as it is: {error}.", hint="move it away") from error
+    hidden = [entry.path for entry in entries if entry.path.startswith(".") and "/" not in entry.path]
+    foreign = [name for name in hidden if name not in _OVERLOOKED and not name.startswith(TEMPORARY_PREFIX)]
+    return {entry.path: entry for entry in entries if not entry.path.startswith(".")}, foreign
 
 
 def _is_content(entry: Entry, known: dict[str, Entry]) -> bool:
-    return entry.kind != "folder" or entry.path not in known
+    """Tell new or changed content from a folder that was there and still is."""
+    return entry.kind is not EntryKind.FOLDER or entry.path not in known
 
 
 def _foreign(build: LayerBuild, paths: list[str]) -> BuildError:
     listed = "".join(f"\n  - {path}" for path in paths[:_SHOWN])
     more = f"\n  and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return BuildError(
-        f"{build.layer.title.capitalize()} is left as it is: files in {build.folder} were added or changed "
+        f"{build.headline} is left as it is: files in {build.folder} were added or changed "
         f"since it was built.{listed}{more}",
         hint="move what you want to keep, then build with --clean to make the layer anew",
     )

@@ -1,5 +1,6 @@
 """``venvstacks build``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from venvstacks.cli.common import (
     print_plan,
     print_result,
     shown,
+    warn,
 )
 from venvstacks.cli.options import (
     Archiving,
@@ -108,17 +110,19 @@ def build(
     from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    wishes = {
-        "--lock-dependencies": locking.lock_dependencies,
-        "--build-dependencies": build_dependencies,
-        "--publish-dependencies": publishing.publish_dependencies,
-    }
-    asked = [name for name, wanted in wishes.items() if wanted]
-    if include_dependencies is False and asked:
-        raise UsageError(f"{' and '.join(asked)} includes layers that --no-include-dependencies excludes.")
+    _refuse_contradictions(
+        include_dependencies,
+        {
+            "--lock-dependencies": locking.lock_dependencies,
+            "--build-dependencies": build_dependencies,
+            "--publish-dependencies": publishing.publish_dependencies,
+        },
+    )
     if locking.reset_lock and not lock:
         raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
     stack = load(spec, finding.local_runtime)
+    if not (lock or build or publish):
+        warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")
     everything = bool(include_dependencies)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     chosen = _choose(
@@ -182,6 +186,13 @@ class _Made:
         if isinstance(event, Finished) and event.step is Step.BUILD and event.changed:
             self.layers.add(event.layer)
         self._observe(event)
+
+
+def _refuse_contradictions(include_dependencies: bool | None, wishes: Mapping[str, bool]) -> None:  # noqa: FBT001
+    asked = [name for name, wanted in wishes.items() if wanted]
+    if include_dependencies is False and asked:
+        verb = "includes" if len(asked) == 1 else "include"
+        raise UsageError(f"{' and '.join(asked)} {verb} layers that --no-include-dependencies excludes.")
 
 
 def _choose(

@@ -24,11 +24,12 @@ def load(spec: Path, local_runtime: "LocalRuntime | None" = None) -> "Stack":
 
     stack = load_stack(spec, local_runtime=local_runtime)
     for warning in stack.warnings:
-        _warn(warning)
+        warn(warning)
     return stack
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Print a warning, unless nothing but errors is wanted."""
     if verbosity() >= 0:
         print_warning(message)
 
@@ -41,7 +42,7 @@ def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> 
         return frozenset(layer.build_name for layer in stack.layers)
     names, warnings = matching(stack, patterns, allow_missing=allow_missing)
     for warning in warnings:
-        _warn(warning)
+        warn(warning)
     return names
 
 

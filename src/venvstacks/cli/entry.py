@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 # All else is imported in `main`: what goes wrong there, an interrupt included, must have its message as well.
@@ -61,9 +62,9 @@ def _run(arguments: Sequence[str] | None, details: list[int]) -> int:
 def _prepare_streams() -> None:
     """See that every text can be written: a closed stream swallows it, a narrow encoding escapes it."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # type: ignore[unreachable] # noqa: PTH123, SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # type: ignore[unreachable] # noqa: PTH123, SIM115
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
@@ -125,11 +126,12 @@ def _explain(error: BaseException, *, show_traceback: bool) -> int:
 
 
 def _forget_stdout() -> None:
-    """Have the interpreter not complain again at its end, when it flushes what nobody can take."""
+    """Have the interpreter not complain at its end, when it flushes what nobody can take."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass  # not a real stream
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):  # not a real stream
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain_bug(error: BaseException, *, show_traceback: bool) -> None:

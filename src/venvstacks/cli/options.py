@@ -42,7 +42,7 @@ class Showing:
         return self.show_only or (self.as_json and not self.show)
 
     def beside(self, updating: "Updating") -> "Showing":
-        """Give what is printed of the selection: with ``--dry-run``, data is printed once, of what would be done."""
+        """Give what is printed of the selection: with ``--dry-run``, data is of what would be done."""
         if not updating.dry_run or not self.as_json or self.show_only:
             return self
         return Showing(show=False, show_only=False, as_json=False)
@@ -59,7 +59,7 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where wheels and Pythons come from: ``--index``, ``--local-wheels``, ``--local-runtime``, ``--cache-dir``."""
+    """Where wheels and Pythons come from."""
 
     index: bool
     local_wheels: tuple[Path, ...]

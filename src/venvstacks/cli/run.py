@@ -20,7 +20,13 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--from", "source", type=FOLDER, metavar="DIR", help="An export or a folder with unpacked layers, relative to the current folder.")
+@click.option(
+    "--from",
+    "source",
+    type=FOLDER,
+    metavar="DIR",
+    help="An export or a folder with unpacked layers, relative to the current folder.",
+)
 @click.option(
     "--spec",
     type=click.Path(path_type=Path),

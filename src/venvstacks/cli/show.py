@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from venvstacks.cli.common import located, load, matched, print_json
+from venvstacks.cli.common import load, located, matched, print_json
 from venvstacks.cli.options import (
     Selecting,
     build_dir_option,

@@ -1,6 +1,7 @@
 """What makes a lock stale, as four hashes."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,9 @@ RESOLUTION_SETTINGS = (
     "system-certs",
 )
 """The settings of ``[tool.uv]`` that decide what a resolution gives."""
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def declared_text(layer: Layer) -> str:
@@ -89,7 +93,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool) else str(value)
+    # a password in an address is no input, and its hash would betray it
+    return value if isinstance(value, int | float) else _CREDENTIALS.sub("", str(value))
 
 
 def version_inputs_hash(layer: Layer, module_hashes: Mapping[str, str]) -> str:

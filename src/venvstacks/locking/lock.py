@@ -7,8 +7,9 @@ from time import monotonic
 
 import msgspec
 
+from venvstacks.errors import InvalidLockError
 from venvstacks.events import Finished, Planned, Started, Step
-from venvstacks.files import canonical_json, explain_os_error, json_hash, write_text
+from venvstacks.files import canonical_json, explain_os_error, json_hash, remove_leftovers, write_text
 from venvstacks.locking.hashes import (
     declared_text,
     lock_input_hash,
@@ -20,7 +21,14 @@ from venvstacks.locking.model import LayerLock, LockMetadata
 from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.pylock import pylock_text
 from venvstacks.locking.resolve import Resolution, Resolver, lock_time, resolve_layer, write_summary
-from venvstacks.locking.states import LockState, install_target, load_lock, python_of
+from venvstacks.locking.states import (
+    LockState,
+    check_install_target,
+    install_target,
+    load_lock,
+    python_of,
+    way_out,
+)
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.spec.model import Layer, Stack
 from venvstacks.wording import counted
@@ -86,22 +94,46 @@ def plan_lock(
         forget_pins: Build names of layers whose earlier pins are forgotten.
 
     Returns:
-        A plan that covers these layers, with what stands above a resolved one resolved again if it is
-        among them.
+        A plan that covers these layers and all that stand above a resolved one, which are resolved again.
+        Disabled layers are left out.
+
+    Raises:
+        InvalidLockError: A newer venvstacks wrote the lock of a layer that is to be resolved.
+        LockError: Two layers would be installed in the same folder.
     """
     wanted = {*resolve, *needed}
-    for layer in stack.named(wanted):
-        wanted.update(layer.below)
-    plans: list[LayerPlan] = []
-    resolved: set[str] = set()
-    for layer in stack.named(wanted):
-        name = layer.build_name
-        forget = name in forget_pins
-        anew = name in resolve or forget or not states[name].is_valid or bool(resolved & set(layer.below))
-        if anew:
-            resolved.add(name)
-        plans.append(LayerPlan(layer, states[name], anew, forget))
-    return LockPlan(tuple(plans))
+    anew: set[str] = set()
+    while True:
+        for layer in stack.named(wanted):
+            wanted.update(layer.below)
+        for layer in stack.named(wanted):
+            name = layer.build_name
+            forced = name in resolve or name in forget_pins
+            if layer.compatibilities and (forced or not states[name].is_valid or not anew.isdisjoint(layer.below)):
+                anew.add(name)
+        above = {layer.build_name for layer in stack.layers if not anew.isdisjoint(layer.below)}
+        if above <= wanted:
+            break
+        wanted |= above
+    plans = tuple(
+        LayerPlan(states[name].layer, states[name], name in anew, name in forget_pins)
+        for name in (layer.build_name for layer in stack.named(wanted) if layer.compatibilities)
+    )
+    _check_plan(stack, states, plans)
+    return LockPlan(plans)
+
+
+def _check_plan(stack: Stack, states: Mapping[str, LockState], plans: Collection[LayerPlan]) -> None:
+    for item in plans:
+        if item.resolve and item.state.is_newer and not item.forget_pins:
+            raise InvalidLockError(
+                f"The lock of {item.layer.title} would be overwritten: {item.state.reason}.",
+                hint=way_out(item.state),
+            )
+    resolved = {item.layer.build_name for item in plans if item.resolve}
+    for name, state in states.items():
+        if state.metadata is not None and name not in resolved:
+            check_install_target(stack, state.layer, state.metadata.lock_version)
 
 
 def run_lock(
@@ -182,8 +214,10 @@ def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str)
         tool_versions={"uv": str(resolver.uv.version), "venvstacks": _own_version()},
     )
     metadata = _versioned(layer, earlier, fresh)
+    check_install_target(stack, layer, metadata.lock_version)
     paths = lock_paths(stack, layer)
     try:
+        remove_leftovers(paths.folder)
         changed = write_text(paths.declared, declared_text(layer))
         changed |= write_text(paths.pylock, text)
         write_summary(paths.summary, resolution)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 from packaging.version import Version
@@ -61,6 +62,10 @@ class SharedPackage:
     targets: tuple[Target, ...]
 
 
+FORMAT = 1
+"""Version of what stands under ``[tool.venvstacks]`` in a lock; newer ones are refused."""
+
+
 class LockMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What ``pylock.L.meta.json`` holds (described in the reference, *Locks*).
 
@@ -112,6 +117,14 @@ class LayerLock:
     @property
     def locked_at_seconds(self) -> int:
         """The lock time as seconds since 1970, which every file in an archive carries."""
-        from datetime import datetime  # noqa: PLC0415 - used by publishing only
+        return int(read_time(self.metadata.locked_at).timestamp())
 
-        return int(datetime.fromisoformat(self.metadata.locked_at).timestamp())
+
+def read_time(text: str) -> datetime:
+    """Read an ISO 8601 time; one without a time zone is in UTC.
+
+    Raises:
+        ValueError: It is no time.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
@@ -15,6 +16,12 @@ from venvstacks.locking.model import LayerLock
 from venvstacks.platforms.compatibility import PythonVersion, marker_of
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer, UvSettings
+
+Provided = Mapping[Target, tuple[Version, str]]
+"""Target -> version of a package and build name of the layer that provides it."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NOWHERE = "platform_version == 'none of the targets'"  # uv cannot tell: it depends on the machine
 
 
 def write_project(
@@ -35,8 +42,8 @@ def write_project(
         python: The exact base Python.
         settings: The stack's baseline settings.
         pins: Constraints, among them what the layers below lock.
-        assigned: Packages with an index of their own that only other packages require: uv applies an
-            index to direct requirements alone, so they become such.
+        assigned: Packages with an index of their own that other packages require. uv takes an index from
+            direct requirements alone, so they become such, under a marker that is true nowhere.
         no_index: Whether indexes are left out.
     """
     import tomlkit  # noqa: PLC0415 - only locking needs it
@@ -53,6 +60,7 @@ def write_project(
         for name in ("index", "sources", "index-url", "extra-index-url"):
             table.pop(name, None)
     else:
+        _locate_indexes(table, settings.folder)
         table["index"] = [dict(index) for index in _indexes(layer, settings)]
         pinned_indexes = {name: {"index": index} for name, index in (layer.package_indexes or {}).items()}
         table["sources"] = {**table.get("sources", {}), **pinned_indexes}
@@ -60,7 +68,7 @@ def write_project(
         "name": project_name(layer),
         "version": "0",
         "requires-python": f"=={python.minor}.*",
-        "dependencies": [*map(str, layer.requirements), *assigned],
+        "dependencies": [*map(str, layer.requirements), *(f"{name} ; {_NOWHERE}" for name in assigned)],
     }
     write_text(folder / "pyproject.toml", tomlkit.dumps({"project": project, "tool": {"uv": table}}))
 
@@ -76,6 +84,14 @@ def _located(address: str, folder: Path) -> str:
     scheme = urlsplit(address).scheme
     # a single letter is a Windows drive, not a scheme
     return address if len(scheme) > 1 else str(folder / Path(address).expanduser())
+
+
+def _locate_indexes(table: dict[str, Any], folder: Path) -> None:
+    """Make the paths in the older index settings absolute."""
+    if "index-url" in table:
+        table["index-url"] = _located(table["index-url"], folder)
+    if "extra-index-url" in table:
+        table["extra-index-url"] = [_located(address, folder) for address in table["extra-index-url"]]
 
 
 def _indexes(layer: Layer, settings: UvSettings) -> list[Mapping[str, Any]]:
@@ -104,7 +120,7 @@ def constraints_from_below(layer: Layer, below: Sequence[LayerLock]) -> list[str
     """Write what the layers below lock as constraints, restricted to the targets where they hold."""
     lines: dict[str, None] = {}
     for name, provided in provided_below(layer, below).items():
-        versions: dict[str, list[Target]] = {}
+        versions: dict[Version, list[Target]] = {}
         for target, (version, _) in provided.items():
             versions.setdefault(version, []).append(target)
         for version, targets in versions.items():
@@ -113,21 +129,28 @@ def constraints_from_below(layer: Layer, below: Sequence[LayerLock]) -> list[str
     return list(lines)
 
 
-def provided_below(layer: Layer, below: Sequence[LayerLock]) -> dict[str, dict[Target, tuple[str, str]]]:
+def provided_below(layer: Layer, below: Sequence[LayerLock]) -> dict[str, dict[Target, tuple[Version, str]]]:
     """Say what the layers below provide on the layer's targets.
 
     Returns:
         Normalised package name -> target -> (version, build name of the layer); the first on the path wins.
     """
-    provided: dict[str, dict[Target, tuple[str, str]]] = {}
+    provided: dict[str, dict[Target, tuple[Version, str]]] = {}
+    targets = set(layer.targets)
     for lock in below:
         for package in lock.packages:
-            for target in package.wheels:
-                if target in layer.targets:
-                    provided.setdefault(package.name, {}).setdefault(target, (str(package.version), lock.layer))
+            for target in sorted(targets & package.wheels.keys()):
+                provided.setdefault(package.name, {}).setdefault(target, (package.version, lock.layer))
     return provided
 
 
 def direct_names(requirements: Iterable[Requirement]) -> frozenset[str]:
-    """Give the normalised names of requirements."""
-    return frozenset(canonicalize_name(requirement.name) for requirement in requirements)
+    """Give the normalised names of what is required on every target."""
+    return frozenset(canonicalize_name(each.name) for each in requirements if each.marker is None)
+
+
+def overridden_names(settings: UvSettings) -> frozenset[str]:
+    """Give the normalised names of packages whose requirements the settings replace."""
+    overrides = settings.table.get("override-dependencies", ())
+    found = (_NAME.match(item) for item in overrides)
+    return frozenset(canonicalize_name(match[0]) for match in found if match)

@@ -14,13 +14,13 @@ from packaging.version import Version
 
 from venvstacks.errors import InvalidLockError
 from venvstacks.locking.hashes import DO_NOT_EDIT
-from venvstacks.locking.model import LockedPackage, LockedWheel, SharedPackage
+from venvstacks.locking.model import FORMAT, LockedPackage, LockedWheel, SharedPackage
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
 from venvstacks.spec.model import Layer
 
-FORMAT = 1
-"""Version of what stands under ``[tool.venvstacks]``; newer ones are refused."""
+Candidates = Mapping[Target, Mapping[str, tuple[Package, tuple[PackageWheel, ...]]]]
+"""Target -> normalised name -> a package and its wheels."""
 
 LEGACY_SHARED_MARKER = "from_lower_layer"
 
@@ -42,7 +42,7 @@ def pylock_text(layer: Layer, packages: Sequence[LockedPackage], shared: Sequenc
     for line in DO_NOT_EDIT.splitlines():
         document.add(tomlkit.comment(line.removeprefix("# ")))
     document["lock-version"] = "1.0"
-    document["environments"] = _lines(target.marker for target in layer.targets)
+    document["environments"] = _lines(target.marker for target in layer.targets)  # never none: it has targets
     document["requires-python"] = f"=={'.'.join(layer.python.version.split('.')[:2])}.*"
     document["created-by"] = "venvstacks"
     tables = tomlkit.aot()
@@ -127,12 +127,6 @@ def parse_pylock(text: str, where: str) -> Pylock:
         raise _invalid(where, f"it is not valid TOML ({error})") from error
     except PylockValidationError as error:
         raise _invalid(where, f"it is not a valid lock ({error})") from error
-    written = (lock.tool or {}).get("venvstacks", {}).get("format", FORMAT)
-    if not isinstance(written, int) or written > FORMAT:
-        raise InvalidLockError(
-            f"{where} cannot be used: it has format {written}, this venvstacks knows formats up to {FORMAT}.",
-            hint="a newer venvstacks wrote it: update venvstacks, or lock again with this one",
-        )
     return lock
 
 
@@ -143,9 +137,7 @@ def _invalid(where: str, why: str) -> InvalidLockError:
     )
 
 
-def locked_packages(
-    lock: Pylock, compatibilities: Iterable[Compatibility], python: PythonVersion
-) -> dict[Target, dict[str, tuple[Package, tuple[PackageWheel, ...]]]]:
+def locked_packages(lock: Pylock, compatibilities: Iterable[Compatibility], python: PythonVersion) -> Candidates:
     """Say which packages a lock has on each target.
 
     Args:
@@ -229,7 +221,7 @@ def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
             )
             for item in (lock.tool or {}).get("venvstacks", {}).get("shared", ())
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _invalid(
             where, f"[tool.venvstacks] has an entry under 'shared' that is not understood ({error})"
         ) from error

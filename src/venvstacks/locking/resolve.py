@@ -1,27 +1,28 @@
 """Lock one layer: resolve with uv, share, cover, write."""
 
-import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
-from packaging.pylock import Package
+from packaging.pylock import Package, Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.errors import LockError, ResolutionError
+from venvstacks.errors import InvalidLockError, LockError, ResolutionError
 from venvstacks.files import write_text
-from venvstacks.locking.coverage import Candidates, Gap, cover, coverage_error
-from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage
+from venvstacks.locking.coverage import Gap, cover
+from venvstacks.locking.missing import Search, coverage_error, missing_wheels
+from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage, read_time
 from venvstacks.locking.paths import lock_paths
-from venvstacks.locking.project import constraints_from_below, direct_names, write_project
-from venvstacks.locking.pylock import locked_packages, parse_pylock
+from venvstacks.locking.project import constraints_from_below, direct_names, overridden_names, write_project
+from venvstacks.locking.pylock import Candidates, locked_packages, parse_pylock
 from venvstacks.locking.sharing import check_agreement, split_shared
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.spec.model import Layer, Stack
-from venvstacks.uv import Uv, compile_lock, newest_version
+from venvstacks.uv import Uv, compile_lock
 from venvstacks.work import Work
 
 
@@ -91,104 +92,155 @@ def resolve_layer(
         ResolutionError: uv found no solution.
         CoverageError: A target has no usable wheel of some package.
     """
-    if not layer.requirements or not layer.compatibilities:
+    check_agreement(layer, below, python, overridden_names(resolver.stack.uv))
+    if not layer.requirements:
         return Resolution((), ())
-    check_agreement(layer, below, python)
-    candidates = _candidates(resolver, layer, python, below, forget_pins=forget_pins)
+    folder = resolver.folder(layer)
+    earlier = None if forget_pins else _readable(lock_paths(resolver.stack, layer).pylock)
+    search = _search(resolver, python, below, folder)
+    try:
+        resolution, gaps = _attempt(resolver, layer, python, below, folder, earlier=earlier)
+    except ResolutionError as error:
+        raise missing_wheels(layer, python, error, search) or _unresolved(layer, below, error) from error
+    if gaps:
+        raise coverage_error(layer, python, gaps, search)
+    return resolution
+
+
+def _search(resolver: Resolver, python: PythonVersion, below: Sequence[LayerLock], folder: Path) -> Search:
+    """Give ways to find out what would work, each try in a folder of its own."""
+    tries = count(1)
+
+    def gaps_of(layer: Layer) -> Sequence[Gap]:
+        return _attempt(resolver, layer, python, below, folder / f"try-{next(tries)}")[1]
+
+    def offers_of(layer: Layer) -> Candidates:
+        lock = _compiled(resolver, layer, python, folder / f"try-{next(tries)}", dependencies=False)
+        return locked_packages(lock, layer.compatibilities, python)
+
+    return Search(gaps_of, offers_of)
+
+
+def _attempt(
+    resolver: Resolver,
+    layer: Layer,
+    python: PythonVersion,
+    below: Sequence[LayerLock],
+    folder: Path,
+    *,
+    earlier: str | None = None,
+) -> tuple[Resolution, tuple[Gap, ...]]:
+    pins = constraints_from_below(layer, below)
+    candidates = _candidates(resolver, layer, python, folder, pins=pins, earlier=earlier)
     needed = sorted(
         (name, _version(layer, package), target)
         for target, packages in candidates.items()
         for name, (package, _) in packages.items()
     )
     own, shared = split_shared(layer, needed, below)
-    packages, gaps = cover(layer, own, candidates, python, lock_paths(resolver.stack, layer).folder)
-    if gaps:
-
-        def newest(gap: Gap) -> Version | None:
-            return newest_version(
-                resolver.uv,
-                resolver.folder(layer),
-                gap.package,
-                python=python,
-                compatibility=gap.compatibility,
-                find_links=resolver.sources.local_wheels,
-                no_index=resolver.sources.no_index,
-                work=resolver.work,
-            )
-
-        raise coverage_error(layer, gaps, newest)
-    return Resolution(packages, shared)
+    lock_folder = lock_paths(resolver.stack, layer).folder
+    packages, gaps = cover(layer, own, candidates, python, lock_folder=lock_folder, resolved_in=folder)
+    return Resolution(packages, shared), gaps
 
 
 def _candidates(
-    resolver: Resolver, layer: Layer, python: PythonVersion, below: Sequence[LayerLock], *, forget_pins: bool
+    resolver: Resolver,
+    layer: Layer,
+    python: PythonVersion,
+    folder: Path,
+    *,
+    pins: Sequence[str],
+    earlier: str | None,
 ) -> Candidates:
-    folder, sources = resolver.folder(layer), resolver.sources
-    folder.mkdir(parents=True)
-    output = folder / "pylock.toml"
-    earlier = lock_paths(resolver.stack, layer).pylock
-    if earlier.is_file() and not forget_pins:
-        shutil.copyfile(earlier, output)
+    """Resolve, again and again until each package with an index of its own is taken from there."""
     assigned: list[str] = []
     while True:
-        write_project(
-            folder,
-            layer,
-            python,
-            resolver.stack.uv,
-            pins=constraints_from_below(layer, below),
-            assigned=assigned,
-            no_index=sources.no_index,
-        )
         try:
-            compile_lock(
-                resolver.uv,
-                folder,
-                output,
-                python=python,
-                find_links=sources.local_wheels,
-                no_index=sources.no_index,
-                upgrade=forget_pins,
-                work=resolver.work,
-            )
+            lock = _compiled(resolver, layer, python, folder, pins=pins, assigned=assigned, earlier=earlier)
         except ResolutionError as error:
-            raise _unresolved(layer, below, error) from error
-        lock = parse_pylock(output.read_text(encoding="utf-8"), f"uv's resolution of {layer.title}")
-        candidates = locked_packages(lock, layer.compatibilities, python)
-        found = {name for packages in candidates.values() for name in packages}
-        late = _assigned_late(layer, found, assigned, sources)
-        if not late:
-            return candidates
-        # uv applies an index to direct requirements only: make these direct and resolve again
+            late = _assigned_late(resolver, layer, _names_in(error.message), assigned)
+            if not late:
+                raise
+        else:
+            candidates = locked_packages(lock, layer.compatibilities, python)
+            found = {name for packages in candidates.values() for name in packages}
+            late = _assigned_late(resolver, layer, found, assigned)
+            if not late:
+                return candidates
         assigned += late
-        output.unlink()
 
 
-def _assigned_late(layer: Layer, found: set[str], assigned: Sequence[str], sources: Sources) -> list[str]:
-    if sources.no_index:
+def _compiled(
+    resolver: Resolver,
+    layer: Layer,
+    python: PythonVersion,
+    folder: Path,
+    *,
+    pins: Sequence[str] = (),
+    assigned: Sequence[str] = (),
+    earlier: str | None = None,
+    dependencies: bool = True,
+) -> Pylock:
+    sources, output = resolver.sources, folder / "pylock.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_project(
+        folder, layer, python, resolver.stack.uv, pins=pins, assigned=assigned, no_index=sources.no_index
+    )
+    if earlier is None:
+        output.unlink(missing_ok=True)
+    else:
+        write_text(output, earlier)
+    compile_lock(
+        resolver.uv,
+        folder,
+        output,
+        python=python,
+        find_links=sources.local_wheels,
+        no_index=sources.no_index,
+        dependencies=dependencies,
+        work=resolver.work,
+    )
+    return parse_pylock(output.read_text(encoding="utf-8"), f"uv's resolution of {layer.title}")
+
+
+def _readable(pylock: Path) -> str | None:
+    """Give an earlier lock for its pins, unless it is missing or damaged."""
+    try:
+        text = pylock.read_text(encoding="utf-8")
+        parse_pylock(text, pylock.name)
+    except (OSError, UnicodeDecodeError, InvalidLockError):
+        return None
+    return text
+
+
+def _assigned_late(resolver: Resolver, layer: Layer, names: Collection[str], assigned: Sequence[str]) -> list[str]:
+    """Say which packages with an index of their own uv has looked for elsewhere."""
+    if resolver.sources.no_index:
         return []
-    named = set(layer.package_indexes or {}) & found
+    named = (layer.package_indexes or {}).keys() & names
     return sorted(named - direct_names(layer.requirements) - set(assigned))
+
+
+def _names_in(message: str) -> frozenset[str]:
+    return frozenset(canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", message))
 
 
 def _version(layer: Layer, package: Package) -> Version:
     if package.version is None:
-        raise LockError(f"{layer.title.capitalize()}: {package.name} is not a released version with wheels.")
+        raise LockError(f"Cannot lock {layer.title}: {package.name} is not a released version with wheels.")
     return package.version
 
 
 def _unresolved(layer: Layer, below: Sequence[LayerLock], error: ResolutionError) -> ResolutionError:
-    pinned = {package.name: lock for lock in reversed(below) for package in lock.packages}
-    words = {canonicalize_name(word.split("==")[0]) for word in error.message.split() if "==" in word}
-    culprits = sorted(words & pinned.keys())
+    pinned = {package.name: lock.layer for lock in reversed(below) for package in lock.packages}
+    compared = re.findall(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\]|\{[^}]*\})?==", error.message)
+    culprits = sorted({canonicalize_name(name) for name in compared} & pinned.keys())
     hint = None
     if culprits:
-        names = ", ".join(f"{name} (locked by {pinned[name].layer!r})" for name in culprits)
+        names = ", ".join(f"{name} (locked by {pinned[name]!r})" for name in culprits)
         hint = f"layers below decide the version of {names}: change the requirements there or here"
     platforms = ", ".join(target.name for target in layer.targets)
-    return ResolutionError(
-        f"{layer.title.capitalize()} cannot be locked for {platforms}. uv says:\n{error.message}", hint=hint
-    )
+    return ResolutionError(f"Cannot lock {layer.title} for {platforms}. uv says:\n{error.message}", hint=hint)
 
 
 def write_summary(path: Path, resolution: Resolution) -> None:
@@ -201,13 +253,8 @@ def write_summary(path: Path, resolution: Resolution) -> None:
 def lock_time(stack: Stack, environ: Mapping[str, str]) -> str:
     """Give the time a new lock records: ``exclude-newer`` if it names one, else now; ISO 8601 in UTC."""
     limit = environ.get("UV_EXCLUDE_NEWER") or stack.uv.table.get("exclude-newer")
-    moment = datetime.now(UTC)
-    if isinstance(limit, datetime):
-        moment = limit if limit.tzinfo else limit.replace(tzinfo=UTC)
-    elif isinstance(limit, date):
-        moment = datetime.combine(limit, time(), UTC)
-    elif isinstance(limit, str):
-        with suppress(ValueError):  # a span such as "2 weeks" counts from now
-            moment = datetime.fromisoformat(limit)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = read_time(str(limit).strip().upper())
+    except ValueError:  # none, or a span such as "2 weeks", which counts from now
+        moment = datetime.now(UTC)
     return moment.astimezone(UTC).replace(microsecond=0).isoformat()

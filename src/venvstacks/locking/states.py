@@ -1,12 +1,16 @@
 """Whether the lock of each layer is valid, told from its small files alone."""
 
+import re
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 
-from venvstacks.errors import InvalidLockError
+from venvstacks.errors import InvalidLockError, LockError
 from venvstacks.files import explain_os_error
 from venvstacks.locking.hashes import (
     declared_text,
@@ -16,11 +20,12 @@ from venvstacks.locking.hashes import (
     requirements_hash,
     version_inputs_hash,
 )
-from venvstacks.locking.model import LayerLock, LockMetadata
+from venvstacks.locking.model import FORMAT, LayerLock, LockMetadata, read_time
 from venvstacks.locking.paths import LockPaths, lock_paths
-from venvstacks.locking.pylock import legacy_shared_names, parse_pylock, read_packages, read_shared
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.spec.model import Layer, Stack
+
+_FORMAT = re.compile(r"^\[tool\.venvstacks\]\s+^format = (\d+)", re.MULTILINE)
 
 
 class _AnyMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,12 +33,15 @@ class _AnyMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
     requirements_hash: str
     lock_input_hash: str
-    lock_version: int
+    lock_version: Annotated[int, msgspec.Meta(ge=1)]
     locked_at: str
     other_inputs_hash: str = ""
     version_inputs_hash: str = ""
-    python_version: str = ""
+    python_version: Annotated[str, msgspec.Meta(pattern=r"^(\d+\.\d+\.\d+((a|b|rc)\d+)?)?$")] = ""
     tool_versions: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        read_time(self.locked_at)  # msgspec makes a ValueError its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +53,18 @@ class LockState:
         metadata: The lock metadata, if the files can be read, be they valid or not.
         reason: Why the lock is not valid; empty for a valid one.
         module_hashes: Import name -> hash of the launch and support modules.
+        is_newer: Whether a venvstacks wrote it that knows more than this one.
     """
 
     layer: Layer
     metadata: LockMetadata | None
     reason: str
     module_hashes: Mapping[str, str]
+    is_newer: bool = False
 
     @property
     def is_valid(self) -> bool:
-        """Whether all recorded hashes match the definition and the files."""
+        """Whether all recorded hashes match the definition and the files; a disabled layer needs none."""
         return not self.reason
 
     @property
@@ -66,6 +76,29 @@ class LockState:
 def install_target(layer: Layer, lock_version: int) -> str:
     """Give the deployed folder's name: the build name, with the lock version if the layer is versioned."""
     return f"{layer.build_name}@{lock_version}" if layer.versioned else layer.build_name
+
+
+def check_install_target(stack: Stack, layer: Layer, lock_version: int) -> None:
+    """See that a layer, locked so often, does not get the folder of another.
+
+    Only an unversioned layer whose name ends like a versioned one's folder can be in the way.
+
+    Raises:
+        LockError: It would.
+    """
+    folder = install_target(layer, lock_version)
+    for other in stack.layers if layer.versioned else ():
+        if not other.versioned and _folder_key(other.build_name) == _folder_key(folder):
+            raise LockError(
+                f"Cannot use {layer.title} at lock version {lock_version}: it would be installed as {folder!r}, "
+                f"which is the folder of {other.title}.",
+                hint="give one of the two another name",
+            )
+
+
+def _folder_key(name: str) -> str:
+    """Give a key that is equal for names that some file systems take for one."""
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def lock_states(stack: Stack) -> dict[str, LockState]:
@@ -82,30 +115,47 @@ def lock_states(stack: Stack) -> dict[str, LockState]:
 
 def lock_state(stack: Stack, layer: Layer, below: Mapping[str, LockState]) -> LockState:
     """Look at the lock of one layer, given the states of those below it."""
+    state = LockState(layer, None, "", hash_modules(layer))
+    if not layer.compatibilities:
+        return state
     paths = lock_paths(stack, layer)
-    module_hashes = hash_modules(layer)
     try:
-        found = msgspec.json.decode(paths.metadata.read_bytes(), type=_AnyMetadata)
+        state = replace(state, metadata=_read_metadata(paths.metadata))
         pylock = paths.pylock.read_text(encoding="utf-8")
         declared = paths.declared.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        missing = Path(error.filename or paths.folder).name
-        return LockState(layer, None, f"{missing} does not exist", module_hashes)
+        return replace(state, reason=f"{Path(error.filename or paths.folder).name} does not exist")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return LockState(layer, None, f"its files are damaged ({error})", module_hashes)
+        return replace(state, reason=f"its files are damaged ({error})")
     except OSError as error:
         raise explain_os_error(error, f"read the lock of {layer.title}") from error
-    metadata = LockMetadata(**msgspec.structs.asdict(found))
+    return _judged(stack, state, pylock, declared, below)
+
+
+def _read_metadata(path: Path) -> LockMetadata:
+    found = msgspec.json.decode(path.read_bytes(), type=_AnyMetadata)
+    return LockMetadata(**msgspec.structs.asdict(found))
+
+
+def _judged(
+    stack: Stack, state: LockState, pylock: str, declared: str, below: Mapping[str, LockState]
+) -> LockState:
+    layer, metadata = state.layer, state.metadata
+    if metadata is None:
+        return state
+    written = _FORMAT.search(pylock)
+    if written is not None and int(written[1]) > FORMAT:
+        reason = f"it has format {written[1]}, and this venvstacks knows formats up to {FORMAT}"
+        return replace(state, reason=reason, is_newer=True)
     if not metadata.python_version:
         metadata, reason = _legacy_reason(layer, metadata, declared)
     else:
         reason = (
             _own_reason(layer, metadata, pylock, declared)
             or _other_reason(stack, layer, metadata, below)
-            or _module_reason(layer, metadata, module_hashes)
+            or _module_reason(layer, metadata, state.module_hashes)
         )
-    reason = _reason_below(layer, below) or reason
-    return LockState(layer, metadata, reason, module_hashes)
+    return replace(state, metadata=metadata, reason=_reason_below(layer, below) or reason)
 
 
 def _reason_below(layer: Layer, below: Mapping[str, LockState]) -> str:
@@ -144,7 +194,10 @@ def _module_reason(layer: Layer, metadata: LockMetadata, module_hashes: Mapping[
 def _legacy_reason(layer: Layer, metadata: LockMetadata, declared: str) -> tuple[LockMetadata, str]:
     """Judge a lock of venvstacks 0.8, whose hashes are its own, by what can be compared."""
     lines = [line.strip() for line in declared.splitlines()]
-    listed = [line for line in lines if line and not line.startswith(("#", "-"))]
+    try:
+        listed = [str(Requirement(line)) for line in lines if line and not line.startswith("#")]
+    except InvalidRequirement:
+        return metadata, "the list of declared requirements is not understood"
     if sorted(listed) != sorted(map(str, layer.requirements)):
         return metadata, "the declared requirements have changed since venvstacks 0.8 locked it"
     if not layer.python.is_exact:
@@ -162,15 +215,22 @@ def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) ->
 
     Raises:
         InvalidLockError: The lock is not valid, or cannot be understood.
+        LockError: Another layer would be installed in the same folder.
     """
+    from venvstacks.locking.pylock import (  # noqa: PLC0415 - judging a lock does not take it apart
+        legacy_shared_names,
+        parse_pylock,
+        read_packages,
+        read_shared,
+    )
+
     layer, metadata = state.layer, state.metadata
     paths = lock_paths(stack, layer)
     where = paths.pylock.relative_to(stack.folder).as_posix()
     if metadata is None or not state.is_valid:
-        raise InvalidLockError(
-            f"The lock of {layer.title} ({where}) cannot be used: {state.reason}.",
-            hint="run `venvstacks lock`, or build with `--lock`",
-        )
+        why = state.reason or "the layer is disabled"
+        raise InvalidLockError(f"The lock of {layer.title} ({where}) cannot be used: {why}.", hint=way_out(state))
+    check_install_target(stack, layer, metadata.lock_version)
     python = layer.python.exactly(metadata.python_version)
     lock = parse_pylock(_read(paths, layer), where)
     packages = read_packages(lock, layer.compatibilities, python, where)
@@ -180,6 +240,15 @@ def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) ->
 
         shared = shared_by_name(layer, names, [below[name] for name in layer.below])
     return LayerLock(layer.build_name, state.install_target, python, packages, shared, metadata)
+
+
+def way_out(state: LockState) -> str:
+    """Say what to do about a lock that cannot be used."""
+    if state.is_newer:
+        return (
+            "a newer venvstacks wrote it: update venvstacks, or make it anew with `venvstacks lock --reset-lock`"
+        )
+    return "run `venvstacks lock`, or build with `--lock`"
 
 
 def _read(paths: LockPaths, layer: Layer) -> str:

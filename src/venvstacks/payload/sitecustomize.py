@@ -9,6 +9,8 @@ LAYERS_BELOW: "tuple[str, ...]" = ()
 
 
 def _activate() -> None:
+    # Where pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
+    sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
     here = os.path.dirname(os.path.abspath(__file__))
     customized = [(here, "_package_sitecustomize")]
     for position, relative in enumerate(LAYERS_BELOW, start=1):
@@ -18,7 +20,7 @@ def _activate() -> None:
             is_runtime = position == len(LAYERS_BELOW)  # which has no file like this one
             customized.append((folder, "sitecustomize" if is_runtime else "_package_sitecustomize"))
         else:
-            sys.stderr.write(f"venvstacks: a layer is missing beside this one: there is no {folder}\n")
+            print(f"venvstacks: a layer is missing beside this one: there is no {folder}", file=sys.stderr)
     for folder, name in reversed(customized):
         _customize(folder, name)
     if not sys.flags.no_user_site:  # in a virtual environment, Python itself does not look for it
@@ -33,24 +35,32 @@ def _activate() -> None:
 
 def _customize(folder: str, name: str) -> None:
     """Run the ``sitecustomize`` that a package brought into a layer, if one did."""
-    for path in (os.path.join(folder, name, "__init__.py"), os.path.join(folder, f"{name}.py")):
+    package = os.path.join(folder, name)
+    for path, inside in ((os.path.join(package, "__init__.py"), [package]), (f"{package}.py", None)):
         if os.path.exists(path):
-            _run(path)
+            _run(path, inside)
             return
 
 
-def _run(path: str) -> None:
+def _run(path: str, inside: "list[str] | None") -> None:
+    """Import a file under the name that it was written for, in the place of this module."""
+    import importlib.util
+
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "sitecustomize"}
     try:
-        with open(path, "rb") as file:
-            code = compile(file.read(), path, "exec")
-        exec(code, {"__name__": "sitecustomize", "__file__": path, "__builtins__": __builtins__})
+        for name in before:
+            del sys.modules[name]
+        spec = importlib.util.spec_from_file_location("sitecustomize", path, submodule_search_locations=inside)
+        module = sys.modules["sitecustomize"] = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
     except Exception as error:
+        sys.modules.update(before)
         _report(path, error)
 
 
 def _report(what: str, error: Exception) -> None:
     # as Python does for its own: say so, and go on
-    sys.stderr.write(f"Error in {what}:\n{type(error).__name__}: {error}\n")
+    print(f"Error in {what}:\n{type(error).__name__}: {error}", file=sys.stderr)
 
 
 _activate()

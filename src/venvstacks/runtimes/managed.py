@@ -100,6 +100,7 @@ class ManagedRuntimes:
         kept = self.downloads / download.key
         title = f"The managed {python.request} for {on.describe()}"
         if done.status != 0 or not kept.is_dir():
+            remove_tree(kept)  # uv would take what it left there for whole
             raise RuntimeProviderError(
                 f"{title} cannot be had. uv says:\n{explanation(done.stderr)}",
                 hint="name a mirror (UV_PYTHON_INSTALL_MIRROR), or use an interpreter of this machine "

@@ -1,0 +1,53 @@
+"""Definition files, written from plain values."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from venvstacks.spec.loading import load_stack
+from venvstacks.spec.model import Stack
+
+Table = Mapping[str, Any]
+
+LINUX = ["linux_x86_64"]
+RUNTIME = {"name": "py", "python_implementation": "cpython@3.12.7", "requirements": []}
+
+
+def define(
+    folder: Path,
+    *,
+    runtimes: Sequence[Table] = (RUNTIME,),
+    frameworks: Sequence[Table] = (),
+    applications: Sequence[Table] = (),
+    uv: Table | None = None,
+) -> Stack:
+    """Write ``venvstacks.toml`` into a folder and load it; ``tool.uv`` is left out if not given.
+
+    Layers without what every layer needs get it: no requirements, the runtime ``py``, and for applications a
+    launch module named after the layer, which is written if it does not exist.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    document: dict[str, Any] = {
+        "runtimes": [{**RUNTIME, **layer} for layer in runtimes],
+        "frameworks": [_layered(layer) for layer in frameworks],
+        "applications": [_application(folder, layer) for layer in applications],
+    }
+    if uv is not None:
+        document["tool"] = {"uv": uv}
+    path = folder / "venvstacks.toml"
+    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+    return load_stack(path, environ={})
+
+
+def _layered(layer: Table) -> dict[str, Any]:
+    foundation = {} if "frameworks" in layer or "runtime" in layer else {"runtime": "py"}
+    return {"requirements": [], **foundation, **layer}
+
+
+def _application(folder: Path, layer: Table) -> dict[str, Any]:
+    module = layer.get("launch_module", "app.py")
+    if not (folder / module).exists():
+        (folder / module).write_text("print('hello')\n")
+    return {"launch_module": module, **_layered(layer)}

@@ -1,0 +1,106 @@
+"""Locking as the API does it, without a build folder and without runtimes."""
+
+import json
+import os
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from venvstacks.locking.lock import LockedLayer, plan_lock, run_lock
+from venvstacks.locking.model import LayerLock
+from venvstacks.locking.resolve import Resolver, Sources
+from venvstacks.locking.states import load_lock, lock_states
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.spec.model import Layer, Stack
+from venvstacks.uv import find_uv
+from venvstacks.work import Work
+
+NEWEST_PATCH = "9"
+"""The patch release that two-part Python versions get here."""
+
+
+def plain_environment(cache: Path) -> dict[str, str]:
+    """Give an environment without settings for uv, with a cache of its own and no patience."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "XDG_"))}
+    return {**kept, "UV_CACHE_DIR": str(cache), "UV_HTTP_RETRIES": "0"}
+
+
+@dataclass(frozen=True)
+class Locker:
+    """Locks stacks from folders with wheels.
+
+    Attributes:
+        environ: The environment.
+        wheels: Folders with wheels.
+        no_index: Whether these folders alone are used.
+        work: How; anew for each call if not given.
+    """
+
+    environ: Mapping[str, str]
+    wheels: tuple[Path, ...] = ()
+    no_index: bool = True
+    work: Work | None = None
+
+    def __call__(
+        self,
+        stack: Stack,
+        *,
+        include: Collection[str] | None = None,
+        needed: Collection[str] | None = None,
+        reset: Collection[str] = (),
+    ) -> dict[str, LockedLayer]:
+        """Lock all layers; or resolve ``include`` only; or make sure of ``needed`` only."""
+        everything = [layer.build_name for layer in stack.layers]
+        chosen = everything if include is None and needed is None else include or ()
+        plan = plan_lock(stack, lock_states(stack), resolve=chosen, needed=needed or (), forget_pins=reset)
+        with TemporaryDirectory() as scratch:
+            uv = find_uv(self.environ, Path(scratch))
+            sources = Sources(self.wheels, self.no_index)
+            work = self.work or Work(jobs=4)
+            resolver = Resolver(stack, uv, Path(scratch), sources, work)
+            return run_lock(resolver, plan, _newest_patch, self.environ)
+
+
+def _newest_patch(layer: Layer, earlier: PythonVersion | None) -> PythonVersion:
+    if layer.python.is_exact:
+        return layer.python.exactly(layer.python.version)
+    return earlier or layer.python.exactly(f"{layer.python.version}.{NEWEST_PATCH}")
+
+
+def load_all(stack: Stack) -> dict[str, LayerLock]:
+    """Read the locks of all layers that are not disabled."""
+    states = lock_states(stack)
+    locks: dict[str, LayerLock] = {}
+    for layer in stack.layers:
+        if layer.compatibilities:
+            locks[layer.build_name] = load_lock(stack, states[layer.build_name], locks)
+    return locks
+
+
+def content(stack: Stack) -> dict[str, bytes]:
+    """Give all that stands in the folder of locks: path -> content."""
+    return {path.relative_to(stack.requirements_folder).as_posix(): path.read_bytes() for path in _files(stack)}
+
+
+def _files(stack: Stack) -> Iterator[Path]:
+    return (path for path in sorted(stack.requirements_folder.rglob("*")) if path.is_file())
+
+
+def text_of(stack: Stack, name: str, pattern: str) -> str:
+    """Give one of the files of a layer's lock: ``pylock.{}.toml``, ``packages-{}.txt`` and so on."""
+    file = stack.requirements_folder / name / pattern.format(name.replace(".", "_"))
+    return file.read_text(encoding="utf-8")
+
+
+def pylock_of(stack: Stack, name: str) -> dict[str, Any]:
+    """Give what a layer's lock says."""
+    return tomllib.loads(text_of(stack, name, "pylock.{}.toml"))
+
+
+def metadata_of(stack: Stack, name: str) -> dict[str, Any]:
+    """Give the metadata of a layer's lock."""
+    found: dict[str, Any] = json.loads(text_of(stack, name, "pylock.{}.meta.json"))
+    return found

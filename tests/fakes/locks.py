@@ -1,0 +1,95 @@
+"""Locks made without a resolver."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from packaging.version import Version
+
+from venvstacks.files import canonical_json, write_text
+from venvstacks.locking.hashes import (
+    declared_text,
+    lock_input_hash,
+    other_inputs_hash,
+    requirements_hash,
+    version_inputs_hash,
+)
+from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
+from venvstacks.locking.paths import lock_paths
+from venvstacks.locking.pylock import pylock_text
+from venvstacks.locking.states import install_target, lock_states
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.platforms.targets import TARGETS, Target
+from venvstacks.spec.model import Layer, Stack
+
+TIME = "2024-01-01T00:00:00+00:00"
+
+
+def make_package(name: str, version: str = "1.0", targets: Iterable[str] = TARGETS) -> LockedPackage:
+    """Give a locked package with one pure wheel for some targets."""
+    filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    wheel = LockedWheel(filename, f"https://index.example.invalid/{filename}", None, "0" * 64, 100)
+    return LockedPackage(name, Version(version), {TARGETS[target]: wheel for target in targets})
+
+
+def make_lock(layer: str, *packages: LockedPackage, shared: Sequence[SharedPackage] = ()) -> LayerLock:
+    """Give a lock that stands in no file."""
+    return LayerLock(layer, layer, PythonVersion("cpython", "3.12.7"), packages, tuple(shared), make_metadata())
+
+
+def make_metadata(**changes: str | int) -> LockMetadata:
+    """Give lock metadata with plain hashes."""
+    hashes = dict.fromkeys(
+        ("requirements_hash", "lock_input_hash", "other_inputs_hash", "version_inputs_hash"), "sha256:0"
+    )
+    values = {**hashes, "lock_version": 1, "locked_at": TIME, "python_version": "3.12.7", **changes}
+    return LockMetadata(**values, tool_versions={"uv": "1", "venvstacks": "1"})  # type: ignore[arg-type]
+
+
+def write_lock(
+    stack: Stack,
+    layer: Layer,
+    packages: Sequence[LockedPackage] = (),
+    shared: Sequence[SharedPackage] = (),
+    *,
+    lock_version: int = 1,
+) -> None:
+    """Write a valid lock of a layer; those of the layers below must stand already."""
+    states = lock_states(stack)
+    below = [
+        (install_target(stack.layer(name), metadata.lock_version), metadata)
+        for name in layer.below
+        if (metadata := states[name].metadata) is not None
+    ]
+    text = pylock_text(layer, packages, shared)
+    python = layer.python.exactly(layer.python.version)
+    metadata = {
+        "requirements_hash": requirements_hash(text),
+        "lock_input_hash": lock_input_hash(layer),
+        "other_inputs_hash": other_inputs_hash(stack, layer, python, below),
+        "version_inputs_hash": version_inputs_hash(layer, states[layer.build_name].module_hashes),
+        "lock_version": lock_version,
+        "locked_at": TIME,
+        "python_version": python.release,
+        "tool_versions": {"uv": "1"},
+    }
+    paths = lock_paths(stack, layer)
+    write_text(paths.declared, declared_text(layer))
+    write_text(paths.pylock, text)
+    write_text(paths.metadata, canonical_json(metadata))
+
+
+def lock_everything(stack: Stack) -> None:
+    """Write a valid lock without packages for every layer."""
+    for layer in stack.layers:
+        write_lock(stack, layer)
+
+
+def targets(*names: str) -> tuple[Target, ...]:
+    """Give targets by name."""
+    return tuple(TARGETS[name] for name in names)
+
+
+def file_of(stack: Stack, name: str, kind: str) -> Path:
+    """Give the path of one of a layer's lock files: ``declared``, ``pylock``, ``metadata`` or ``summary``."""
+    path: Path = getattr(lock_paths(stack, stack.layer(name)), kind)
+    return path

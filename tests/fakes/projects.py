@@ -1,0 +1,228 @@
+"""A small project with a definition and local wheels, and the command line run on it as users run it."""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fakes.wheels import make_wheel
+
+APPLICATION = '''\
+"""Says who it is, and does what it is told."""
+
+import json
+import os
+import signal
+import sys
+
+import alpha
+import beta
+
+
+def main():
+    match sys.argv[1:]:
+        case ["exit", status]:
+            sys.exit(int(status))
+        case ["echo"]:
+            sys.stdout.buffer.write(sys.stdin.buffer.read())
+        case ["abort"]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        case ["wait"]:
+            print("ready", flush=True)
+            signal.pause()
+        case arguments:
+            versions = [alpha.__version__, beta.__version__]
+            where = {"prefix": sys.prefix, "cwd": os.getcwd()}
+            print(json.dumps({"arguments": arguments, "versions": versions, **where}))
+
+
+main()
+'''
+
+DEFINITION = f"""\
+[tool.venvstacks]
+local-runtime = "always"
+
+[[runtimes]]
+name = "py"
+python_implementation = "cpython@{platform.python_version()}"
+requirements = ["alpha"]
+
+[[frameworks]]
+name = "🐸"
+runtime = "py"
+requirements = ["beta"]
+
+[[applications]]
+name = "hello"
+launch_module = "hello.py"
+frameworks = ["🐸"]
+requirements = ["gamma"]
+
+[[applications]]
+name = "🦎"
+versioned = true
+launch_module = "hello.py"
+frameworks = ["🐸"]
+requirements = []
+"""
+
+LAYERS = ("py", "framework-🐸", "app-hello", "app-🦎")
+OFFLINE = ("--no-index", "--local-wheels", "wheels")
+# Variables that would change what is tested; the cache is shared by all projects of a session.
+_FORGOTTEN = ("UV_", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH", "_VENVSTACKS", "COLUMNS")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left: exit status, and its output as text."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Give a plain environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FORGOTTEN)}
+    kept |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    return kept | changes
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a definition, its wheels, and the cache of all projects."""
+
+    folder: Path
+    cache: Path
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        return environment(UV_CACHE_DIR=str(self.cache)) | changes
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "venvstacks", *map(str, arguments)]
+
+    def run(
+        self,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        program: Sequence[str | Path] | None = None,
+    ) -> Ended:
+        """Run the command line to its end."""
+        done = subprocess.run(
+            [*map(str, program), *map(str, arguments)] if program else self.command(*arguments),
+            cwd=cwd or self.folder,
+            env=self.environment(**(environ or {})),
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def succeed(self, *arguments: str | Path, **settings: object) -> Ended:
+        """Run the command line, which must not fail."""
+        ended = self.run(*arguments, **settings)  # type: ignore[arg-type]
+        assert ended.status == 0, ended.stderr
+        return ended
+
+    def copied(self, folder: Path) -> "Project":
+        """Give a copy of all that there is now, built layers included.
+
+        What the program made is hardlinked: it must never be written through such links anyway.
+        """
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_copy)
+        return Project(folder, self.cache)
+
+
+def _copy(source: str, destination: str) -> None:
+    made = {"_build", "_artifacts", "_export"} & set(Path(source).parts)
+    (os.link if made else shutil.copy2)(source, destination)
+
+
+def make_project(folder: Path, cache: Path) -> Project:
+    """Write a project that is not locked yet."""
+    wheels = folder / "wheels"
+    make_wheel(wheels, "alpha", "1.0")
+    make_wheel(wheels, "beta", "1.0", requires=["alpha"])
+    make_wheel(wheels, "gamma", "1.0")
+    (folder / "hello.py").write_text(APPLICATION, encoding="utf-8")
+    (folder / "venvstacks.toml").write_text(DEFINITION, encoding="utf-8")
+    return Project(folder, cache)
+
+
+@cache
+def locked_project(root: Path) -> Project:
+    """Give a project that is locked; whoever changes it makes a copy first. Once a session."""
+    project = make_project(root / "locked 🐸", root / "cache")
+    project.succeed("lock", *OFFLINE)
+    return project
+
+
+@cache
+def built_project(root: Path) -> Project:
+    """Give a project that is locked and built; whoever changes it makes a copy first. Once a session."""
+    project = locked_project(root).copied(root / "built 🐸")
+    project.succeed("build", *OFFLINE)
+    return project
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str]
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start a program in a process group of its own, of which nothing is left at the end."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    guard = threading.Timer(60, process.kill)
+    guard.start()
+    try:
+        yield process
+    finally:
+        guard.cancel()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def await_line(stream: Iterator[str], words: str) -> list[str]:
+    """Read lines until one holds certain words; give all of them."""
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if words in line:
+            return lines
+    raise AssertionError(f"{words!r} was never printed, but:\n{''.join(lines)}")
+
+
+def content(folder: Path, *, without: Sequence[str] = ()) -> dict[str, bytes | str]:
+    """Give all that a folder holds, bytecode and some names aside: path -> bytes, or a link's target."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if "__pycache__" in path.parts or any(part in without for part in path.relative_to(folder).parts):
+            continue
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found

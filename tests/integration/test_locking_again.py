@@ -1,0 +1,303 @@
+"""Locking where there are locks already."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fakes.definitions import define
+from fakes.locking import Locker, content, load_all, metadata_of, plain_environment, pylock_of
+from fakes.wheels import make_wheel
+from venvstacks.errors import InvalidLockError, LockError, ResolutionError
+from venvstacks.locking.states import lock_states
+from venvstacks.spec.loading import load_stack
+from venvstacks.spec.model import Stack
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("uv-cache")
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def lock(cache: Path, wheels: Path) -> Locker:
+    return Locker(plain_environment(cache), (wheels,))
+
+
+def _three_layers(tmp_path: Path, **application: object) -> Stack:
+    return define(
+        tmp_path,
+        runtimes=[{"requirements": ["lib"]}],
+        frameworks=[{"name": "f", "requirements": ["lib"], "versioned": True}, {"name": "g"}],
+        applications=[
+            {"name": "a", "frameworks": ["f"], "requirements": ["tool"], "versioned": True, **application}
+        ],
+    )
+
+
+@pytest.fixture
+def three(tmp_path: Path, wheels: Path) -> Stack:
+    make_wheel(wheels, "lib", "1.0")
+    make_wheel(wheels, "tool", "1.0")
+    return _three_layers(tmp_path / "stack")
+
+
+def test_locking_twice_changes_no_byte(three: Stack, lock: Locker) -> None:
+    first = lock(three)
+    assert all(layer.changed for layer in first.values())
+    before = content(three)
+    second = lock(three)
+    assert content(three) == before
+    assert not any(layer.changed for layer in second.values())
+    assert [layer.lock for layer in second.values()] == [layer.lock for layer in first.values()]
+
+
+def test_time_and_tools_stay_while_the_content_does(three: Stack, lock: Locker) -> None:
+    lock(three)
+    path = three.requirements_folder / "py/pylock.py.meta.json"
+    meta = json.loads(path.read_text()) | {
+        "locked_at": "2020-01-01T00:00:00+00:00",
+        "tool_versions": {"uv": "0.1", "venvstacks": "0"},
+    }
+    text = json.dumps(meta, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    path.write_text(text)
+    assert not lock(three)["py"].changed
+    assert path.read_text() == text
+
+
+def test_another_folder_umask_and_time_zone_give_the_same_bytes(
+    tmp_path: Path, wheels: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(wheels, "lib", "1.0", requires=["b; sys_platform=='linux'", "c"])
+    for name in ("b", "c"):
+        make_wheel(wheels, name, "1.0")
+    root = tmp_path / "one"
+    shutil.copytree(wheels, root / "wheels")
+    runtime = {"requirements": ["lib", "c[x,y] >=1,<2"]}
+    uv = {"exclude-newer": "2024-05-06T07:08:09Z"}
+    stack = define(root, runtimes=[runtime], frameworks=[{"name": "f", "requirements": ["lib"]}], uv=uv)
+    Locker(plain_environment(cache), (root / "wheels",))(stack)
+
+    other = tmp_path / "a longer folder 🦎" / "two"
+    shutil.copytree(root, other, ignore=shutil.ignore_patterns("requirements"))
+    monkeypatch.chdir(other)
+    environ = {**plain_environment(tmp_path / "cold-cache"), "TZ": "Pacific/Auckland", "LC_ALL": "C"}
+    again = load_stack(Path("venvstacks.toml"), environ={})
+    previous = os.umask(0o077)
+    try:
+        Locker(environ, (other / "wheels",))(again)
+    finally:
+        os.umask(previous)
+    assert content(again) == content(stack)
+    assert metadata_of(stack, "py")["locked_at"] == "2024-05-06T07:08:09+00:00"
+
+
+def test_pins_are_kept_until_they_are_reset(three: Stack, wheels: Path, lock: Locker) -> None:
+    lock(three)
+    for name in ("lib", "tool"):
+        make_wheel(wheels, name, "1.1")
+    kept = lock(three)
+    assert not any(layer.changed for layer in kept.values())
+    reset = lock(three, needed=[], reset=["py"], include=["py"])
+    assert _version(reset, "py") == "1.1"
+    assert _version(reset, "app-a") == "1.0"
+
+
+def _version(locked: dict[str, object], name: str) -> str:
+    return str(locked[name].lock.packages[0].version)
+
+
+def test_layers_above_a_changed_one_are_locked_again(three: Stack, wheels: Path, lock: Locker) -> None:
+    lock(three)
+    make_wheel(wheels, "lib", "1.1")
+    locked = lock(three, include=["py"], reset=["py"])
+    assert {name: layer.changed for name, layer in locked.items()} == {
+        "py": True,
+        "framework-f": True,
+        "framework-g": True,
+        "app-a": True,
+    }
+    assert all(state.is_valid for state in lock_states(three).values())
+
+
+def test_only_what_needs_it_is_locked_if_needed(three: Stack, lock: Locker) -> None:
+    everything = [layer.build_name for layer in three.layers]
+    lock(three)
+    before = content(three)
+    assert not any(layer.changed for layer in lock(three, needed=everything).values())
+    (three.requirements_folder / "framework-f/pylock.framework-f.toml").unlink()
+    lock(three, needed=everything)
+    assert content(three) == before
+
+
+def test_the_number_of_a_versioned_layer_rises_with_its_content(
+    tmp_path: Path, three: Stack, wheels: Path, lock: Locker
+) -> None:
+    assert lock(three)["app-a"].lock.install_target == "app-a@1"
+    packages = pylock_of(three, "app-a")["packages"]
+    make_wheel(wheels, "tool", "1.1")
+    (three.folder / "app.py").write_text("print('changed')\n")
+    assert lock_states(three)["app-a"].reason == "its modules have changed"
+    second = lock(three, needed=["app-a"])["app-a"].lock
+    assert (second.metadata.lock_version, second.install_target) == (2, "app-a@2")
+    assert pylock_of(three, "app-a")["packages"] == packages  # the newer tool has to wait for a reset
+    assert lock(three, include=["app-a"])["app-a"].lock.metadata.lock_version == 2
+    assert lock(three, include=["app-a"], reset=["app-a"])["app-a"].lock.metadata.lock_version == 3
+    again = _three_layers(tmp_path / "stack", versioned=False)
+    plain = lock(again)["app-a"].lock
+    assert (plain.metadata.lock_version, plain.install_target) == (1, "app-a")
+
+
+def test_an_unversioned_layer_stays_at_one_and_changes_its_time(
+    tmp_path: Path, wheels: Path, lock: Locker
+) -> None:
+    make_wheel(wheels, "lib", "1.0")
+    uv = {"exclude-newer": "2024-01-01"}
+    stack = define(tmp_path, runtimes=[{"requirements": ["lib"]}], uv=uv)
+    lock(stack)
+    assert metadata_of(stack, "py")["locked_at"] == "2024-01-01T00:00:00+00:00"
+    stack = define(
+        tmp_path, runtimes=[{"requirements": ["lib>0"]}], uv={"exclude-newer": "2024-02-02T03:00:00+03:00"}
+    )
+    lock(stack)
+    meta = metadata_of(stack, "py")
+    assert (meta["lock_version"], meta["locked_at"]) == (1, "2024-02-02T00:00:00+00:00")
+
+
+def test_layers_above_a_versioned_one_follow_its_number(three: Stack, wheels: Path, lock: Locker) -> None:
+    lock(three)
+    make_wheel(wheels, "lib", "1.1")
+    lock(three, include=["py"], reset=["py"])
+    assert lock_states(three)["framework-f"].install_target == "framework-f@2"
+    assert load_all(three)["app-a"].install_target == "app-a@2"
+
+
+def test_a_deleted_lock_file_does_not_give_a_number_away_again(three: Stack, wheels: Path, lock: Locker) -> None:
+    lock(three)
+    (three.requirements_folder / "app-a/pylock.app-a.toml").unlink()
+    make_wheel(wheels, "tool", "1.1")
+    assert lock(three)["app-a"].lock.install_target == "app-a@2"
+
+
+def test_two_layers_cannot_get_one_folder(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    make_wheel(wheels, "lib", "1.0")
+    versioned = {"name": "a", "versioned": True, "requirements": ["lib"]}
+    lock(define(tmp_path, frameworks=[versioned]))
+    stack = define(tmp_path, frameworks=[versioned, {"name": "A@1"}])
+    before = content(stack)
+    expected = (
+        r"Cannot use framework 'a' at lock version 1: it would be installed as 'framework-a@1', "
+        r"which is the folder of framework 'A@1'\."
+    )
+    for include in (None, ["framework-A@1"], ["framework-a"]):
+        with pytest.raises(LockError, match=expected):
+            lock(stack, include=include)
+    assert not (stack.requirements_folder / "framework-a").joinpath(".venvstacks").exists()
+    assert {k: v for k, v in content(stack).items() if "framework-a/" in k} == {
+        k: v for k, v in before.items() if "framework-a/" in k
+    }
+    with pytest.raises(LockError, match=expected):
+        load_all(stack)
+    # at the next number there is room again
+    moved = define(tmp_path, frameworks=[{**versioned, "requirements": ["lib>0"]}, {"name": "A@1"}])
+    assert lock(moved)["framework-a"].lock.install_target == "framework-a@2"
+
+
+def test_locks_that_are_damaged_are_made_anew_and_refused_for_use(three: Stack, lock: Locker) -> None:
+    lock(three)
+    before = content(three)
+    pylock = three.requirements_folder / "py/pylock.py.toml"
+    damages = {
+        "truncated": pylock.read_bytes()[: pylock.stat().st_size // 2],
+        "edited": pylock.read_bytes().replace(b"1.0", b"1.1"),
+        "no text": b"\xff\xfe\x00",
+        "empty": b"",
+    }
+    for damage in damages.values():
+        pylock.write_bytes(damage)
+        with pytest.raises(InvalidLockError) as caught:
+            load_all(three)
+        assert caught.value.message.startswith(
+            "The lock of runtime 'py' (requirements/py/pylock.py.toml) cannot be"
+        )
+        assert pylock.read_bytes() == damage
+        lock(three)
+        assert content(three) == before
+
+
+def test_locks_of_a_newer_venvstacks_are_not_overwritten(three: Stack, lock: Locker) -> None:
+    lock(three)
+    pylock = three.requirements_folder / "py/pylock.py.toml"
+    pylock.write_text(pylock.read_text().replace("format = 1", "format = 7"))
+    before = content(three)
+    for attempt in (lambda: lock(three), lambda: load_all(three)):
+        with pytest.raises(
+            InvalidLockError, match="it has format 7, and this venvstacks knows formats up to 1"
+        ) as e:
+            attempt()
+        assert "update venvstacks" in (e.value.hint or "")
+        assert content(three) == before
+    lock(three, reset=["py"])
+    assert all(state.is_valid for state in lock_states(three).values())
+
+
+def test_what_a_killed_run_left_in_the_locks_is_removed(three: Stack, lock: Locker) -> None:
+    lock(three)
+    before = content(three)
+    (three.requirements_folder / "py/.venvstacks-tmp-abc").write_text("half a")
+    lock(three)
+    assert content(three) == before
+
+
+def test_a_failure_leaves_the_earlier_lock(tmp_path: Path, three: Stack, lock: Locker) -> None:
+    lock(three)
+    before = content(three)
+    broken = _three_layers(tmp_path / "stack", requirements=["tool", "nowhere"])
+    with pytest.raises(ResolutionError, match="Cannot lock application 'a'"):
+        lock(broken)
+    assert content(broken) == before
+
+
+def test_locks_of_venvstacks_0_8(three: Stack, wheels: Path, lock: Locker) -> None:
+    lock(three)
+    _make_legacy(three)
+    states = lock_states(three)
+    assert {name: state.reason for name, state in states.items()} == dict.fromkeys(states, "")
+    locks = load_all(three)
+    assert [(s.name, s.layer) for s in locks["framework-f"].shared] == [("lib", "py")]
+    assert locks["framework-f"].packages == ()
+    assert locks["app-a"].install_target == "app-a@4"
+    for name in ("lib", "tool"):
+        make_wheel(wheels, name, "9.0")
+    locked = lock(three)
+    assert _version(locked, "py") == _version(locked, "app-a") == "1.0"  # earlier pins are preferred
+    assert locked["app-a"].lock.install_target == "app-a@5"
+
+
+def _make_legacy(stack: Stack) -> None:
+    """Rewrite locks as venvstacks 0.8 has them."""
+    for layer in stack.layers:
+        name = layer.build_name
+        folder = stack.requirements_folder / name
+        meta = json.loads((folder / f"pylock.{name}.meta.json").read_text())
+        meta = {key: value for key, value in meta.items() if key not in {"python_version", "tool_versions"}}
+        meta |= {"requirements_hash": "sha256:0", "other_inputs_hash": "sha256:1", "lock_version": 4}
+        (folder / f"pylock.{name}.meta.json").write_text(json.dumps(meta))
+        (folder / f"requirements-{name}.in").write_text(
+            "# DO NOT EDIT\n\n" + "".join(f"{each}\n" for each in layer.requirements)
+        )
+        pylock = folder / f"pylock.{name}.toml"
+        text = pylock.read_text().partition("[tool.venvstacks]")[0]
+        if name == "framework-f":
+            text = (stack.requirements_folder / "py/pylock.py.toml").read_text().partition("[tool.venvstacks]")[0]
+            text = text.replace("\nwheels =", "\nmarker = \"sys_platform == 'from_lower_layer'\"\nwheels =")
+        pylock.write_text(text)

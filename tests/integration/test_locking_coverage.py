@@ -1,0 +1,135 @@
+"""Locking where wheels are missing."""
+
+from pathlib import Path
+
+import pytest
+
+from fakes.definitions import define
+from fakes.locking import Locker, load_all, plain_environment
+from fakes.wheels import make_wheel
+from venvstacks.errors import CoverageError, ResolutionError
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("uv-cache")
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def lock(cache: Path, wheels: Path) -> Locker:
+    return Locker(plain_environment(cache), (wheels,))
+
+
+def test_missing_wheels_are_explained(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    make_wheel(wheels, "native", "1.0")
+    make_wheel(wheels, "native", "1.5", tag="cp312-cp312-manylinux_2_17_x86_64")
+    make_wheel(wheels, "native", "1.5", tag="cp312-cp312-win_amd64")
+    make_wheel(wheels, "native", "2.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    make_wheel(wheels, "other", "1.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    platforms = ["linux_x86_64", "linux_aarch64", "win_amd64"]
+    stack = define(
+        tmp_path, runtimes=[{"name": "Py", "platforms": platforms, "requirements": ["native>1.5", "other"]}]
+    )
+    with pytest.raises(CoverageError) as caught:
+        lock(stack)
+    ours, _, words = caught.value.message.partition("\nuv says:\n")
+    assert ours == (
+        "Cannot lock runtime 'Py': not every target has a wheel of every package.\n"
+        "  - native 2.0 has no usable wheel for linux_aarch64 (glibc 2.28), win_amd64; "
+        "the newest version that has is 1.0\n"
+        "  - other 1.0 has no usable wheel for linux_aarch64 (glibc 2.28), win_amd64"
+    )
+    assert "-compatible wheels and only" in words
+    assert not stack.requirements_folder.exists()
+    assert caught.value.hint == "set `platforms = [\"linux_x86_64\"]` on runtime 'Py', or require other versions"
+    runtime = {"name": "Py", "platforms": ["linux_x86_64"], "requirements": ["native>1.5", "other"]}
+    assert [
+        str(package.version) for package in lock(define(tmp_path, runtimes=[runtime]))["Py"].lock.packages
+    ] == [
+        "2.0",
+        "1.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "tags", "where"),
+    [
+        ({"linux_target": "glibc@2.17"}, "manylinux_2_28_x86_64 manylinux_2_17_x86_64", "glibc 2.17"),
+        ({"linux_target": "glibc@2.20"}, "manylinux_2_24_x86_64 manylinux2014_x86_64", "glibc 2.20"),
+        ({"linux_target": "musl"}, "manylinux_2_17_x86_64 musllinux_1_1_x86_64", "musl 1.2"),
+        ({"macosx_target": "12.0"}, "macosx_13_0_arm64 macosx_12_0_universal2", "macOS 12.0"),
+    ],
+)
+def test_limits_of_targets(tmp_path: Path, lock: Locker, limits: dict[str, str], tags: str, where: str) -> None:
+    for version, tag in zip(("2.0", "1.0"), tags.split(), strict=True):
+        make_wheel(lock.wheels[0], "native", version, tag=f"cp312-cp312-{tag}")
+    platform = "macosx_arm64" if "macosx" in tags else "linux_x86_64"
+    runtime = {"platforms": [platform], "requirements": ["native"], **limits}
+    with pytest.raises(CoverageError) as caught:
+        lock(define(tmp_path, runtimes=[runtime]))
+    assert (
+        f"native 2.0 has no usable wheel for {platform} ({where}); the newest version that has is 1.0"
+    ) in caught.value.message
+    assert caught.value.hint == "require other versions of these packages in runtime 'py'"
+    locked = lock(define(tmp_path, runtimes=[{**runtime, "requirements": ["native<2"]}]))["py"].lock
+    assert [str(package.version) for package in locked.packages] == ["1.0"]
+
+
+def test_wheels_without_free_threading_do_not_cover_it(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    make_wheel(wheels, "native", "2.0", tag="cp313-cp313-win_amd64")
+    make_wheel(wheels, "native", "1.0", tag="cp313-cp313t-win_amd64")
+    runtime = {"python_implementation": "cpython@3.13.0t", "platforms": ["win_amd64"], "requirements": ["native"]}
+    with pytest.raises(CoverageError, match=r"native 2\.0 has no usable .*the newest version that has is 1\.0"):
+        lock(define(tmp_path, runtimes=[runtime]))
+
+
+def test_packages_without_wheels_cannot_be_locked(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    (wheels / "source-1.0.tar.gz").write_bytes(b"never opened")
+    platforms = ["win_amd64", "win_arm64"]
+    with pytest.raises(CoverageError) as caught:
+        lock(define(tmp_path, runtimes=[{"requirements": ["source"], "platforms": platforms}]))
+    assert "  - source 1.0 has no usable wheel for win_amd64, win_arm64\nuv says:\n" in caught.value.message
+    assert "source==1.0 has no usable wheels" in caught.value.message
+    assert "--no-build" not in str(caught.value)
+
+
+def test_other_versions_are_chosen_where_the_newest_has_no_wheel(
+    tmp_path: Path, wheels: Path, lock: Locker
+) -> None:
+    make_wheel(wheels, "native", "2.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    make_wheel(wheels, "native", "1.0", tag="cp312-cp312-win_amd64")
+    runtime = {"platforms": ["linux_x86_64", "win_amd64"], "requirements": ["native"]}
+    locked = lock(define(tmp_path, runtimes=[runtime]))["py"].lock
+    assert [(str(p.version), [t.name for t in p.wheels]) for p in locked.packages] == [
+        ("1.0", ["win_amd64"]),
+        ("2.0", ["linux_x86_64"]),
+    ]
+    assert load_all(define(tmp_path, runtimes=[runtime]))["py"] == locked
+
+
+def test_what_is_in_the_way_beside_wheels_is_not_hidden(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    make_wheel(wheels, "native", "2.0", tag="cp312-cp312-win_amd64")
+    runtime = {"platforms": ["linux_x86_64", "win_amd64"], "requirements": ["native", "lost; os_name == 'nt'"]}
+    with pytest.raises(ResolutionError) as caught:
+        lock(define(tmp_path, runtimes=[runtime]))
+    assert caught.value.message.startswith("Cannot lock runtime 'py' for linux_x86_64, win_amd64. uv says:\n")
+
+
+def test_where_a_lower_layer_provides_no_wheel_is_needed(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    make_wheel(wheels, "native", "1.0", tag="cp312-cp312-manylinux_2_28_x86_64")
+    stack = define(
+        tmp_path,
+        runtimes=[{"requirements": ["native; sys_platform == 'linux' and platform_machine == 'x86_64'"]}],
+        frameworks=[{"name": "f", "requirements": ["native"], "platforms": ["linux_x86_64", "win_amd64"]}],
+    )
+    with pytest.raises(CoverageError, match=r"native 1\.0 has no usable wheel for win_amd64") as caught:
+        lock(stack)
+    assert caught.value.hint is not None
+    assert 'platforms = ["linux_x86_64"]' in caught.value.hint

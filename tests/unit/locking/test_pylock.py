@@ -1,0 +1,166 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.pylock import Pylock
+
+from fakes.definitions import define
+from fakes.locks import make_lock, make_package, targets
+from venvstacks.errors import InvalidLockError, LockError
+from venvstacks.locking.model import LockedPackage, SharedPackage
+from venvstacks.locking.pylock import (
+    choose_wheel,
+    legacy_shared_names,
+    locked_packages,
+    parse_pylock,
+    pylock_text,
+    read_packages,
+    read_shared,
+)
+from venvstacks.locking.sharing import shared_by_name
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.targets import TARGETS
+from venvstacks.spec.model import Layer
+
+PYTHON = PythonVersion("cpython", "3.12.7")
+LINUX = Compatibility(TARGETS["linux_x86_64"])
+WINDOWS = Compatibility(TARGETS["win_amd64"])
+HASHES = f'hashes = {{ sha256 = "{"0" * 64}" }}'
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Layer:
+    return define(tmp_path, runtimes=[{"platforms": ["linux_x86_64", "win_amd64"]}]).layers[0]
+
+
+def _parse(packages: str, tail: str = "") -> Pylock:
+    return parse_pylock(f'lock-version = "1.0"\ncreated-by = "x"\n{packages}\n{tail}', "the lock")
+
+
+def _package(name: str, *wheels: str, marker: str = "", hashes: str = HASHES) -> str:
+    listed = ", ".join(f'{{ url = "https://index.example.invalid/{wheel}", {hashes} }}' for wheel in wheels)
+    return (
+        f'[[packages]]\nname = "{name}"\nversion = "1.0"\n'
+        + (f'marker = "{marker}"\n' if marker else "")
+        + f"wheels = [{listed}]\n"
+    )
+
+
+def test_the_same_packages_give_the_same_text(layer: Layer) -> None:
+    packages = (
+        make_package("a", targets=["linux_x86_64"]),
+        make_package("b", targets=["linux_x86_64", "win_amd64"]),
+    )
+    backwards = tuple(LockedPackage(p.name, p.version, dict(reversed(list(p.wheels.items())))) for p in packages)
+    shared = (SharedPackage("c", packages[0].version, "py", targets("win_amd64")),)
+    text = pylock_text(layer, packages, shared)
+    assert pylock_text(layer, backwards, shared) == text
+    assert text.endswith("\n")
+    lock = parse_pylock(text, "the lock")
+    assert read_packages(lock, layer.compatibilities, PYTHON, "the lock") == packages
+    assert read_shared(lock, "the lock") == shared
+    assert [p.marker is None for p in lock.packages] == [False, True]
+    assert lock.packages[0].wheels is not None
+    assert len(lock.packages[0].wheels) == 1
+
+
+def test_an_empty_lock_is_valid(layer: Layer) -> None:
+    text = pylock_text(layer, (), ())
+    assert tomllib.loads(text)["packages"] == []
+    assert parse_pylock(text, "x").packages == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[[packages", "it is not valid TOML"),
+        ("", "it is not a valid lock"),
+        ('lock-version = "2.0"\ncreated-by = "x"\npackages = []', "it is not a valid lock"),
+        ('lock-version = "1.0"\ncreated-by = "x"\npackages = [{name = "A b"}]', "it is not a valid lock"),
+    ],
+)
+def test_what_is_no_lock(text: str, why: str) -> None:
+    with pytest.raises(InvalidLockError) as caught:
+        parse_pylock(text, "requirements/py/pylock.py.toml")
+    assert caught.value.message.startswith(f"requirements/py/pylock.py.toml cannot be used: {why} (")
+    assert "version control" in (caught.value.hint or "")
+
+
+def test_markers_decide_where_a_package_is_needed() -> None:
+    lock = _parse(
+        _package("a", "a-1.0-py3-none-any.whl", marker="sys_platform == 'linux'")
+        + _package("b", "b-1.0-py3-none-any.whl", marker="sys_platform == 'from_lower_layer'")
+        + _package("c", "c-1.0-py3-none-any.whl")
+    )
+    found = locked_packages(lock, [LINUX, WINDOWS], PYTHON)
+    assert {target.name: list(packages) for target, packages in found.items()} == {
+        "linux_x86_64": ["a", "c"],
+        "win_amd64": ["c"],
+    }
+    assert legacy_shared_names(lock) == {"b"}
+
+
+def test_of_two_entries_for_a_wheel_the_first_counts() -> None:
+    entries = _package("a", "one/a-1.0-py3-none-any.whl", "two/a-1.0-py3-none-any.whl")
+    wheels = _parse(entries).packages[0].wheels or []
+    chosen = choose_wheel(wheels, LINUX, PYTHON)
+    assert chosen is wheels[0]
+    assert choose_wheel(wheels[:0], LINUX, PYTHON) is None
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        _package("a", "a-1.0-cp312-cp312-win_amd64.whl"),
+        _package("a", "a-1.0-py3-none-any.whl", hashes='hashes = { md5 = "0" }'),
+        _package("a", "a-1.0-py3-none-any.whl").replace('version = "1.0"\n', ""),
+    ],
+)
+def test_packages_that_cannot_be_installed(package: str) -> None:
+    with pytest.raises(
+        InvalidLockError, match=r"package 'a' has no usable wheel for linux_x86_64 \(glibc 2\.28\)"
+    ):
+        read_packages(_parse(package), [LINUX], PYTHON, "the lock")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        '[tool]\nvenvstacks = "x"',
+        '[[tool.venvstacks.shared]]\nname = "a"',
+        '[[tool.venvstacks.shared]]\nname = "a"\nversion = "x"\nlayer = "py"\nplatforms = []',
+        '[[tool.venvstacks.shared]]\nname = "a"\nversion = "1"\nlayer = "py"\nplatforms = ["amiga"]',
+    ],
+)
+def test_shared_packages_that_are_not_understood(tail: str) -> None:
+    with pytest.raises(InvalidLockError, match="an entry under 'shared' that is not understood"):
+        read_shared(_parse("packages = []", tail), "the lock")
+
+
+def test_shared_packages_of_old_locks_are_found_below(layer: Layer) -> None:
+    below = [
+        make_lock("upper", make_package("a", "2.0", ["win_amd64"])),
+        make_lock("lower", make_package("a"), make_package("b"), make_package("c")),
+    ]
+    assert shared_by_name(layer, {"b", "a", "unknown"}, below) == (
+        SharedPackage("a", make_package("a").version, "lower", targets("linux_x86_64")),
+        SharedPackage("a", make_package("a", "2.0").version, "upper", targets("win_amd64")),
+        SharedPackage("b", make_package("b").version, "lower", targets("linux_x86_64", "win_amd64")),
+    )
+
+
+def test_a_lock_tells_what_a_target_gets() -> None:
+    lock = make_lock("py", make_package("a", targets=["win_amd64"]), make_package("b"))
+    assert [package.name for package, _ in lock.wheels_on(TARGETS["win_amd64"])] == ["a", "b"]
+    assert [package.name for package, _ in lock.wheels_on(TARGETS["win_arm64"])] == ["b"]
+    assert lock.locked_at_seconds == 1704067200
+
+
+def test_lock_error_of_an_override_names_the_layer(layer: Layer) -> None:
+    from venvstacks.locking.sharing import split_shared  # noqa: PLC0415
+
+    wanted = [("a", make_package("a", "2.0").version, TARGETS["win_amd64"])]
+    with pytest.raises(
+        LockError, match=r"^Cannot lock runtime 'py': it needs a 2\.0 on win_amd64, but .*'low', locks"
+    ):
+        split_shared(layer, wanted, [make_lock("low", make_package("a"))])

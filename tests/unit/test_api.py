@@ -1,0 +1,145 @@
+"""What the API does before any work begins."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import venvstacks
+from venvstacks import api
+
+DEFINITION = """\
+[[runtimes]]
+name = "py"
+python_implementation = "cpython@3.12.1"
+requirements = []
+
+[[runtimes]]
+name = "elsewhere"
+python_implementation = "cpython@3.12.1"
+requirements = []
+platforms = []
+
+[[applications]]
+name = "a"
+launch_module = "main.py"
+runtime = "py"
+requirements = []
+"""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> venvstacks.Stack:
+    (tmp_path / "main.py").write_text("")
+    (tmp_path / "stack.toml").write_text(DEFINITION)
+    return venvstacks.load_stack(str(tmp_path / "stack.toml"))
+
+
+def test_every_public_name_exists() -> None:
+    assert venvstacks.__all__ == sorted(venvstacks.__all__)
+    assert dir(venvstacks) == venvstacks.__all__
+    for name in venvstacks.__all__:
+        assert getattr(venvstacks, name) is not None
+
+
+def test_names_for_type_checkers_are_the_public_ones() -> None:
+    tree = ast.parse(inspect.getsource(venvstacks))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    names = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(names) == venvstacks.__all__
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="module 'venvstacks' has no attribute 'bild'"):
+        venvstacks.bild  # noqa: B018 - looked up, that is the point
+
+
+def test_import_is_quick() -> None:
+    """Importing the package imports nothing else of it, nor any dependency."""
+    code = "import sys; before = set(sys.modules); import venvstacks; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    names = ast.literal_eval(done.stdout)
+    assert "venvstacks" in names
+    assert {name.partition(".")[0] for name in names} <= {"venvstacks", *sys.stdlib_module_names}
+    assert [name for name in names if name.startswith("venvstacks.")] == []
+
+
+def test_every_step_has_a_plan() -> None:
+    for step, plan in (
+        (api.lock, api.plan_locking),
+        (api.build, api.plan_building),
+        (api.publish, api.plan_publication),
+        (api.export, api.plan_exporting),
+    ):
+        surplus = set(inspect.signature(plan).parameters) - set(inspect.signature(step).parameters)
+        assert surplus == set()
+        assert step.__doc__
+        assert plan.__doc__
+
+
+def test_errors_are_venvstacks_errors() -> None:
+    errors = [
+        value for name in venvstacks.__all__ if name.endswith("Error") for value in [getattr(venvstacks, name)]
+    ]
+    assert len(errors) > 10
+    assert all(issubclass(error, venvstacks.VenvstacksError) for error in errors)
+
+
+@pytest.mark.parametrize("step", [api.lock, api.build, api.publish, api.export])
+def test_unknown_layer(stack: venvstacks.Stack, step: object) -> None:
+    with pytest.raises(venvstacks.UsageError, match="There is no layer with the build name 'app-b', 'x'"):
+        step(stack, include=["app-b", "x", "py"])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("step", [api.build, api.publish, api.export])
+def test_layers_of_other_machines(stack: venvstacks.Stack, step: object) -> None:
+    with pytest.raises(venvstacks.UsageError, match="None of the chosen layers is made for this machine"):
+        step(stack, include=["elsewhere"])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("step", [api.build, api.publish, api.export])
+def test_nothing_is_locked(stack: venvstacks.Stack, step: object) -> None:
+    with pytest.raises(venvstacks.InvalidLockError, match="The lock of runtime 'py'") as caught:
+        step(stack)  # type: ignore[operator]
+    assert "venvstacks lock" in (caught.value.hint or "")
+
+
+def test_output_folder_that_is_a_file(stack: venvstacks.Stack) -> None:
+    for plan, settings in (
+        (api.plan_publication, venvstacks.PublishOptions(Path("stack.toml"))),
+        (api.plan_exporting, venvstacks.ExportOptions(Path("stack.toml"))),
+    ):
+        with pytest.raises(venvstacks.UsageError, match=r"The output folder .*stack\.toml is a file"):
+            plan(stack, settings)  # type: ignore[operator]
+
+
+def test_build_folder_that_is_a_file(stack: venvstacks.Stack) -> None:
+    with pytest.raises(venvstacks.FilesystemError, match=r"Cannot use the build folder .*stack\.toml"):
+        api.lock(stack, options=venvstacks.Options(build_dir=Path("stack.toml")))
+    assert (stack.folder / "stack.toml").read_text() == DEFINITION
+
+
+def test_plan_of_locking(stack: venvstacks.Stack) -> None:
+    plan = api.plan_locking(stack, include=["app-a"])
+    assert {item.layer.build_name: item.resolve for item in plan.layers}["app-a"]
+    assert [item.layer.build_name for item in plan.layers if item.forget_pins] == []
+    plan = api.plan_locking(stack, reset=["app-a"])
+    assert [item.layer.build_name for item in plan.layers if item.forget_pins] == ["app-a"]
+
+
+def test_definition_relative_to_the_current_folder(
+    stack: venvstacks.Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stack.folder)
+    assert venvstacks.load_stack("stack.toml").folder == stack.folder
+    monkeypatch.setenv("HOME", str(stack.folder))
+    assert venvstacks.load_stack("~/stack.toml").path == stack.path
+
+
+def test_missing_definition(tmp_path: Path) -> None:
+    with pytest.raises(venvstacks.DefinitionError, match="the file does not exist") as caught:
+        venvstacks.load_stack(tmp_path / "absent.toml")
+    assert len(caught.value.problems) == 1

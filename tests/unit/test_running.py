@@ -1,0 +1,145 @@
+"""Which application is run, and how it is started."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from venvstacks import running
+from venvstacks.errors import FilesystemError, RunError
+from venvstacks.running import applications, run_application
+
+CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
+
+
+class Started(Exception):  # noqa: N818 - what `become` does: it does not return
+    def __init__(self, argv: Sequence[str]) -> None:
+        super().__init__(*argv)
+        self.argv = tuple(argv)
+
+
+@pytest.fixture(autouse=True)
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def become(argv: Sequence[str], *, env: object) -> int:
+        assert env is os.environ
+        raise Started(argv)
+
+    monkeypatch.setattr(running, "become", become)
+
+
+def make_layer(folder: Path, name: str, *, runtime: bool = True) -> Path:
+    configuration = {
+        "python": "bin/python",
+        "base_python": "../py/bin/python",
+        "pylib_dirs": ["../framework-one/site", "../py/site"],
+        "launch_module": f"m_{name[4:8]}",
+    }
+    path = folder / name / CONFIGURATION
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(configuration))
+    if runtime:
+        for part in ("py/site", "py/bin/python", "framework-one/site"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def started(folder: Path, name: str, *arguments: str) -> tuple[str, ...]:
+    with pytest.raises(Started) as caught:
+        run_application(folder, name, arguments, built=False)
+    return caught.value.argv
+
+
+@pytest.mark.parametrize("name", ["hello", "app-hello"])
+def test_name_or_build_name(tmp_path: Path, name: str) -> None:
+    layer = make_layer(tmp_path, "app-hello")
+    argv = started(tmp_path, name, "--help", "--", "-x")
+    assert argv == (str(layer / "bin" / "python"), "-P", "-m", "m_hell", "--help", "--", "-x")
+
+
+def test_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = make_layer(tmp_path, "app-hello")
+    monkeypatch.chdir(tmp_path)
+    assert started(Path(), "hello")[0] == str(layer / "bin" / "python")
+
+
+def test_newest_version(tmp_path: Path) -> None:
+    for version in ("2", "10", "9", "x"):
+        make_layer(tmp_path, f"app-hello@{version}")
+    (tmp_path / "app-hello@11").mkdir()
+    assert started(tmp_path, "hello")[0] == str(tmp_path / "app-hello@10" / "bin" / "python")
+    assert started(tmp_path, "hello@9")[0] == str(tmp_path / "app-hello@9" / "bin" / "python")
+    assert started(tmp_path, "app-hello@x")[0] == str(tmp_path / "app-hello@x" / "bin" / "python")
+
+
+def test_names_with_a_meaning_elsewhere(tmp_path: Path) -> None:
+    for name in ("app-app-x", "app-[a]*", "app-ein Frosch 🐸"):
+        layer = make_layer(tmp_path, name)
+        assert started(tmp_path, name.removeprefix("app-"))[0] == str(layer / "bin" / "python")
+
+
+def test_unknown_application(tmp_path: Path) -> None:
+    make_layer(tmp_path, "app-b")
+    make_layer(tmp_path, "app-a@2")
+    (tmp_path / "app-a").symlink_to("app-a@2")
+    make_layer(tmp_path, "framework-c")
+    with pytest.raises(RunError) as caught:
+        run_application(tmp_path, "c", (), built=True)
+    assert caught.value.message == f"There is no application 'c' in {tmp_path}: it has a@2, b."
+    assert caught.value.hint is None
+
+
+@pytest.mark.parametrize(("built", "hint"), [(True, "venvstacks build"), (False, "export or unpack")])
+def test_no_applications(tmp_path: Path, *, built: bool, hint: str) -> None:
+    with pytest.raises(RunError, match="it has none") as caught:
+        run_application(tmp_path / "absent", "hello", (), built=built)
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["../app-hello", "sub/app-hello", "../../etc", ".", "", "app-"])
+def test_no_way_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    make_layer(tmp_path, "app-hello")
+    make_layer(tmp_path / "export" / "sub", "app-hello")
+    with pytest.raises(RunError, match="There is no application"):
+        run_application(tmp_path / "export", name, (), built=False)
+
+
+@pytest.mark.parametrize(("built", "hint"), [(True, "venvstacks build"), (False, "all layers of the stack")])
+@pytest.mark.parametrize("part", ["py/bin/python", "framework-one/site"])
+def test_missing_layer(tmp_path: Path, part: str, *, built: bool, hint: str) -> None:
+    make_layer(tmp_path, "app-hello")
+    (tmp_path / part).rmdir()
+    message = rf"app-hello cannot run: there is no \.\./{part} \(as seen from it\) in "
+    with pytest.raises(RunError, match=message) as caught:
+        run_application(tmp_path, "hello", (), built=built)
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"python": "bin/python"}', "\udce4"])
+def test_damaged_configuration(tmp_path: Path, text: str) -> None:
+    layer = make_layer(tmp_path, "app-hello")
+    (layer / CONFIGURATION).write_text(text, errors="surrogateescape")
+    with pytest.raises(RunError, match=r"app-hello cannot run: .* is damaged"):
+        run_application(tmp_path, "hello", (), built=False)
+
+
+def test_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_layer(tmp_path, "app-hello")
+
+    def become(argv: Sequence[str], *, env: object) -> int:
+        del env
+        raise PermissionError(13, "Permission denied", argv[0])
+
+    monkeypatch.setattr(running, "become", become)
+    with pytest.raises(FilesystemError, match="Cannot start app-hello: Permission denied"):
+        run_application(tmp_path, "hello", (), built=False)
+
+
+def test_applications(tmp_path: Path) -> None:
+    assert applications(tmp_path / "absent") == ()
+    for name in ("app-b", "app-a@2", "framework-c", "py"):
+        make_layer(tmp_path, name)
+    (tmp_path / "app-a").symlink_to("app-a@2")
+    (tmp_path / "app-unfinished").mkdir()
+    assert applications(tmp_path) == ("a@2", "b")

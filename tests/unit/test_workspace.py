@@ -1,0 +1,109 @@
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from venvstacks.errors import BusyError, FilesystemError
+from venvstacks.events import Event, Waiting, silent
+from venvstacks.files import TEMPORARY_PREFIX
+from venvstacks.workspace import PRIVATE_FOLDER, workspace
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_workspace_is_made_and_its_scratch_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "_build"
+    with workspace(folder, clean=False, wait=True, observe=silent) as space:
+        assert space.folder == folder
+        assert space.scratch.stat().st_mode & 0o777 == 0o700
+        (space.scratch / "file").touch()
+        space.downloads.mkdir()
+    assert _names(folder) == [PRIVATE_FOLDER]
+    assert not space.scratch.exists()
+    assert space.downloads.exists()
+    with workspace(folder, clean=True, wait=True, observe=silent):
+        assert not space.downloads.exists()
+
+
+def test_leftovers_of_killed_runs_are_removed_before_and_after(tmp_path: Path) -> None:
+    (tmp_path / PRIVATE_FOLDER / f"{TEMPORARY_PREFIX}1").mkdir(parents=True)
+    (tmp_path / f"{TEMPORARY_PREFIX}2").mkdir()
+    (tmp_path / "layer").mkdir()
+
+    def failing() -> None:
+        with workspace(tmp_path, clean=False, wait=True, observe=silent):
+            assert _names(tmp_path) == [PRIVATE_FOLDER, "layer"]
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
+    assert not [name for name in _names(tmp_path / PRIVATE_FOLDER) if name.startswith(TEMPORARY_PREFIX)]
+
+
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
+    def second() -> None:
+        with workspace(tmp_path, clean=False, wait=False, observe=silent):
+            raise AssertionError
+
+    with workspace(tmp_path, clean=False, wait=True, observe=silent) as first:
+        with ThreadPoolExecutor() as pool:
+            error = pool.submit(second).exception()
+        assert isinstance(error, BusyError)
+        assert error.message == f"Another run is at work in {tmp_path}."
+        assert "--build-dir" in (error.hint or "")
+        assert first.scratch.exists()  # the second has cleaned nothing up
+    with workspace(tmp_path, clean=False, wait=False, observe=silent):
+        pass  # free again
+
+
+def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
+    waiting = threading.Event()
+    events: list[Event] = []
+
+    def observe(event: Event) -> None:
+        events.append(event)
+        waiting.set()
+
+    def second() -> bool:
+        with workspace(tmp_path, clean=False, wait=True, observe=observe):
+            return first_is_over
+
+    first_is_over = False
+    with ThreadPoolExecutor() as pool:
+        with workspace(tmp_path, clean=False, wait=True, observe=silent):
+            running = pool.submit(second)
+            assert waiting.wait(5)
+            first_is_over = True
+        assert running.result(10)
+    assert events == [Waiting(str(tmp_path))]
+
+
+def test_a_folder_that_cannot_be_used_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(FilesystemError, match=r"^Cannot use the build folder .*file: Not a directory"),
+        workspace(tmp_path / "file", clean=False, wait=True, observe=silent),
+    ):
+        raise AssertionError
+
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied", "lock")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with (
+        pytest.raises(FilesystemError, match=r"Permission denied \(lock\)"),
+        workspace(tmp_path / "fine", clean=False, wait=True, observe=silent),
+    ):
+        raise AssertionError
+
+
+def test_errors_of_the_work_are_not_reworded(tmp_path: Path) -> None:
+    with (
+        pytest.raises(PermissionError, match="mine"),
+        workspace(tmp_path, clean=False, wait=True, observe=silent),
+    ):
+        raise PermissionError("mine")
