@@ -14,7 +14,7 @@ from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.processes import Completed
 from venvstacks.work import Work
 
-OLDEST_UV = Version("0.9")
+OLDEST_UV = Version("0.13")  # the first that writes the hashes of local wheels into a pylock file
 
 # Settings of the environment that may reach uv. Whatever else starts with UV_ could change a lock without
 # a trace in the definition. Credentials of indexes (UV_INDEX_NAME_USERNAME, ..._PASSWORD) pass as well.
@@ -121,6 +121,7 @@ def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, st
         "XDG_CONFIG_HOME": str(scratch),
         "XDG_CONFIG_DIRS": str(scratch),
         "APPDATA": str(scratch),
+        "COLUMNS": "10000",  # explanations are read and shown in whole lines
         "UV_NO_PROGRESS": "1",
         "UV_NO_ENV_FILE": "1",
         "UV_PYTHON_DOWNLOADS": "never",

@@ -25,7 +25,7 @@ NEWEST_PATCH = "9"
 def plain_environment(cache: Path) -> dict[str, str]:
     """Give an environment without settings for uv, with a cache of its own and no patience."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "XDG_"))}
-    return {**kept, "UV_CACHE_DIR": str(cache), "UV_HTTP_RETRIES": "0"}
+    return {**kept, "UV_CACHE_DIR": str(cache), "UV_HTTP_RETRIES": "0", "COLUMNS": "40"}
 
 
 @dataclass(frozen=True)

@@ -288,7 +288,6 @@ def test_show_imports_little(built: Project, arguments: list[str]) -> None:
         "uv",
         "filelock",
         "installer",
-        "subprocess",
         "concurrent.futures",
         "venvstacks.api",
     }

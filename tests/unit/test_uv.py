@@ -48,7 +48,7 @@ def test_a_uv_on_the_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("echo 'uv 0.8.22'", r"^uv 0\.8\.22 \(.*/uv\) is too old: 0\.9 or newer is needed\."),
+        ("echo 'uv 0.12.9'", r"^uv 0\.12\.9 \(.*/uv\) is too old: 0\.13 or newer is needed\."),
         ("echo nonsense", r"/uv does not tell its version: nonsense\n*(hint|$)"),
     ],
 )
@@ -105,12 +105,12 @@ def test_only_what_leaves_no_trace_in_a_lock_reaches_uv(tmp_path: Path) -> None:
         "VIRTUAL_ENV": "/venv",
     }
     environ = clean_environment(
-        {**kept, **dropped, "XDG_CONFIG_HOME": "/home/anna/.config", "TZ": "Asia/Tokyo"}, tmp_path
+        {**kept, **dropped, "XDG_CONFIG_HOME": "/home/anna/.config", "TZ": "Asia/Tokyo", "COLUMNS": "20"}, tmp_path
     )
     assert kept.items() <= environ.items()
     assert not dropped.keys() & environ.keys()
     assert environ["XDG_CONFIG_HOME"] == environ["XDG_CONFIG_DIRS"] == str(tmp_path)
-    assert environ["TZ"] == "UTC"
+    assert (environ["TZ"], environ["COLUMNS"]) == ("UTC", "10000")
 
 
 @pytest.mark.parametrize(

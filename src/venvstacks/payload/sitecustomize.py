@@ -9,8 +9,9 @@ LAYERS_BELOW: "tuple[str, ...]" = ()
 
 
 def _activate() -> None:
-    # Where pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
-    sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
+    if os.name == "posix":
+        # As pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
+        sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
     here = os.path.dirname(os.path.abspath(__file__))
     customized = [(here, "_package_sitecustomize")]
     for position, relative in enumerate(LAYERS_BELOW, start=1):

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -256,9 +256,9 @@ def test_looking_at_many_layers_is_quick(tmp_path: Path) -> None:
     lock_everything(stack)
     times = []
     for _ in range(3):
-        start = perf_counter()
+        start = process_time()
         states = lock_states(stack)
-        times.append(perf_counter() - start)
+        times.append(process_time() - start)
     assert len(states) == 50
     assert all(state.is_valid for state in states.values())
     assert min(times) < 0.1
