@@ -118,7 +118,7 @@ CHANGES = [
 def test_lock_that_is_not_whole(built: Project, change: str) -> None:
     changed_lock(built, change)
     before = everything(built)
-    for command in ("build", "publish", "local-export"):
+    for command in ("build", "publish", "local-export") if change == "edited" else ("build",):
         message = failed(built.run(command), "application 'hello'")
         assert "Is a directory" in message if change == "a folder" else "hint: " in message
     assert everything(built) == before

@@ -133,6 +133,21 @@ def prepared(root: Path, name: str, tmp_path: Path) -> tuple[Stage, Project, Pat
     return set_up, project, linked(set_up.earlier, project.folder / "requirements")
 
 
+def nothing_is_mixed(out: Path, set_up: Stage, name: str) -> None:
+    """Check that each file, and each layer's folder, is the earlier one, the new one, or (a folder) absent."""
+    now, earlier = settled(out), settled(set_up.earlier)
+    if name in {"lock", "publish"}:
+        finished = {path for path in now if TEMPORARY_PREFIX not in path}
+        assert [path for path in finished if now[path] not in (earlier.get(path), set_up.expected.get(path))] == []
+        return
+    for folder in {path.partition("/")[0] for path in now if TEMPORARY_PREFIX not in path} - {"__venvstacks__"}:
+        part, before, after = (
+            {path: value for path, value in found.items() if path.partition("/")[0] == folder}
+            for found in (now, earlier, set_up.expected)
+        )
+        assert part in (before, after)
+
+
 @pytest.mark.parametrize("point", range(POINTS))
 @pytest.mark.parametrize("name", STEPS)
 def test_kill(root: Path, tmp_path: Path, name: str, point: int) -> None:
@@ -141,6 +156,7 @@ def test_kill(root: Path, tmp_path: Path, name: str, point: int) -> None:
     untouched = content(set_up.earlier)
     moment = random.Random(name).sample(range(1, set_up.moments * 9 // 10), POINTS)[point]  # noqa: S311
     assert hit(project, signal.SIGKILL, moment, command)[0] == -signal.SIGKILL
+    nothing_is_mixed(out, set_up, name)
     ended = project.run(*command)
     assert ended.status == 0, ended.stderr
     assert settled(out) == set_up.expected
@@ -171,6 +187,7 @@ def test_interruption(root: Path, tmp_path: Path, name: str, number: signal.Sign
     assert ("Interrupted" if number == signal.SIGINT else "Stopped by a signal") in err.splitlines()[-1]
     assert "Traceback" not in err
     assert leftovers(out) == []
+    nothing_is_mixed(out, set_up, name)
     assert project.run(*command).status == 0
     assert settled(out) == set_up.expected
 

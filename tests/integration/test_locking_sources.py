@@ -111,16 +111,22 @@ def test_indirect_packages_may_be_in_their_own_index_alone(
     }
 
 
+@pytest.mark.parametrize("platforms", [LINUX, ["linux_x86_64", "win_amd64"]])
 def test_direct_requirements_for_some_platforms_do_not_hide_indirect_ones(
-    tmp_path: Path, folders: tuple[Path, Path], lock: Locker
+    tmp_path: Path, folders: tuple[Path, Path], lock: Locker, platforms: list[str]
 ) -> None:
     plain, special = folders
     indexes = [_flat("special", special, explicit=True), _flat("plain", plain, default=True)]
-    runtime = {"requirements": ["lib", "dep; os_name == 'nt'"], "package_indexes": {"dep": "special"}}
+    runtime = {
+        "platforms": platforms,
+        "requirements": ["lib", "dep; sys_platform == 'win32'"],
+        "package_indexes": {"dep": "special"},
+    }
     stack = define(tmp_path / "stack", runtimes=[runtime], uv={"index": indexes})
     locked = lock(stack)["py"].lock
     assert _origins(locked) == {"dep": "special", "lib": "plain"}
-    assert {t.os for p in locked.packages if p.name == "dep" for t in p.wheels} == {"linux", "win"}
+    on = [target.name for package in locked.packages if package.name == "dep" for target in package.wheels]
+    assert sorted(on) == platforms
 
 
 @pytest.mark.parametrize("place", [{"default": True}, {"explicit": True}, {}])

@@ -3,7 +3,7 @@
 import string
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
@@ -81,6 +81,7 @@ def _wheels(draw: st.DrawFn, name: str, version: Version, on: list[Target]) -> d
     return wheels
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_is_written_is_read_again(data: st.DataObject) -> None:
     targets = tuple(data.draw(some_targets))
@@ -100,6 +101,7 @@ def test_what_is_written_is_read_again(data: st.DataObject) -> None:
     assert pylock_text(layer, read, shared) == text
 
 
+@settings(deadline=None)
 @given(some_targets, some_targets)
 def test_a_marker_is_true_exactly_where_it_should_be(chosen: list[Target], others: list[Target]) -> None:
     among = {*chosen, *others}
@@ -114,6 +116,7 @@ def _holds(marker: Marker, target: Target) -> bool:
     return marker.evaluate(environment)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([_tag(target, pure=pure) for target in ALL for pure in (True, False)]), unique=True),
     st.sampled_from(ALL),

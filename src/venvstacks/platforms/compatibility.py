@@ -1,8 +1,8 @@
 """What a layer's target can load: markers, wheel tags, and the best wheel among several."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from packaging.markers import Marker
@@ -13,6 +13,7 @@ from venvstacks.platforms.targets import Target
 
 Version = tuple[int, int]
 Libc = Literal["glibc", "musl"]
+BuildNumber = tuple[int, str]
 
 _OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}  # PEP 600: manylinux1 (2.5) and manylinux2014 (2.17)
 _LEGACY_MANYLINUX = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
@@ -71,12 +72,8 @@ class Compatibility:
     libc_version: Version = (2, 28)
     macos_version: Version = (13, 0)
 
-    @property
-    def platform_tags(self) -> tuple[str, ...]:
-        """Wheel platform tags that fit, the most specific first (PEP 600, PEP 656)."""
-        return tuple(self._platform_tags())
-
-    def _platform_tags(self) -> Iterator[str]:
+    def platform_tags(self) -> Iterator[str]:
+        """Give the wheel platform tags that fit, the most specific first (PEP 600, PEP 656)."""
         arch = self.target.arch
         if self.target.os == "macosx":
             yield from mac_platforms(self.macos_version, arch)
@@ -122,9 +119,9 @@ class Compatibility:
             return f"{self.target.name} ({self.libc} {'.'.join(map(str, self.libc_version))})"
         return self.target.name
 
-    def tags(self, python: PythonVersion) -> tuple[Tag, ...]:
-        """Give the wheel tags that fit, best first."""
-        return _tags(self.platform_tags, python)
+    def tags(self, python: PythonVersion) -> Mapping[Tag, int]:
+        """Give the wheel tags that fit, each with its rank; 0 is the best."""
+        return _tags(self, python)
 
     def marker_environment(self, python: PythonVersion) -> dict[str, str]:
         """Give the PEP 508 environment of a Python on this target.
@@ -150,41 +147,49 @@ class Compatibility:
 
 
 @cache
-def _tags(platforms: tuple[str, ...], python: PythonVersion) -> tuple[Tag, ...]:
+def _tags(on: Compatibility, python: PythonVersion) -> Mapping[Tag, int]:
     major, minor = python.minor_version
+    platforms = tuple(on.platform_tags())
     if python.implementation == "cpython":
         interpreter = f"cp{major}{minor}"
         abi = f"{interpreter}{'t' if python.freethreaded else ''}"
-        own = list(cpython_tags((major, minor), abis=[abi], platforms=platforms))
+        own = cpython_tags((major, minor), abis=[abi], platforms=platforms)
     else:
         interpreter = f"pp{major}{minor}"
-        own = list(generic_tags(interpreter, [f"pypy{major}{minor}_pp73"], platforms))
-    return (*own, *compatible_tags((major, minor), interpreter, platforms))
+        own = generic_tags(interpreter, [f"pypy{major}{minor}_pp73"], platforms)
+    ranked = dict.fromkeys((*own, *compatible_tags((major, minor), interpreter, platforms)))
+    return {tag: rank for rank, tag in enumerate(ranked)}
 
 
-def best_wheel(filenames: Iterable[str], tags: tuple[Tag, ...]) -> str | None:
+def best_wheel(filenames: Iterable[str], tags: Mapping[Tag, int]) -> str | None:
     """Choose the wheel an installer would choose.
 
     Args:
         filenames: Wheel file names.
-        tags: What fits, best first.
+        tags: What fits, with ranks.
 
     Returns:
         The file name with the best tag (then the highest build number), or None if none fits.
     """
-    rank = {tag: position for position, tag in enumerate(tags)}
-    best: tuple[int, tuple[int, str], str] | None = None
+    best: tuple[int, BuildNumber, str] | None = None
     for filename in filenames:
-        try:
-            _, _, build, wheel_tags = parse_wheel_filename(filename)
-        except InvalidWheelFilename:
-            continue
-        ranks = [rank[tag] for tag in wheel_tags if tag in rank]
+        build, wheel_tags = _read_name(filename)
+        ranks = [tags[tag] for tag in wheel_tags if tag in tags]
         if ranks:
-            candidate = (-min(ranks), build or (-1, ""), filename)
+            candidate = (-min(ranks), build, filename)
             if best is None or candidate > best:
                 best = candidate
     return best[2] if best else None
+
+
+@lru_cache(maxsize=10_000)
+def _read_name(filename: str) -> tuple[BuildNumber, frozenset[Tag]]:
+    """Give build number and tags of a wheel; no tags for what is no wheel."""
+    try:
+        _, _, build, tags = parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return (-1, ""), frozenset()
+    return build or (-1, ""), tags
 
 
 def marker_of(targets: Iterable[Target], among: Iterable[Target]) -> Marker | None:
