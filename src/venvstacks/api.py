@@ -127,14 +127,8 @@ def plan_locking(
 ) -> LockPlan:
     """Say what :func:`lock` would do, with the same parameters."""
     chosen = _chosen(stack, include)
-    affected = extended(stack, chosen, dependencies=False, derived=True)
-    return plan_lock(
-        stack,
-        lock_states(stack),
-        resolve=reset if if_needed else affected,
-        needed=affected,
-        forget_pins=reset,
-    )
+    resolve = reset if if_needed else chosen
+    return plan_lock(stack, lock_states(stack), resolve=resolve, needed=chosen, forget_pins=reset)
 
 
 def _lock(bench: _Bench, plan: LockPlan) -> tuple[LockedLayer, ...]:

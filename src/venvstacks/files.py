@@ -33,10 +33,13 @@ def explain_os_error(error: OSError, doing: str) -> FilesystemError:
     Returns:
         An error that names the file and, for the usual causes, the way out.
     """
-    where = f" ({error.filename})" if error.filename else ""
+    # of a copy, the second name is where to, which is where things go wrong
+    path = error.filename2 or error.filename
+    where = f" ({path})" if path else ""
     hints = {
         errno.ENOSPC: "free some space, or choose another folder, and run the command again",
         errno.EDQUOT: "your disk quota is used up: free some space and run the command again",
+        errno.EFBIG: "the file system or a limit of your account allows no file of this size",
         errno.EACCES: "check the permissions of the folder",
         errno.EPERM: "check the permissions of the folder",
         errno.EROFS: "the file system is read-only: choose another folder",

@@ -137,7 +137,6 @@ def compile_lock(
     output: Path,
     *,
     python: PythonVersion,
-    find_links: Sequence[Path],
     no_index: bool,
     dependencies: bool = True,
     work: Work,
@@ -149,8 +148,7 @@ def compile_lock(
         project: A folder with a ``pyproject.toml``, whose ``[tool.uv]`` is obeyed.
         output: The pylock file; earlier pins in it are preferred.
         python: The Python to resolve for; it need not be on this machine.
-        find_links: Folders with wheels.
-        no_index: Whether to use these folders alone.
+        no_index: Whether to use no index, but the settings' folders with wheels alone.
         dependencies: Whether to resolve what the project's dependencies require as well.
         work: The way to call it off.
 
@@ -165,8 +163,6 @@ def compile_lock(
         *([] if dependencies else ["--no-deps"]),
         *(["--no-index", "--no-sources"] if no_index else []),
     ]
-    for folder in find_links:
-        arguments += ["--find-links", folder]
     done = _run(uv, [*arguments, "pyproject.toml"], cwd=project, work=work)
     if _SETTINGS_IGNORED in done.stderr:  # uv only warns, and resolves as if there were no settings
         raise ResolutionError(_settings_problem(done.stderr))
@@ -288,7 +284,7 @@ def explanation(stderr: str) -> str:
     first = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
     kept = [line for line in lines[first:] if not line.startswith("warning:") and not _is_beside_the_point(line)]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
-    return text.strip().removeprefix("error: ")
+    return text.strip().removeprefix("error: ") or "(nothing: something ended it)"
 
 
 def _plain(stderr: str) -> str:

@@ -153,14 +153,14 @@ def test_names_of_layers(tmp_path: Path, wheels: Path, lock: Locker, name: str) 
 
 
 def test_local_wheels_are_relative_with_forward_slashes(tmp_path: Path, cache: Path) -> None:
-    first, second = tmp_path / "my wheels 🐸", tmp_path / "stack" / "more"
+    first, second = tmp_path / "my wheels, 🐸", tmp_path / "stack" / "more"
     make_wheel(first, "one", "1.0+local.1", requires=["two"])
     make_wheel(second, "two", "1.0")
     stack = define(tmp_path / "stack", runtimes=[{"requirements": ["one"], "platforms": LINUX}])
     locked = Locker(plain_environment(cache), (first, second))(stack)["py"].lock
     paths = [wheel.path for package in locked.packages for wheel in package.wheels.values()]
     assert paths == [
-        "../../../my wheels 🐸/one-1.0+local.1-py3-none-any.whl",
+        "../../../my wheels, 🐸/one-1.0+local.1-py3-none-any.whl",
         "../../more/two-1.0-py3-none-any.whl",
     ]
     assert load_all(stack)["py"] == locked

@@ -131,7 +131,7 @@ def test_only_what_leaves_no_trace_in_a_lock_reaches_uv(tmp_path: Path) -> None:
             "https://index.example.invalid/simple/a/ and ftp://host",
         ),
         ("error: http://anna:p@ss@host:80/x@y", "http://host:80/x@y"),
-        ("", ""),
+        ("", "(nothing: something ended it)"),
     ],
 )
 def test_explanations_are_without_noise_and_secrets(stderr: str, words: str) -> None:

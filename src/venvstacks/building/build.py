@@ -129,8 +129,10 @@ def _build(
     del done
     build = item.build
     entries = item.inspection.entries
-    if item.reason:
-        observe, name = installer.work.observe, item.name
+    observe, name = installer.work.observe, item.name
+    if not item.reason:
+        observe(Finished(Step.BUILD, name, False, "up to date", 0.0))  # noqa: FBT003
+    else:
         observe(Started(Step.BUILD, name))
         started = monotonic()
         try:

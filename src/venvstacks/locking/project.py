@@ -32,6 +32,7 @@ def write_project(
     *,
     pins: Sequence[str],
     assigned: Iterable[str],
+    find_links: Sequence[Path] = (),
     no_index: bool,
 ) -> None:
     """Write the ``pyproject.toml`` from which uv resolves a layer.
@@ -44,12 +45,15 @@ def write_project(
         pins: Constraints, among them what the layers below lock.
         assigned: Packages with an index of their own that other packages require. uv takes an index from
             direct requirements alone, so they become such, under a marker that is true nowhere.
+        find_links: Folders with wheels, absolute, beside those of the settings. They stand here and not on the
+            command line, where uv takes a comma for the end of a path.
         no_index: Whether indexes are left out.
     """
     import tomlkit  # noqa: PLC0415 - only locking needs it
 
     table = {name: settings.table[name] for name in RESOLUTION_SETTINGS if name in settings.table}
-    table["find-links"] = [_located(link, settings.folder) for link in table.get("find-links", ())]
+    links = [_located(link, settings.folder) for link in table.get("find-links", ())]
+    table["find-links"] = [*map(str, find_links), *links]
     table["constraint-dependencies"] = [*table.get("constraint-dependencies", ()), *pins]
     table["environments"] = [
         f"{target.marker} and python_full_version == '{python.release}'"

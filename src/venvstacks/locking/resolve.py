@@ -184,7 +184,14 @@ def _compiled(
     sources, output = resolver.sources, folder / "pylock.toml"
     folder.mkdir(parents=True, exist_ok=True)
     write_project(
-        folder, layer, python, resolver.stack.uv, pins=pins, assigned=assigned, no_index=sources.no_index
+        folder,
+        layer,
+        python,
+        resolver.stack.uv,
+        pins=pins,
+        assigned=assigned,
+        find_links=sources.local_wheels,
+        no_index=sources.no_index,
     )
     if earlier is None:
         output.unlink(missing_ok=True)
@@ -195,7 +202,6 @@ def _compiled(
         folder,
         output,
         python=python,
-        find_links=sources.local_wheels,
         no_index=sources.no_index,
         dependencies=dependencies,
         work=resolver.work,

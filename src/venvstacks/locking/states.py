@@ -246,7 +246,8 @@ def way_out(state: LockState) -> str:
     """Say what to do about a lock that cannot be used."""
     if state.is_newer:
         return (
-            "a newer venvstacks wrote it: update venvstacks, or make it anew with `venvstacks lock --reset-lock`"
+            "a newer venvstacks wrote it: update venvstacks, or make it anew with "
+            f"`venvstacks lock --reset-lock '{state.layer.build_name}'`"
         )
     return "run `venvstacks lock`, or build with `--lock`"
 

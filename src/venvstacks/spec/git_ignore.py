@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _IGNORE_FILE = ".gitignore"
 
@@ -18,7 +20,7 @@ class _Patterns:
     """
 
     folder: Path
-    spec: GitIgnoreSpec
+    spec: "GitIgnoreSpec"
 
     def decide(self, path: Path, *, is_folder: bool) -> bool | None:
         """Tell whether a path is ignored; None if no pattern fits."""
@@ -100,11 +102,15 @@ def _line(file: Path) -> str:
 def _read_patterns(file: Path, folder: Path) -> tuple[_Patterns, ...]:
     if not file.is_file():
         return ()
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and few stacks have such files
+
     lines = file.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     return (_Patterns(folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))),)
 
 
 def _is_pattern(line: str) -> bool:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - as above
+
     try:
         GitIgnoreSpec.from_lines([line])
     except ValueError:
