@@ -159,7 +159,7 @@ class Project:
 
     def changed(self) -> list[str]:
         """Give the build names of the layers that the last build made."""
-        return sorted(e.layer for e in self.events if isinstance(e, Finished) and e.step == "build")
+        return sorted(e.layer for e in self.events if isinstance(e, Finished) and e.step == "build" and e.changed)
 
     def warnings(self) -> list[str]:
         return [event.message for event in self.events if isinstance(event, Warned)]
