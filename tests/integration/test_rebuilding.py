@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import venvstacks
 from fakes.building import SITE, Project, application, framework, output, runtime
 from fakes.pythons import tree
 from venvstacks.errors import BuildError, InvalidLockError
@@ -56,6 +57,25 @@ def test_only_what_changed_is_built_again(project: Project) -> None:
     assert (
         len([message for message in project.warnings() if "so the one of this machine was copied" in message]) == 1
     )
+
+
+def test_a_copied_runtime_is_published_as_it_was_built(project: Project) -> None:
+    """Whether an interpreter of this machine may serve is a wish of the run that builds, not of the others."""
+    project.define(runtime())
+    project.build()
+    definition = project.folder / "venvstacks.toml"
+    stack = venvstacks.load_stack(definition, local_runtime="never")
+    options = project.options()
+    copied = venvstacks.publish(stack, options=options).archives[0].manifest.archive_inputs_hash
+    (planned,) = venvstacks.plan_building(stack, options=options).layers
+    assert planned.reason == "it was built with local-runtime = 'always'"
+    (kept,) = venvstacks.plan_publication(stack, options=options).archives
+    assert kept.action == "keep"
+    shutil.rmtree(project.built / "base")
+    (fresh,) = venvstacks.plan_publication(stack, options=options).archives
+    assert fresh.manifest.archive_inputs_hash != copied, "a managed runtime is another archive"
+    (same,) = venvstacks.plan_publication(venvstacks.load_stack(definition), options=options).archives
+    assert same.manifest.archive_inputs_hash == copied
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from venvstacks.building.checks import check_layer, read_contents
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import LayerBuild
-from venvstacks.building.state import STATE_FILE, Inspection, inspect, layer_entries, write_state
+from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, layer_entries, write_state
 from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Finished, Planned, Started, Step, Warned
-from venvstacks.files import explain_os_error, remove_tree, replace_tree, temporary_beside
+from venvstacks.files import explain_os_error, json_hash, remove_tree, replace_tree, temporary_beside
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry
@@ -69,8 +69,14 @@ def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[str, In
         if clean and (build.folder / STATE_FILE).is_file():
             found[build.layer.build_name] = Inspection((), "a clean build is wanted")
         else:
-            found[build.layer.build_name] = inspect(build)
+            found[build.layer.build_name] = _as_wanted(build, inspect(build))
     return found
+
+
+def _as_wanted(build: LayerBuild, inspection: Inspection) -> Inspection:
+    if inspection.reason or inspection.local_runtime == build.local_runtime:
+        return inspection
+    return Inspection((), f"it was built with local-runtime = {inspection.local_runtime!r}")
 
 
 def plan_build(builds: Sequence[LayerBuild], inspections: Mapping[str, Inspection], wanted: set[str]) -> BuildPlan:
@@ -143,17 +149,20 @@ def _build(
         packages = counted(len(build.lock.wheels_on(build.target)), "package")
         summary = f"{packages}, {size_text(size)}"
         observe(Finished(Step.BUILD, name, True, summary, monotonic() - started))  # noqa: FBT003
-    return _built(build, entries)
+    return _built(build, entries, build.local_runtime)
 
 
-def _built(build: LayerBuild, entries: tuple[Entry, ...]) -> BuiltLayer:
+def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) -> BuiltLayer:
+    # a copied interpreter has other bytes than a managed one, so what holds it is another archive
+    is_managed = local_runtime in {"", "never"}
+    inputs_hash = build.inputs_hash if is_managed else json_hash([build.inputs_hash, local_runtime])
     return BuiltLayer(
         layer=build.layer,
         lock=build.lock,
         below=build.below,
         target=build.target,
         folder=build.folder,
-        inputs_hash=build.inputs_hash,
+        inputs_hash=inputs_hash,
         module_hashes=build.module_hashes,
         entries=entries,
     )
@@ -173,7 +182,7 @@ def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) ->
             entries = layer_entries(staging)
         except ValueError as error:
             raise BuildError(f"{build.headline} cannot be built: {error}.") from error
-        write_state(staging, build.inputs_hash, entries, checked=False)
+        write_state(staging, build, entries, checked=False)
         installer.work.cancellation.check()
         replace_tree(staging, build.folder)
     finally:
@@ -218,8 +227,7 @@ def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installe
         passed = not checks[item.name].problems
         if item.reason or item.inspection.checked is not passed:
             # a layer that is not checked is not used for anything, and checked again by the next build
-            entries = built[item.name].entries
-            write_state(item.build.folder, item.build.inputs_hash, entries, checked=passed)
+            write_state(item.build.folder, item.build, built[item.name].entries, checked=passed)
     problems = [problem for check in checks.values() for problem in check.problems]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -231,7 +239,7 @@ def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installe
 
 def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     """Describe layers as building them will make them, whether they are built or not; without entries."""
-    return tuple(_built(build, ()) for build in builds)
+    return tuple(_built(build, (), built_with(build)) for build in builds)
 
 
 def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
@@ -249,5 +257,5 @@ def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
                 f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
                 hint="run `venvstacks build` first",
             )
-        built.append(_built(build, inspection.entries))
+        built.append(_built(build, inspection.entries, inspection.local_runtime))
     return tuple(built)

@@ -33,6 +33,8 @@ class LayerBuild:
         configuration: The content of ``venvstacks_layer.json``.
         module_hashes: Import name -> hash of the launch and support modules.
         inputs_hash: Hash of all of this.
+        local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
+            that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
     """
 
     layer: Layer
@@ -44,6 +46,7 @@ class LayerBuild:
     configuration: Mapping[str, Any]
     module_hashes: Mapping[str, str]
     inputs_hash: str
+    local_runtime: str = ""
 
     @property
     def target(self) -> Target:
@@ -113,7 +116,6 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "revision": REVISION,
         "payload": {name: payload(name) for name in ("sitecustomize.py", "postinstall.py")},
         "python": lock.python.request,
-        "local_runtime": stack.local_runtime if layer.kind is LayerKind.RUNTIME else None,
         "target": compatibility.describe(),
         "install_target": lock.install_target,
         "configuration": configuration,
@@ -130,6 +132,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         configuration=configuration,
         module_hashes=module_hashes,
         inputs_hash=json_hash(inputs),
+        local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME else "",
     )
 
 

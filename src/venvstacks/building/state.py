@@ -28,12 +28,14 @@ class State(msgspec.Struct, frozen=True):
         inputs_hash: Hash of what decided the layer's content.
         entries: Everything that belongs to the layer, sorted by path.
         checked: Whether its packages were found to see what they require, with the layers then below it.
+        local_runtime: Of a runtime, whether an interpreter of this machine might serve.
     """
 
     format: int
     inputs_hash: str
     entries: tuple[Entry, ...]
     checked: bool = False
+    local_runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,13 @@ class Inspection:
         entries: What belongs to the layer; empty if it has to be built.
         reason: Why the layer has to be built; empty if it need not.
         checked: Whether its packages see what they require.
+        local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
     """
 
     entries: tuple[Entry, ...]
     reason: str
     checked: bool = False
+    local_runtime: str = ""
 
 
 def layer_entries(folder: Path) -> tuple[Entry, ...]:
@@ -60,10 +64,17 @@ def layer_entries(folder: Path) -> tuple[Entry, ...]:
     return tuple(entry for entry in scan(folder) if not entry.path.startswith("."))
 
 
-def write_state(folder: Path, inputs_hash: str, entries: tuple[Entry, ...], *, checked: bool) -> None:
-    """Record in a finished folder what it holds."""
+def write_state(folder: Path, build: LayerBuild, entries: tuple[Entry, ...], *, checked: bool) -> None:
+    """Record in a finished folder what it holds, and what of."""
     remove_leftovers(folder)  # of a run that was interrupted just here
-    write_bytes(folder / STATE_FILE, msgspec.json.encode(State(_FORMAT, inputs_hash, entries, checked)))
+    state = State(_FORMAT, build.inputs_hash, entries, checked, build.local_runtime)
+    write_bytes(folder / STATE_FILE, msgspec.json.encode(state))
+
+
+def built_with(build: LayerBuild) -> str:
+    """Say whether an interpreter of this machine might serve when a runtime was built, or would if it were."""
+    state = _read_state(build.folder)
+    return build.local_runtime if state is None else state.local_runtime
 
 
 def inspect(build: LayerBuild) -> Inspection:
@@ -90,7 +101,7 @@ def inspect(build: LayerBuild) -> Inspection:
         return Inspection((), "some of its files are gone")
     if state.inputs_hash != build.inputs_hash:
         return Inspection((), "its inputs have changed")
-    return Inspection(state.entries, "", state.checked)
+    return Inspection(state.entries, "", state.checked, state.local_runtime)
 
 
 def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:

@@ -57,7 +57,8 @@ class FallbackRuntimes:
             except RuntimeProviderError as error:
                 raise RuntimeProviderError(
                     f"{unavailable.message}\nAnd this machine cannot stand in: {error.message}",
-                    hint=error.hint or unavailable.hint,
+                    hint=f"the lock asks for exactly {python.release}: unless the definition does, lock again "
+                    "with --local-runtime=fallback and --reset-lock to take what this machine has",
                 ) from error
             self.work.observe(Warned(portability_warning(python, unavailable)))
 
