@@ -42,6 +42,7 @@ class Options:
         build_dir: The build folder; relative to the definition's folder.
         local_wheels: Folders with wheels; relative to the definition's folder.
         no_index: Whether these folders alone are used.
+        check_binaries: Whether native files must fit the layers' targets.
         clean: Whether to make anew what is there, and to forget what was downloaded.
         wait: Whether to wait for another run in the same build folder.
         jobs: How many layers are handled at once.
@@ -52,6 +53,7 @@ class Options:
     build_dir: Path = Path("_build")
     local_wheels: tuple[Path, ...] = ()
     no_index: bool = False
+    check_binaries: bool = True
     clean: bool = False
     wait: bool = True
     jobs: int = field(default_factory=default_jobs)
@@ -170,7 +172,9 @@ def build(
         if lock_if_needed:
             needed = extended(stack, {*chosen, *reset}, dependencies=True, derived=False)
             _lock(bench, plan_locking(stack, include=needed, reset=reset, if_needed=True))
-        installer = Installer(stack, bench.uv, bench.wheel_folders, options.no_index, bench.work)
+        installer = Installer(
+            stack, bench.uv, bench.wheel_folders, options.no_index, bench.work, options.check_binaries
+        )
         return run_build(plan_building(stack, include=include, options=options), installer, bench.runtimes)
 
 

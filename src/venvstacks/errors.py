@@ -11,7 +11,10 @@
     |  `- InvalidLockError         a lock file is missing, damaged or does not match the definition
     |- RuntimeProviderError        no usable base Python
     |- BuildError                  a layer cannot be built
-    |  `- RequirementsError        a built layer does not see what its packages require
+    |  |- RequirementsError        a built layer does not see what its packages require
+    |  |- BinariesError            native files of a layer do not run on its target
+    |  |- WheelError               a wheel would put files where they do not belong, or is not what it says
+    |  `- BinaryFormatError        a native file is damaged
     |- PublishError                an archive, manifest or export cannot be made
     |- RunError                    an application cannot be started
     |- ToolError                   uv or another helper program failed
@@ -112,6 +115,30 @@ class BuildError(VenvstacksError):
 
 class RequirementsError(BuildError):
     """Built layers whose packages do not find what they require."""
+
+
+class BinariesError(BuildError):
+    """A layer with native files that do not run on its target."""
+
+
+class WheelError(BuildError):
+    """A wheel that would put files where they do not belong, or that is not what it says."""
+
+
+class BinaryFormatError(BuildError):
+    """A native file that is damaged.
+
+    Args:
+        path: The file.
+        kind: The format that it begins as: ``ELF``, ``Mach-O`` or ``PE``.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: str, kind: str, reason: str) -> None:
+        self.path = path
+        self.kind = kind
+        self.reason = reason
+        super().__init__(f"{path}, {kind} by its first bytes, is damaged: {reason}")
 
 
 class PublishError(VenvstacksError):

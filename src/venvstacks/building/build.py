@@ -9,8 +9,10 @@ from venvstacks.building.assemble import assemble
 from venvstacks.building.checks import check_layer, read_contents
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.model import BuiltLayer
+from venvstacks.building.native import check_native
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, layer_entries, write_state
+from venvstacks.building.wheel_safety import check_names
 from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Finished, Planned, Started, Step, Warned
 from venvstacks.files import explain_os_error, json_hash, remove_tree, replace_tree, temporary_beside
@@ -137,6 +139,8 @@ def _build(
     entries = item.inspection.entries
     observe, name = installer.work.observe, item.name
     if not item.reason:
+        if installer.check_binaries and not item.inspection.fits:
+            check_native(build, entries, build.folder)
         observe(Finished(Step.BUILD, name, False, "up to date", 0.0))  # noqa: FBT003
     else:
         observe(Started(Step.BUILD, name))
@@ -182,7 +186,10 @@ def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) ->
             entries = layer_entries(staging)
         except ValueError as error:
             raise BuildError(f"{build.headline} cannot be built: {error}.") from error
-        write_state(staging, build, entries, checked=False)
+        check_names(entries, build.layer.title, build.compatibility)
+        if installer.check_binaries:
+            check_native(build, entries, staging)
+        write_state(staging, build, entries, checked=False, fits=installer.check_binaries)
         installer.work.cancellation.check()
         replace_tree(staging, build.folder)
     finally:
@@ -225,9 +232,10 @@ def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installe
         installer.work.observe(Warned(warning))
     for item in plan.layers:
         passed = not checks[item.name].problems
-        if item.reason or item.inspection.checked is not passed:
+        fits = installer.check_binaries or (item.inspection.fits and not item.reason)
+        if item.reason or (item.inspection.checked, item.inspection.fits) != (passed, fits):
             # a layer that is not checked is not used for anything, and checked again by the next build
-            write_state(item.build.folder, item.build, built[item.name].entries, checked=passed)
+            write_state(item.build.folder, item.build, built[item.name].entries, checked=passed, fits=fits)
     problems = [problem for check in checks.values() for problem in check.problems]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)

@@ -14,6 +14,7 @@ from venvstacks.building.overlaps import Overlap, find_overlaps
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
 from venvstacks.building.scripts import relocatable_script
+from venvstacks.building.wheel_safety import check_installed, check_wheel
 from venvstacks.errors import BuildError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree
@@ -34,6 +35,7 @@ class Installer:
         local_wheels: Folders in which moved local wheels are looked for, absolute.
         no_index: Whether nothing may be downloaded.
         work: The way to call it off.
+        check_binaries: Whether native files must fit their target.
     """
 
     stack: Stack
@@ -41,6 +43,7 @@ class Installer:
     local_wheels: tuple[Path, ...]
     no_index: bool
     work: Work
+    check_binaries: bool = True
 
 
 def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> None:
@@ -53,6 +56,7 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
 
     Raises:
         BuildError: A wheel is gone or is not the locked one, or a package would overwrite another's files.
+        WheelError: A wheel holds what no layer takes, or lies about what it is for.
     """
     wheels = build.lock.wheels_on(build.target)
     if not wheels:
@@ -61,11 +65,23 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
     prefix = project / "prefix"
     _install(installer, build, wheels, project, prefix)
     installed = prefix_layout()
+    _check_wheels(installer, build, wheels, prefix / installed.site)
     overlaps = find_overlaps(prefix, installed)
     _prefer_winners(installer, build, overlaps, project)
     _settle(build, prefix, installed, overlaps)
     _move(build, prefix, staging, installed)
     remove_tree(project)
+
+
+def _check_wheels(
+    installer: Installer, build: LayerBuild, wheels: Sequence[tuple[LockedPackage, LockedWheel]], site: Path
+) -> None:
+    """Check what uv lets pass. Only now: before uv has checked the hashes, a damaged wheel would look crafted."""
+    infos = {canonicalize_name(info.name.partition("-")[0]): info for info in info_folders(site)}
+    for package, wheel in wheels:
+        if wheel.path is not None:
+            check_wheel(_local_wheel(installer, build, wheel), build.compatibility)
+        check_installed(infos[canonicalize_name(package.name)], wheel.filename, build.compatibility)
 
 
 def _install(
@@ -150,7 +166,12 @@ def _wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> dict[
     hashes = {"sha256": wheel.sha256}
     if wheel.path is None:
         return {"name": wheel.filename, "url": wheel.url, "hashes": hashes}
-    locked = lock_paths(installer.stack, build.layer).folder / wheel.path
+    path = _local_wheel(installer, build, wheel).resolve().as_posix()
+    return {"name": wheel.filename, "path": path, "hashes": hashes}
+
+
+def _local_wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> Path:
+    locked = lock_paths(installer.stack, build.layer).folder / (wheel.path or "")
     places = [locked, *(folder / wheel.filename for folder in installer.local_wheels)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
@@ -159,7 +180,7 @@ def _wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> dict[
             "(relative to the layer's lock file) any more.",
             hint="put it back, or name its folder with --local-wheels",
         )
-    return {"name": wheel.filename, "path": found.resolve().as_posix(), "hashes": hashes}
+    return found
 
 
 def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequence[Overlap]) -> None:

@@ -29,6 +29,7 @@ class State(msgspec.Struct, frozen=True):
         entries: Everything that belongs to the layer, sorted by path.
         checked: Whether its packages were found to see what they require, with the layers then below it.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve.
+        fits: Whether its native files were found to fit the target.
     """
 
     format: int
@@ -36,6 +37,7 @@ class State(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     checked: bool = False
     local_runtime: str = ""
+    fits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,14 @@ class Inspection:
         reason: Why the layer has to be built; empty if it need not.
         checked: Whether its packages see what they require.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
+        fits: Whether its native files were found to fit the target.
     """
 
     entries: tuple[Entry, ...]
     reason: str
     checked: bool = False
     local_runtime: str = ""
+    fits: bool = False
 
 
 def layer_entries(folder: Path) -> tuple[Entry, ...]:
@@ -64,10 +68,10 @@ def layer_entries(folder: Path) -> tuple[Entry, ...]:
     return tuple(entry for entry in scan(folder) if not entry.path.startswith("."))
 
 
-def write_state(folder: Path, build: LayerBuild, entries: tuple[Entry, ...], *, checked: bool) -> None:
+def write_state(folder: Path, build: LayerBuild, entries: tuple[Entry, ...], *, checked: bool, fits: bool) -> None:
     """Record in a finished folder what it holds, and what of."""
     remove_leftovers(folder)  # of a run that was interrupted just here
-    state = State(_FORMAT, build.inputs_hash, entries, checked, build.local_runtime)
+    state = State(_FORMAT, build.inputs_hash, entries, checked, build.local_runtime, fits)
     write_bytes(folder / STATE_FILE, msgspec.json.encode(state))
 
 
@@ -101,7 +105,7 @@ def inspect(build: LayerBuild) -> Inspection:
         return Inspection((), "some of its files are gone")
     if state.inputs_hash != build.inputs_hash:
         return Inspection((), "its inputs have changed")
-    return Inspection(state.entries, "", state.checked, state.local_runtime)
+    return Inspection(state.entries, "", state.checked, state.local_runtime, state.fits)
 
 
 def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:

@@ -59,6 +59,9 @@ class _Chosen:
 @spec_argument
 @output_dir_option("_artifacts")
 @click.option("--clean", is_flag=True, help="Make layers anew, whatever stands in the build folder.")
+@click.option(
+    "--check-binaries/--no-check-binaries", default=True, help="See that native files fit the layers' target."
+)
 @click.option("--lock-if-needed", "--lock", "lock", is_flag=True, help="Lock first what has no valid lock.")
 @click.option("--build/--no-build", default=True, help="Build layers, or go on with those that are built.")
 @click.option("--publish", is_flag=True, help="Publish the layers as well.")
@@ -82,6 +85,7 @@ def build(
     spec: Path,
     output_dir: Path,
     clean: bool,
+    check_binaries: bool,
     lock: bool,
     build: bool,
     publish: bool,
@@ -149,7 +153,7 @@ def build(
     }
     if print_plan(stack, gathered(stack, **steps), showing) or not included:
         return
-    with options(stack, working, finding, clean=clean) as how:
+    with options(stack, working, finding, clean=clean, check_binaries=check_binaries) as how:
         made = _Made(how.observe)
         how = replace(how, observe=made)  # noqa: PLW2901
         if lock and not build:

@@ -119,7 +119,12 @@ def located(stack: "Stack", folder: Path) -> Path:
 
 @contextmanager
 def options(
-    stack: "Stack", working: Working, finding: Finding | None = None, *, clean: bool = False
+    stack: "Stack",
+    working: Working,
+    finding: Finding | None = None,
+    *,
+    clean: bool = False,
+    check_binaries: bool = True,
 ) -> Iterator["Options"]:
     """Give the API's options, with an observer for this terminal."""
     from venvstacks.api import Options  # noqa: PLC0415 - help must be quick
@@ -133,6 +138,7 @@ def options(
             build_dir=working.build_dir,
             local_wheels=finding.local_wheels if finding else (),
             no_index=not finding.index if finding else False,
+            check_binaries=check_binaries,
             clean=clean,
             wait=not working.no_wait,
             jobs=working.jobs or default_jobs(),

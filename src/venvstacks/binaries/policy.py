@@ -1,0 +1,233 @@
+"""Judge the native files of a layer: what its target could load must run there.
+
+Packages carry native files for platforms they are not installed on: setuptools has Windows launchers
+everywhere, debugpy and selenium have helpers for every system in one wheel. They choose by name when they run,
+so such files hurt nobody. What must be right is what somebody *promised* to be right. The rule:
+
+1. Only programs and libraries are judged. Object files, static libraries, code for graphics processors (CUDA
+   cubins are ELF files), firmware and .NET assemblies are data here.
+2. A file that the target can load (format, architecture, word size, C library) must need no newer glibc or
+   macOS than the layer allows, if it stands in the layer's folder of programs, or its wheel is for a platform,
+   or it is the base Python's. A wheel for any platform promises no version: debugpy's newest helpers are for
+   newer systems than most layers.
+3. A file that it cannot load is an error if it was promised for the target, which it is if the target's loader
+   would take it for its own (it is of the target's format, or has the name of a library there: ``.so``,
+   ``.dylib``, ``.pyd``, ``.dll``) **and** the first of these that applies says so:
+
+   a. words in its path: ``attach_x86.dll`` is promised for another processor only, and
+      ``x.cpython-312-aarch64-linux-gnu.so`` for this one, so it must not be for another;
+   b. it stands in the layer's folder of programs;
+   c. its wheel: one for a platform promises, one for any platform does not, the base Python does. Programs for
+      other processors that Windows emulates are promised by (a) and (b) only.
+
+4. A wheel for a platform that has native files, but none that the target can load, is for something else,
+   whatever its files are called.
+5. A damaged file is an error if it was promised.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks.binaries.limits import describe, describe_allowed, excess, fitting, own_format
+from venvstacks.binaries.model import Binary, Format, Kind
+from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.words import words_of
+from venvstacks.errors import BinariesError, BinaryFormatError
+from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.trees import Entry, EntryKind
+from venvstacks.wording import counted
+
+_NEVER_NATIVE = (".py", ".pyi", ".pyc", ".h", ".hpp", ".txt", ".md", ".json", ".toml", ".csv", ".html", ".js")
+_SMALLEST = 28  # bytes: the header of a 32-bit Mach-O image, the shortest of all
+_LIBRARIES = {"linux": (".so",), "macosx": (".so", ".dylib"), "win": (".pyd", ".dll")}
+_EMULATED = {"amd64": {"i686"}, "arm64": {"i686", "amd64"}}
+_PROGRAM_FOLDERS = ("bin/", "Scripts/")
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Where a file of a layer comes from.
+
+    Attributes:
+        name: For messages: a distribution with its version, ``the base Python``, ``the layer itself``.
+        promises: Whether it is made for one platform: a wheel with platform tags, the base Python.
+    """
+
+    name: str
+    promises: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A native file of a layer.
+
+    Attributes:
+        path: POSIX path relative to the layer.
+        owner: Where it comes from.
+        binary: What it is, or why that cannot be told.
+    """
+
+    path: str
+    owner: Owner
+    binary: Binary | BinaryFormatError
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A native file that does not run on the target.
+
+    Attributes:
+        path: POSIX path relative to the layer.
+        package: Where it comes from.
+        found: What it is or needs.
+        allowed: What it would have to be, or might need at most.
+    """
+
+    path: str
+    package: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.package}): {self.found}; allowed: {self.allowed}"
+
+
+def check_binaries(
+    entries: Sequence[Entry],
+    folder: Path,
+    compatibility: Compatibility,
+    owner_of: Callable[[str], Owner],
+) -> tuple[Violation, ...]:
+    """Read and judge the native files of a layer.
+
+    Args:
+        entries: What the layer holds.
+        folder: Where it stands.
+        compatibility: The target with the layer's limits.
+        owner_of: Tells where a file comes from, by its path relative to the layer.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return judge(find_binaries(entries, folder, owner_of), compatibility)
+
+
+def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[str], Owner]) -> tuple[Found, ...]:
+    """Read the native files among some entries, in their order; links are judged where they lead to."""
+    top = os.fspath(folder)
+    found = []
+    for entry in entries:
+        if entry.kind is not EntryKind.FILE or entry.size < _SMALLEST or entry.path.endswith(_NEVER_NATIVE):
+            continue
+        binary: Binary | BinaryFormatError | None
+        try:
+            binary = read_binary(f"{top}/{entry.path}")
+        except BinaryFormatError as error:
+            binary = error
+        if binary is not None:
+            found.append(Found(entry.path, owner_of(entry.path), binary))
+    return tuple(found)
+
+
+def judge(found: Iterable[Found], compatibility: Compatibility) -> tuple[Violation, ...]:
+    """Find the files that break the rule, package by package."""
+    by_owner: dict[Owner, list[Found]] = {}
+    for item in found:
+        if isinstance(item.binary, BinaryFormatError) or item.binary.loadable:
+            by_owner.setdefault(item.owner, []).append(item)
+    return tuple(
+        violation for owner, items in by_owner.items() for violation in _judge_owner(owner, items, compatibility)
+    )
+
+
+def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility) -> Iterator[Violation]:
+    nothing_fits = owner.promises and not any(_fits(item, compatibility) for item in items)
+    for item in items:
+        binary = item.binary
+        image = fitting(binary, compatibility) if isinstance(binary, Binary) else None
+        if image is not None:
+            too_much = excess(image, compatibility)
+            if too_much and (owner.promises or item.path.startswith(_PROGRAM_FOLDERS)):
+                yield Violation(item.path, owner.name, *too_much)
+        elif nothing_fits or _promised(item, compatibility):
+            yield Violation(item.path, owner.name, _describe(binary), describe_allowed(compatibility))
+
+
+def _fits(item: Found, compatibility: Compatibility) -> bool:
+    return isinstance(item.binary, Binary) and fitting(item.binary, compatibility) is not None
+
+
+def _describe(binary: Binary | BinaryFormatError) -> str:
+    return f"damaged: {binary.reason}" if isinstance(binary, BinaryFormatError) else describe(binary)
+
+
+def _promised(item: Found, compatibility: Compatibility) -> bool:
+    if not _looks_own(item, compatibility):
+        return False
+    words = words_of(_in_package(item.path))
+    if words.exclude(compatibility):
+        return False
+    if item.path.startswith(_PROGRAM_FOLDERS) or (
+        words.name(compatibility) and not _keeps_word(item, compatibility)
+    ):
+        return True
+    return item.owner.promises and not _emulated(item.binary, compatibility)
+
+
+def _keeps_word(item: Found, compatibility: Compatibility) -> bool:
+    """Whether a file is what a path with the target's words says; paths seldom tell the C library."""
+    return (
+        isinstance(item.binary, Binary)
+        and item.binary.format is own_format(compatibility)
+        and any(image.architecture == compatibility.target.arch for image in item.binary.loadable)
+    )
+
+
+def _looks_own(item: Found, compatibility: Compatibility) -> bool:
+    """Whether the target's loader would take a file for one of its own, by its content or its name."""
+    own = own_format(compatibility)
+    if (item.binary.format if isinstance(item.binary, Binary) else item.binary.kind) == own:
+        return True
+    name = item.path.rpartition("/")[2].rstrip(".0123456789")
+    return name.endswith(_LIBRARIES[compatibility.target.os])
+
+
+def _in_package(path: str) -> str:
+    return path.rpartition("/site-packages/")[2]
+
+
+def _emulated(binary: Binary | BinaryFormatError, compatibility: Compatibility) -> bool:
+    if isinstance(binary, BinaryFormatError) or binary.format is not Format.PE:
+        return False
+    emulated = _EMULATED.get(compatibility.target.arch, set())
+    return all(image.kind is Kind.PROGRAM and image.architecture in emulated for image in binary.loadable)
+
+
+def binaries_error(title: str, compatibility: Compatibility, violations: Sequence[Violation]) -> BinariesError:
+    """Word what is wrong with a layer.
+
+    Args:
+        title: How messages name the layer: ``framework 'torch'``.
+        compatibility: The target with the layer's limits.
+        violations: At least one.
+    """
+    listed = "".join(f"\n  - {violation}" for violation in violations[:_SHOWN])
+    more = f"\n  and {len(violations) - _SHOWN} more" if len(violations) > _SHOWN else ""
+    return BinariesError(
+        f"{title[:1].upper()}{title[1:]} for {compatibility.describe()} holds "
+        f"{counted(len(violations), 'native file')} that cannot be used there:{listed}{more}",
+        hint=_hint(compatibility),
+    )
+
+
+def _hint(compatibility: Compatibility) -> str:
+    limit = {"linux": "raise `linux_target`, ", "macosx": "raise `macosx_target`, "}.get(
+        compatibility.target.os, ""
+    )
+    return (
+        f"{limit}choose other releases of these packages or other `platforms`, or build with "
+        "--no-check-binaries if you know that these files do no harm"
+    )

@@ -1,0 +1,40 @@
+"""Which package a file of a layer belongs to, and for which platforms that package was made."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from venvstacks.binaries.policy import Owner
+from venvstacks.building.layout import Layout
+from venvstacks.building.records import from_site, info_folders, read_record
+
+BASE_PYTHON = Owner("the base Python", promises=True)
+THE_LAYER = Owner("the layer itself", promises=False)
+
+
+def owners_of(folder: Path, layout: Layout, wheels: Iterable[str], *, other: Owner) -> Callable[[str], Owner]:
+    """Tell owners by path.
+
+    Args:
+        folder: The layer, or its unfinished folder.
+        layout: Where things stand in it.
+        wheels: File names of the wheels that were installed. What WHEEL files say does not count here: some
+            packages rename their wheels and leave it as it was.
+        other: Who owns what no package has in its RECORD.
+
+    Returns:
+        A function that takes a path relative to the layer.
+    """
+    promises = {}
+    for filename in wheels:
+        name, _, _, tags = parse_wheel_filename(filename)
+        promises[name] = all(tag.platform != "any" for tag in tags)
+    owners: dict[str, Owner] = {}
+    for info in info_folders(folder / layout.site):
+        stem, _, version = info.name.removesuffix(".dist-info").partition("-")
+        distribution = canonicalize_name(stem)
+        owner = Owner(f"{distribution} {version}", promises.get(distribution, False))
+        for row in read_record(info / "RECORD"):
+            owners[from_site(row.path, layout.site)] = owner
+    return lambda path: owners.get(path, other)

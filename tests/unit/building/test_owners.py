@@ -1,0 +1,31 @@
+from pathlib import Path
+
+from venvstacks.binaries.policy import Owner
+from venvstacks.building.layout import layer_layout
+from venvstacks.building.owners import BASE_PYTHON, THE_LAYER, owners_of
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.platforms.targets import TARGETS
+from venvstacks.spec.model import LayerKind
+
+LAYOUT = layer_layout(LayerKind.FRAMEWORK, TARGETS["linux_x86_64"], PythonVersion("cpython", "3.12.7"))
+
+
+def install(layer: Path, stem: str, *paths: str) -> None:
+    info = layer / LAYOUT.site / f"{stem}.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text("".join(f"{path},,\n" for path in paths))
+
+
+def test_files_belong_to_the_wheel_that_records_them(tmp_path: Path) -> None:
+    install(tmp_path, "Big_Tool-2.0", "big/x.so", "../../../bin/big")
+    install(tmp_path, "small-1.0", "small/cli.exe")
+    wheels = ["big_tool-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "small-1.0-py3-none-any.whl"]
+    owner_of = owners_of(tmp_path, LAYOUT, wheels, other=THE_LAYER)
+    assert owner_of(f"{LAYOUT.site}/big/x.so") == Owner("big-tool 2.0", promises=True)
+    assert owner_of("bin/big") == Owner("big-tool 2.0", promises=True)
+    assert owner_of(f"{LAYOUT.site}/small/cli.exe") == Owner("small 1.0", promises=False)
+    assert owner_of(f"{LAYOUT.site}/own.so") == THE_LAYER
+
+
+def test_the_rest_of_a_runtime_is_the_base_python(tmp_path: Path) -> None:
+    assert owners_of(tmp_path, LAYOUT, [], other=BASE_PYTHON)("bin/python3.12") == BASE_PYTHON
