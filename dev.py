@@ -4,6 +4,8 @@
 
     python3 dev.py demo            lock, build, publish, export and run examples/science
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
+    python3 dev.py test-targets [ARGS]
+                                   the tests that run foreign interpreters; needs Debian 12 on x86_64
     python3 dev.py lint            ruff, mypy, import-linter
     python3 dev.py docs            the documentation site, into site/
     python3 dev.py bench           measure, into bench-results.json
@@ -227,6 +229,12 @@ def test(arguments: list[str]) -> int:
     return show(PYTHON, "-m", "pytest", *workers, *arguments)
 
 
+def test_targets(arguments: list[str]) -> int:
+    """Install emulators where they are missing, and run what is built for foreign targets."""
+    provide("test")
+    return show(PYTHON, ROOT / "tools" / "targets.py", *arguments)
+
+
 def lint(_arguments: list[str]) -> int:
     """Run every checker, also after one found something."""
     provide("lint")
@@ -298,8 +306,10 @@ def resolve(arguments: list[str | Path]) -> str:
 
 
 COMMANDS = {
-    command.__name__: command for command in (demo, test, lint, docs, bench, constraints)
+    command.__name__.replace("_", "-"): command
+    for command in (demo, test, test_targets, lint, docs, bench, constraints)
 }  # in the order of the help text
+WITH_ARGUMENTS = ("test", "test-targets", "bench")
 
 
 def main() -> int:
@@ -315,10 +325,10 @@ def main() -> int:
     )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="...", help="arguments of 'test' and 'bench'"
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help=f"arguments of {', '.join(WITH_ARGUMENTS)}"
     )
     chosen = parser.parse_args()
-    if chosen.arguments and chosen.command not in {"test", "bench"}:
+    if chosen.arguments and chosen.command not in WITH_ARGUMENTS:
         parser.error(f"'{chosen.command}' takes no arguments")
     try:
         return COMMANDS[chosen.command](chosen.arguments)
