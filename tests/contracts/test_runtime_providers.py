@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fakes.pythons import Download, host, managed_runtimes, own_archive, own_python, start, tree, write_list
+from venvstacks.binaries.reading import read_binary
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.runtimes.elf import read_dynamic
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.spec.model import PythonRequest
@@ -110,8 +110,8 @@ def test_programs_and_libraries_look_beside_themselves_only(runtime: Path) -> No
     entries = {
         (path, entry)
         for path in runtime.rglob("*")
-        if path.is_file() and not path.is_symlink() and (dynamic := read_dynamic(path)) is not None
-        for entry in dynamic.runpath
+        if path.is_file() and not path.is_symlink() and (binary := read_binary(path)) is not None
+        for entry in binary.images[0].search
     }
     assert not [(path, entry) for path, entry in entries if entry.startswith(sys.base_prefix)]
     shared = list((runtime / "lib").glob("libpython*.so.*"))

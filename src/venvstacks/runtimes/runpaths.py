@@ -6,8 +6,9 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from venvstacks.errors import ToolError
-from venvstacks.runtimes.elf import Dynamic, read_dynamic
+from venvstacks.binaries.model import Format, Image
+from venvstacks.binaries.reading import read_binary
+from venvstacks.errors import BinaryFormatError, ToolError
 from venvstacks.work import Work
 
 
@@ -25,11 +26,11 @@ def make_runpaths_relative(folder: Path, libpython: Path, environ: Mapping[str, 
     """
     changes: dict[str, list[Path]] = {}
     for path in _binaries(folder):
-        dynamic = read_dynamic(path)
-        if dynamic is None:
+        image = _elf_image(path)
+        if image is None:
             continue
-        wanted = _wanted(dynamic, path.parent, folder / "lib", libpython)
-        if wanted != dynamic.runpath:
+        wanted = _wanted(image, path.parent, folder / "lib", libpython)
+        if wanted != image.search:
             changes.setdefault(":".join(wanted), []).append(path)
     program = _patchelf(environ) if changes else ""
     for runpath, paths in changes.items():
@@ -39,12 +40,20 @@ def make_runpaths_relative(folder: Path, libpython: Path, environ: Mapping[str, 
             raise ToolError(f"patchelf cannot set the RUNPATH of {names}: {done.stderr.strip()}")
 
 
-def _wanted(dynamic: Dynamic, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
+def _elf_image(path: Path) -> Image | None:
+    try:
+        binary = read_binary(path)
+    except BinaryFormatError:
+        return None  # cut off; starting the program will tell
+    return binary.images[0] if binary is not None and binary.format is Format.ELF else None
+
+
+def _wanted(image: Image, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
     relative = os.path.relpath(library, place)
     here = "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
     old = os.path.realpath(libpython.parent)
-    mapped = [here if os.path.realpath(entry) == old else entry for entry in dynamic.runpath]
-    if libpython.name in dynamic.needed and here not in mapped:
+    mapped = [here if os.path.realpath(entry) == old else entry for entry in image.search]
+    if libpython.name in image.needed and here not in mapped:
         mapped.insert(0, here)  # it was found through the machine's own settings
     return tuple(dict.fromkeys(mapped))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fakes.pythons import patchelf
+from venvstacks.binaries.reading import read_binary
 from venvstacks.errors import ToolError
-from venvstacks.runtimes.elf import read_dynamic
 from venvstacks.runtimes.runpaths import make_runpaths_relative
 from venvstacks.work import Work
 
@@ -32,9 +32,9 @@ def runtime(tmp_path: Path) -> Path:
 
 
 def runpath(path: Path) -> tuple[str, ...]:
-    dynamic = read_dynamic(path)
-    assert dynamic is not None
-    return dynamic.runpath
+    binary = read_binary(path)
+    assert binary is not None
+    return binary.images[0].search
 
 
 def test_paths_to_the_old_folder_become_relative(runtime: Path) -> None:
