@@ -13,23 +13,6 @@ from venvstacks.locking.states import lock_states
 from venvstacks.platforms.targets import TARGETS
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uv-cache")
-
-
-@pytest.fixture
-def wheels(tmp_path: Path) -> Path:
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def lock(cache: Path, wheels: Path) -> Locker:
-    return Locker(plain_environment(cache), (wheels,))
-
-
 def test_all_targets_are_locked_at_once_without_a_python_of_that_version(
     tmp_path: Path, wheels: Path, lock: Locker
 ) -> None:

@@ -16,23 +16,6 @@ from venvstacks.spec.loading import load_stack
 from venvstacks.spec.model import Stack
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uv-cache")
-
-
-@pytest.fixture
-def wheels(tmp_path: Path) -> Path:
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def lock(cache: Path, wheels: Path) -> Locker:
-    return Locker(plain_environment(cache), (wheels,))
-
-
 def _three_layers(tmp_path: Path, **application: object) -> Stack:
     return define(
         tmp_path,

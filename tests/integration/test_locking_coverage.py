@@ -5,26 +5,9 @@ from pathlib import Path
 import pytest
 
 from fakes.definitions import define
-from fakes.locking import Locker, load_all, plain_environment
+from fakes.locking import Locker, load_all
 from fakes.wheels import make_wheel
 from venvstacks.errors import CoverageError, ResolutionError
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uv-cache")
-
-
-@pytest.fixture
-def wheels(tmp_path: Path) -> Path:
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def lock(cache: Path, wheels: Path) -> Locker:
-    return Locker(plain_environment(cache), (wheels,))
 
 
 def test_missing_wheels_are_explained(tmp_path: Path, wheels: Path, lock: Locker) -> None:
