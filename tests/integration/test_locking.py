@@ -263,7 +263,8 @@ def test_an_indirect_contradiction_gives_the_culprit_and_the_words_of_uv(
     assert "Because all versions of user depend on lib>=2 and lib==1.0, we can conclude" in message
     assert "hint:" not in message
     assert caught.value.hint == (
-        "layers below decide the version of lib (locked by 'py'): change the requirements there or here"
+        "layers below decide the version of lib (locked by 'py'): change the requirements there or here; "
+        "its wheels came from a local folder: name that with --local-wheels here as well"
     )
     assert (stack.requirements_folder / "py").is_dir()
     assert not (stack.requirements_folder / "app-a").exists()

@@ -143,7 +143,7 @@ def build(
     # whatever is used needs valid locks all the way down
     used = chosen.build if build else {*chosen.build, *chosen.publish}
     locking_for = extended(stack, {*used, *reset}, dependencies=True, derived=False)
-    if lock:
+    if lock and (showing.show or showing.stops):  # building makes this plan by itself
         plan = api.plan_locking(stack, include=locking_for, reset=reset, if_needed=True)
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
     steps = {

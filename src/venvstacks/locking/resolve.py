@@ -245,8 +245,15 @@ def _unresolved(layer: Layer, below: Sequence[LayerLock], error: ResolutionError
     if culprits:
         names = ", ".join(f"{name} (locked by {pinned[name]!r})" for name in culprits)
         hint = f"layers below decide the version of {names}: change the requirements there or here"
+        if _has_local_wheels(below, culprits):
+            hint += "; its wheels came from a local folder: name that with --local-wheels here as well"
     platforms = ", ".join(target.name for target in layer.targets)
     return ResolutionError(f"Cannot lock {layer.title} for {platforms}. uv says:\n{error.message}", hint=hint)
+
+
+def _has_local_wheels(below: Sequence[LayerLock], names: Collection[str]) -> bool:
+    packages = (package for lock in below for package in lock.packages if package.name in names)
+    return any(wheel.path is not None for package in packages for wheel in package.wheels.values())
 
 
 def write_summary(path: Path, resolution: Resolution) -> None:

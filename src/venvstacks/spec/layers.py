@@ -146,7 +146,6 @@ def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surrounding
         dynlib_exclude=table.texts("dynlib_exclude"),
         package_indexes=package_indexes,
         priority_indexes=indexes.priority,
-        index_overrides=dict(indexes.overrides),
         versioned=table.flag("versioned"),
         launch_module=launch,
         support_modules=support,

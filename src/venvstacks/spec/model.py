@@ -93,11 +93,6 @@ class UvSettings:
     table: Mapping[str, Any]
     folder: Path
 
-    @property
-    def index_names(self) -> tuple[str, ...]:
-        """Names of the defined indexes, in order."""
-        return tuple(index["name"] for index in self.table.get("index", ()) if "name" in index)
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -114,7 +109,6 @@ class Layer:
         dynlib_exclude: Globs of shared libraries that are not offered to layers above.
         package_indexes: Normalised package -> index name, its own and inherited.
         priority_indexes: Indexes that go first for this layer.
-        index_overrides: Index -> index, as declared.
         versioned: Whether its install target carries the lock version.
         launch_module: Applications only.
         support_modules: Applications only.
@@ -130,7 +124,6 @@ class Layer:
     dynlib_exclude: tuple[str, ...] = ()
     package_indexes: Mapping[str, str] | None = None
     priority_indexes: tuple[str, ...] = ()
-    index_overrides: Mapping[str, str] | None = None
     versioned: bool = False
     launch_module: SourceModule | None = None
     support_modules: tuple[SourceModule, ...] = ()

@@ -19,7 +19,7 @@ def framework(name: str, settings: str, below: str = 'runtime = "py"') -> str:
 
 def test_nothing_is_declared(load: Callable[..., Stack]) -> None:
     (layer,) = load().layers
-    assert (layer.package_indexes, layer.index_overrides, layer.priority_indexes) == ({}, {}, ())
+    assert (layer.package_indexes, layer.priority_indexes) == ({}, ())
 
 
 def test_assignments_are_inherited_and_priorities_are_not(load: Callable[..., Stack]) -> None:

@@ -45,7 +45,6 @@ def test_all_fields() -> None:
     assert client.priority_indexes == ()
     assert hello.frameworks == ("framework-http-client", "framework-torch")
     assert hello.runtime == "cpython-3.12"
-    assert hello.index_overrides == {"two": "one"}
     assert [target.name for target in hello.targets] == ["linux_x86_64", "macosx_arm64"]
     modules = SPECS / "modules"
     assert hello.launch_module == SourceModule(modules / "hello.py", "hello")
@@ -55,7 +54,7 @@ def test_all_fields() -> None:
     )
     assert plain.launch_module == SourceModule(modules / "package", "package")
     assert len(plain.targets) == 3
-    assert stack.uv.index_names == ("one", "two")
+    assert tuple(index["name"] for index in stack.uv.table["index"]) == ("one", "two")
     assert stack.uv.folder == stack.folder == path.parent
     assert stack.uv.table["find-links"] == ["wheels"]
     assert stack.local_runtime == "fallback"

@@ -14,7 +14,7 @@ def test_no_settings(load: Callable[..., Stack], tmp_path: Path) -> None:
 def test_file_beside_the_definition(load: Callable[..., Stack], tmp_path: Path) -> None:
     (tmp_path / "venvstacks.uv.toml").write_text(INDEX)
     stack = load(runtime='package_indexes = { torch = "one" }')
-    assert stack.uv.index_names == ("one",)
+    assert [index["name"] for index in stack.uv.table["index"]] == ["one"]
     assert stack.warnings == ()
 
 
