@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from venvstacks.building.build import BuildPlan
     from venvstacks.building.model import BuiltLayer
     from venvstacks.errors import (
+        ArchiveError,
         BuildError,
         BusyError,
         CoverageError,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from venvstacks.spec.model import Layer, LayerKind, Stack
 
 __all__ = [
+    "ArchiveError",
     "ArchiveFormat",
     "BuildError",
     "BuildPlan",

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from venvstacks import files
+from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
 from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import PublishError
 from venvstacks.events import Observer, Progressed, Step
-from venvstacks.publishing.manifests import LAYER_METADATA_FOLDER, METADATA_FOLDER
 
 _INTERVAL = 4 << 20
 
