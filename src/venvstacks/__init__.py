@@ -29,9 +29,12 @@ if TYPE_CHECKING:
         plan_exporting,
         plan_locking,
         plan_publication,
+        plan_unpacking,
         publish,
+        unpack,
     )
-    from venvstacks.archives.formats import ArchiveFormat
+    from venvstacks.archives.formats import ArchiveFormat, Compression
+    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
     from venvstacks.building.model import BuiltLayer
     from venvstacks.errors import (
@@ -68,6 +71,7 @@ __all__ = [
     "BuildPlan",
     "BuiltLayer",
     "BusyError",
+    "Compression",
     "CoverageError",
     "DefinitionError",
     "Event",
@@ -86,6 +90,7 @@ __all__ = [
     "Observer",
     "Options",
     "Planned",
+    "PlannedUnpack",
     "Problem",
     "Progressed",
     "PublishError",
@@ -99,6 +104,7 @@ __all__ = [
     "Started",
     "Step",
     "ToolError",
+    "UnpackedLayer",
     "UsageError",
     "VenvstacksError",
     "Waiting",
@@ -111,13 +117,16 @@ __all__ = [
     "plan_exporting",
     "plan_locking",
     "plan_publication",
+    "plan_unpacking",
     "publish",
+    "unpack",
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
 _HOMES = (
     "venvstacks.api",
     "venvstacks.archives.formats",
+    "venvstacks.archives.unpack_plan",
     "venvstacks.building.build",
     "venvstacks.building.model",
     "venvstacks.errors",

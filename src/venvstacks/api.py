@@ -1,11 +1,13 @@
 """What a build script calls: lock, build, publish and export a stack."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from venvstacks.archives.cache_place import frame_cache
+from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer, plan_unpack, run_unpack
 from venvstacks.building.build import BuildPlan, expected, find_built, inspect_layers, plan_build, run_build
 from venvstacks.building.install import Installer
 from venvstacks.building.model import BuiltLayer
@@ -43,6 +45,8 @@ class Options:
         local_wheels: Folders with wheels; relative to the definition's folder.
         no_index: Whether these folders alone are used.
         check_binaries: Whether native files must fit the layers' targets.
+        cache_dir: Folder for caches, relative to the definition's folder: downloaded wheels in ``uv``, compressed
+            parts of archives in ``frames``. None for uv's own cache, and the user's cache folder.
         clean: Whether to make anew what is there, and to forget what was downloaded.
         wait: Whether to wait for another run in the same build folder.
         jobs: How many layers are handled at once.
@@ -54,6 +58,7 @@ class Options:
     local_wheels: tuple[Path, ...] = ()
     no_index: bool = False
     check_binaries: bool = True
+    cache_dir: Path | None = None
     clean: bool = False
     wait: bool = True
     jobs: int = field(default_factory=default_jobs)
@@ -239,7 +244,8 @@ def publish(
         new = {archive.layer for archive in plan.archives if archive.action is Action.CREATE}
         built = _find_built(stack, options, new)
         archives = tuple(replace(a, built=built.get(a.layer, a.built)) for a in plan.archives)
-        return run_publish(replace(plan, archives=archives), work)
+        cache = frame_cache(_cache_folder(stack, options), options.environ)
+        return run_publish(replace(plan, archives=archives), work, cache)
 
 
 def plan_exporting(
@@ -287,6 +293,49 @@ def export(
         return run_export(replace(plan, exports=exports), work)
 
 
+def plan_unpacking(
+    archives: Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    options: Options | None = None,
+) -> tuple[PlannedUnpack, ...]:
+    """Say what :func:`unpack` would do, with the same parameters."""
+    options = options or Options()
+    folder = Path(to).expanduser().absolute()
+    return plan_unpack([Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs))
+
+
+def unpack(
+    archives: Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    options: Options | None = None,
+) -> tuple[UnpackedLayer, ...]:
+    """Unpack published archives side by side into a folder, verified by their indexes while they are written.
+
+    Args:
+        archives: The archives, each with its index beside it; relative to the current folder.
+        to: What will hold the layers' folders; made if it is not there.
+        force: Whether to replace what is there and is something else.
+        options: How; of these, only ``jobs`` and ``observe`` count.
+
+    Returns:
+        The layers, in the order of the archives.
+
+    Raises:
+        ArchiveError: An archive or its index is damaged, or holds what no layer may hold.
+        FilesystemError: Something else is there under a layer's name, or cannot be written.
+    """
+    options = options or Options()
+    work = Work(options.observe, options.jobs)
+    try:
+        return run_unpack(plan_unpacking(archives, to, force=force, options=options), work)
+    finally:
+        work.cancellation.cancel()
+
+
 def _find_built(stack: Stack, options: Options, names: Collection[str]) -> dict[str, BuiltLayer]:
     if not names:
         return {}
@@ -311,6 +360,10 @@ def _output_folder(stack: Stack, path: str | os.PathLike[str]) -> Path:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"The output folder {folder} is a file.", hint="name another folder")
     return folder
+
+
+def _cache_folder(stack: Stack, options: Options) -> Path | None:
+    return None if options.cache_dir is None else _in_definition(stack, options.cache_dir)
 
 
 def _made_here(built: Collection[BuiltLayer], chosen: Collection[str]) -> frozenset[str]:
@@ -357,6 +410,8 @@ def _cancelling(stack: Stack, options: Options) -> Iterator[Work]:
 @contextmanager
 def _bench(stack: Stack, options: Options) -> Iterator[_Bench]:
     folder = _in_definition(stack, options.build_dir)
+    if (caches := _cache_folder(stack, options)) is not None:
+        options = replace(options, environ={**options.environ, "UV_CACHE_DIR": str(caches / "uv")})
     with (
         workspace(folder, clean=options.clean, wait=options.wait, observe=options.observe) as space,
         _cancelling(stack, options) as work,

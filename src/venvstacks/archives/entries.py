@@ -12,7 +12,7 @@ FOLDER_MODE = 0o755
 LINK_MODE = 0o777
 
 _MODES = {EntryKind.FILE: (0o644, 0o755), EntryKind.FOLDER: (FOLDER_MODE,), EntryKind.SYMLINK: (LINK_MODE,)}
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _LONGEST_NAME = 255  # bytes of a part of a path, on all usual file systems
 _LONGEST_PATH = 4000  # bytes of a path or of a link's target
 _MOST_HOPS = 40  # links that Linux follows in a row

@@ -1,6 +1,8 @@
 """The index of an archive: which frame holds which part of which entry (see the reference, *Archives*)."""
 
 import hashlib
+import inspect
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -83,7 +85,7 @@ class ArchiveIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         install_target: The only top-level folder of the archive.
         target_platform: Target name.
         mtime: The time of every entry, seconds since 1970.
-        content_hash: Of everything that unpacking makes: see :func:`content_hash`.
+        content_hash: Of everything that unpacking makes, ``sha256:HEX``.
         differs_in_case: Whether names differ in nothing but case: then only file systems that tell these
             names apart can hold the layer.
         frames: In the order of the archive.
@@ -157,8 +159,19 @@ def decode_index(data: bytes, what: str) -> ArchiveIndex:
 def index_schema() -> dict[str, Any]:
     """Give the JSON Schema of an index's JSON."""
     schema = msgspec.json.schema(ArchiveIndex)
+    for kind in (ArchiveIndex, Frame, IndexEntry):
+        _describe(kind, schema["$defs"][kind.__name__])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Index of a venvstacks archive",
         **schema,
     }
+
+
+def _describe(kind: type[msgspec.Struct], schema: dict[str, Any]) -> None:
+    """Take the descriptions of a kind and its attributes from its docstring."""
+    summary, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
+    schema["description"] = summary
+    for text in re.split(r"\n(?=    \w)", attributes):
+        name, _, description = text.strip().partition(": ")
+        schema["properties"][name]["description"] = " ".join(description.split()).replace("``", "`")

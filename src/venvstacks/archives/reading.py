@@ -172,8 +172,28 @@ def open_archive(path: Path) -> Iterator[ArchiveReader]:
         ArchiveError: Its index cannot be used (see :func:`read_index`), or the archive has another size.
         OSError: It cannot be read.
     """
+    index, contents = read_index(path)
+    with opened(path, index, contents) as reader:
+        yield reader
+
+
+@contextmanager
+def opened(path: Path, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> Iterator[ArchiveReader]:
+    """Open an archive for reading, whose index was read before.
+
+    Args:
+        path: The archive.
+        index: Its index, by :func:`read_index`.
+        contents: What each of its frames holds, as that function gives it.
+
+    Yields:
+        The open archive.
+
+    Raises:
+        ArchiveError: The archive has another size than its index says.
+        OSError: It cannot be read.
+    """
     with path.open("rb") as file:
-        index, contents = read_index(path)
         size = os.fstat(file.fileno()).st_size
         if size != index.archive_size:
             raise ArchiveError(

@@ -21,6 +21,7 @@ from venvstacks.cli.common import (
 )
 from venvstacks.cli.options import (
     Archiving,
+    Caching,
     Finding,
     Locking,
     Publishing,
@@ -28,6 +29,7 @@ from venvstacks.cli.options import (
     Showing,
     Working,
     archive_options,
+    cache_options,
     find_options,
     lock_options,
     output_dir_option,
@@ -38,7 +40,7 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
-from venvstacks.cli.publish import print_published
+from venvstacks.cli.publish import print_published, publish_settings
 from venvstacks.errors import UsageError
 from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.wording import counted
@@ -78,6 +80,7 @@ class _Chosen:
 @archive_options
 @find_options
 @show_options
+@cache_options
 @work_options
 @verbosity_options
 def build(
@@ -98,6 +101,7 @@ def build(
     archiving: Archiving,
     finding: Finding,
     showing: Showing,
+    caching: Caching,
     working: Working,
 ) -> None:
     """Build layers for this machine's platform.
@@ -110,8 +114,6 @@ def build(
       venvstacks build --lock --publish --tag-outputs
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
-    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
     _refuse_contradictions(
@@ -153,7 +155,7 @@ def build(
     }
     if print_plan(stack, gathered(stack, **steps), showing) or not included:
         return
-    with options(stack, working, finding, clean=clean, check_binaries=check_binaries) as how:
+    with options(working, finding, caching, clean=clean, check_binaries=check_binaries) as how:
         made = _Made(how.observe)
         how = replace(how, observe=made)  # noqa: PLW2901
         if lock and not build:
@@ -161,12 +163,7 @@ def build(
         if build:
             built = api.build(stack, include=chosen.build, lock_if_needed=lock, reset=reset, options=how)
         if publish:
-            settings = PublishOptions(
-                output_dir,
-                ArchiveFormat(archiving.archive_format),
-                archiving.compression_level,
-                archiving.tag_outputs,
-            )
+            settings = publish_settings(output_dir, archiving)
             result = api.publish(stack, settings, include=chosen.publish, options=how)
     if build:
         folder = shown(located(stack, working.build_dir))

@@ -62,7 +62,7 @@ def local_export(
     if print_plan(stack, gathered(stack, export=chosen), showing.beside(updating)) or not chosen:
         return
     settings = ExportOptions(output_dir, updating.force)
-    with options(stack, working) as how:
+    with options(working) as how:
         if updating.dry_run:
             plan = api.plan_exporting(stack, settings, include=chosen, options=how)
         else:

@@ -8,12 +8,14 @@ import click
 from venvstacks.cli.common import gathered, load, matched, options, print_json, print_plan, print_result, shown
 from venvstacks.cli.options import (
     Archiving,
+    Caching,
     Publishing,
     Selecting,
     Showing,
     Updating,
     Working,
     archive_options,
+    cache_options,
     output_dir_option,
     publish_options,
     selection_options,
@@ -26,6 +28,7 @@ from venvstacks.cli.options import (
 from venvstacks.wording import size_text
 
 if TYPE_CHECKING:
+    from venvstacks.publishing.plan import PublishOptions
     from venvstacks.publishing.publish import PublishResult
 
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 @archive_options
 @update_options
 @show_options
+@cache_options
 @work_options
 @verbosity_options
 def publish(
@@ -48,6 +52,7 @@ def publish(
     archiving: Archiving,
     updating: Updating,
     showing: Showing,
+    caching: Caching,
     working: Working,
 ) -> None:
     """Make an archive of each built layer, and the manifests that describe them.
@@ -59,8 +64,6 @@ def publish(
       venvstacks publish --include 'app-*' --format tar.xz
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
-    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
     stack = load(spec)
@@ -70,14 +73,8 @@ def publish(
     )
     if print_plan(stack, gathered(stack, publish=chosen), showing.beside(updating)) or not chosen:
         return
-    settings = PublishOptions(
-        output_dir,
-        ArchiveFormat(archiving.archive_format),
-        archiving.compression_level,
-        archiving.tag_outputs,
-        updating.force,
-    )
-    with options(stack, working) as how:
+    settings = publish_settings(output_dir, archiving, force=updating.force)
+    with options(working, caching=caching) as how:
         if updating.dry_run:
             plan = api.plan_publication(stack, settings, include=chosen, options=how)
         else:
@@ -89,6 +86,21 @@ def publish(
     else:
         for archive in plan.archives:
             click.echo(f"{archive.action}  {archive.destination.name}  ({archive.reason})")
+
+
+def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = False) -> "PublishOptions":
+    """Give the API's settings for what options say."""
+    from venvstacks.archives.formats import ArchiveFormat, Compression  # noqa: PLC0415 - help must be quick
+    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
+
+    return PublishOptions(
+        output_dir,
+        ArchiveFormat(archiving.archive_format),
+        archiving.compression_level,
+        archiving.tag_outputs,
+        force,
+        Compression(archiving.compression) if archiving.compression else None,
+    )
 
 
 def print_published(result: "PublishResult", showing: Showing) -> None:

@@ -15,10 +15,10 @@ from venvstacks.archives.pool import FramePool
 from venvstacks.archives.write import write_archive
 from venvstacks.building.layout import layer_layout
 from venvstacks.building.owners import distributions_of
-from venvstacks.events import Finished, Planned, Started, Step, Warned
+from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action, PlannedArchive, PublishOptions, PublishPlan
-from venvstacks.publishing.reporting import Meter, content_size, explained, remove_leftovers
+from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
 from venvstacks.wording import size_text
 from venvstacks.work import Task, Work, run_tasks
 
