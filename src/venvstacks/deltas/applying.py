@@ -1,7 +1,5 @@
 """Making the folder of a new layer from that of an old one and a delta."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
@@ -14,9 +12,7 @@ from venvstacks.archives.pool import FramePool
 from venvstacks.deltas.blob import DeltaReader
 from venvstacks.deltas.model import DeltaFrame, DeltaHeader
 from venvstacks.deltas.old_files import OldFiles
-from venvstacks.errors import DeltaError
 from venvstacks.trees import EntryKind
-from venvstacks.wording import size_text
 
 _BATCH_FILES = 128
 _BATCH_SIZE = 8 << 20
@@ -42,8 +38,8 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class PatchPlan:
-    """What applying a delta does.
+class Division:
+    """What applying a delta does, in parts that any thread can do.
 
     Attributes:
         kept: Files that are copied from the old layer or are empty, in batches.
@@ -56,11 +52,11 @@ class PatchPlan:
     chains: tuple[Chain, ...]
 
 
-def plan_patch(header: DeltaHeader) -> PatchPlan:
-    """Divide what has to be done into parts that any thread can do; nothing is read or written."""
+def divide(header: DeltaHeader) -> Division:
+    """Divide what has to be done; nothing is read or written."""
     kept = [entry for entry in header.entries if entry.type is EntryKind.FILE and not entry.frame]
     new = [entry for entry in header.entries if entry.frame]
-    return PatchPlan(tuple(_batches(kept)), header.moved, tuple(_chains(new, header.frames)))
+    return Division(tuple(_batches(kept)), header.moved, tuple(_chains(new, header.frames)))
 
 
 def _batches(kept: Sequence[IndexEntry]) -> Iterator[tuple[IndexEntry, ...]]:
@@ -108,17 +104,16 @@ def apply_delta(
         progress: Called with the number of bytes written since the last call, from any thread.
 
     Raises:
-        DeltaError: A file of the old folder is not what was published, something is at the destination already, or
-            the delta is damaged.
+        DeltaError: A file of the old folder is not what was published, or the delta is damaged.
         ArchiveError: The delta describes what must not be in a layer.
+        FileExistsError: Something is at the destination already.
         OSError: Something cannot be read or written.
     """
     header = delta.header
-    _check_places(header, old, destination)
     what = f"the delta {delta.name}"
     with new_tree(destination, header.entries, header.mtime, what) as tree:
         patcher = _Patcher(delta, OldFiles(old, header), tree, pool, progress)
-        begun = [pool.submit(task) for task in patcher.tasks(plan_patch(header))]
+        begun = [pool.submit(task) for task in patcher.tasks(divide(header))]
         try:
             wait(begun, return_when=FIRST_EXCEPTION)
             for future in begun:
@@ -128,21 +123,6 @@ def apply_delta(
             for future in begun:
                 future.cancel()
             wait(begun)
-
-
-def _check_places(header: DeltaHeader, old: Path, destination: Path) -> None:
-    if not old.is_dir():
-        raise DeltaError(f"There is no folder {old}.", hint="name the folder of the layer as it was unpacked")
-    if os.path.lexists(destination):
-        raise DeltaError(f"{destination} exists already.", hint="name a folder that is not there yet")
-    size = sum(entry.size for entry in header.entries)
-    parent = next(folder for folder in destination.absolute().parents if folder.is_dir())
-    free = shutil.disk_usage(parent).free
-    if size > free:
-        raise DeltaError(
-            f"The new layer has {size_text(size)}, and only {size_text(free)} are free in {parent}.",
-            hint="free some space, or name a folder on another disk",
-        )
 
 
 class _Patcher:
@@ -162,7 +142,7 @@ class _Patcher:
         self._pool = pool
         self._progress = progress
 
-    def tasks(self, plan: PatchPlan) -> list[Callable[[], None]]:
+    def tasks(self, plan: Division) -> list[Callable[[], None]]:
         """Give the parts, which may be done in any order: the largest first, as they take longest."""
         chains = sorted(plan.chains, key=lambda chain: -chain.size)
         kept = sorted(plan.kept, key=lambda batch: -sum(entry.size for entry in batch))

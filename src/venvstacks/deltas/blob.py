@@ -76,17 +76,16 @@ class DeltaReader:
             raise _damaged(self.name, f"frame {number + 1} is not what the header says: {error}") from error
 
 
-@contextmanager
-def open_delta(path: Path) -> Iterator[DeltaReader]:
-    """Open a delta for reading.
+def read_header(path: Path) -> tuple[DeltaHeader, int]:
+    """Read and check the header of a delta.
 
-    It is verified against the manifest that stands beside it, if there is one.
+    The delta is verified against the manifest that stands beside it, if there is one.
 
     Args:
         path: The delta.
 
-    Yields:
-        The open delta.
+    Returns:
+        The header, and where the frames begin.
 
     Raises:
         DeltaError: It is no delta, damaged, refused, of a newer version, or not the one of the manifest.
@@ -94,12 +93,26 @@ def open_delta(path: Path) -> Iterator[DeltaReader]:
     """
     with path.open("rb") as file:
         check_promised(file, path)
-        header, start = _read_header(file, path.name)
+        header, start = _decode(file, path.name)
         check_header(header, os.fstat(file.fileno()).st_size - start, path.name)
+    return header, start
+
+
+@contextmanager
+def opened(path: Path, header: DeltaHeader, start: int) -> Iterator[DeltaReader]:
+    """Open a delta whose header was read by :func:`read_header`.
+
+    Yields:
+        The open delta.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
         yield DeltaReader(file, path.name, header, start)
 
 
-def _read_header(file: BinaryIO, name: str) -> tuple[DeltaHeader, int]:
+def _decode(file: BinaryIO, name: str) -> tuple[DeltaHeader, int]:
     """Read and decode the header; whether it makes sense is not looked at.
 
     Returns:

@@ -19,7 +19,7 @@ from venvstacks.deltas import prefixes
 from venvstacks.deltas.blob import encode_start
 from venvstacks.deltas.contents import gather
 from venvstacks.deltas.model import DeltaFrame, DeltaHeader, Source, Stretch
-from venvstacks.deltas.plan import DeltaPlan, Part, PlannedFrame, plan_delta
+from venvstacks.deltas.plan import FRAME_CONTENT, DeltaPlan, Part, PlannedFrame, plan_delta
 
 LEVEL = 12
 """Of the compression: higher ones take ten times as long for a tenth less, lower ones find too little."""
@@ -54,6 +54,7 @@ def write_delta(
     largest: int,
     pool: FramePool,
     level: int = LEVEL,
+    frame_content: int = FRAME_CONTENT,
     progress: Callable[[int], None],
 ) -> WrittenFile | None:
     """Write a delta whose bytes depend on the contents of two archives and the level alone.
@@ -68,6 +69,7 @@ def write_delta(
         largest: Bytes from which on it is of no use.
         pool: Compresses.
         level: Of the compression, 1 to 22.
+        frame_content: Bytes of the content of a frame.
         progress: Called with the number of bytes of new content handled since the last call.
 
     Returns:
@@ -77,7 +79,7 @@ def write_delta(
         ArchiveError: An archive is not what its index says.
         OSError: Something cannot be read or written.
     """
-    plan = plan_delta(old.index, new.index)
+    plan = plan_delta(old.index, new.index, frame_content)
     writing = _Writing(plan)
     with tempfile.TemporaryFile(dir=destination.parent, prefix=files.TEMPORARY_PREFIX) as spool:
         size = 0
