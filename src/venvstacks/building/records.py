@@ -60,6 +60,8 @@ def row_of(path: str, content: bytes) -> Row:
 
 def from_site(path: str, site: str) -> str:
     """Give a RECORD path (relative to site-packages) relative to the layer."""
+    if not path.startswith((".", "/")) and "/." not in path and "//" not in path and "\\" not in path:
+        return f"{site}/{path}"  # as nearly all are; the rest takes ten times as long
     return posixpath.normpath(posixpath.join(site, path.replace(os.sep, "/")))
 
 
