@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
@@ -10,7 +11,8 @@ from venvstacks.building.checks import check_layer, read_contents
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.native import check_native
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.schemes import make_scheme_python
 from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, layer_entries, write_state
 from venvstacks.building.wheel_safety import check_names
 from venvstacks.errors import BuildError, RequirementsError
@@ -41,6 +43,11 @@ class PlannedBuild:
         return self.build.layer.build_name
 
     @property
+    def key(self) -> Key:
+        """What tells the piece of work from all others."""
+        return self.build.key
+
+    @property
     def reason(self) -> str:
         """Why the layer is built; empty if it is kept."""
         return self.inspection.reason
@@ -48,63 +55,35 @@ class PlannedBuild:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What building does, layer by layer, in the stack's order."""
+    """What building does, target by target, layer by layer in the stack's order."""
 
     layers: tuple[PlannedBuild, ...]
 
 
-def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[str, Inspection]:
-    """Look at the folders of layers.
+def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
+    """Look at the folders of layers, and decide which of them are built.
 
     Args:
-        builds: The layers.
+        builds: All layers that are wanted or needed below one that is, for each target in the stack's order.
         clean: Whether what was added to or changed in them may be lost.
-
-    Returns:
-        Build name -> what stands there.
 
     Raises:
         BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
     """
-    found = {}
-    for build in builds:
-        if clean and (build.folder / STATE_FILE).is_file():
-            found[build.layer.build_name] = Inspection((), "a clean build is wanted")
-        else:
-            found[build.layer.build_name] = _as_wanted(build, inspect(build))
-    return found
+    return BuildPlan(tuple(PlannedBuild(build, _inspected(build, clean=clean)) for build in builds))
 
 
-def _as_wanted(build: LayerBuild, inspection: Inspection) -> Inspection:
+def _inspected(build: LayerBuild, *, clean: bool) -> Inspection:
+    if clean and (build.folder / STATE_FILE).is_file():
+        return Inspection((), "a clean build is wanted")
+    inspection = inspect(build)
     if inspection.reason or inspection.local_runtime == build.local_runtime:
         return inspection
     return Inspection((), f"it was built with local-runtime = {inspection.local_runtime!r}")
 
 
-def plan_build(builds: Sequence[LayerBuild], inspections: Mapping[str, Inspection], wanted: set[str]) -> BuildPlan:
-    """Decide which layers are built.
-
-    Args:
-        builds: All layers that may be needed, in the stack's order.
-        inspections: What stands in their folders.
-        wanted: Build names of the layers to build if they are not current; layers below them are
-            built only if they are needed and not current.
-    """
-    needed = set(wanted)
-    for build in builds:
-        if build.layer.build_name in wanted:
-            needed.update(build.layer.below)
-    return BuildPlan(
-        tuple(
-            PlannedBuild(build, inspections[build.layer.build_name])
-            for build in builds
-            if build.layer.build_name in needed
-        )
-    )
-
-
 def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[BuiltLayer, ...]:
-    """Carry a plan out, independent layers at the same time, then check the result.
+    """Carry a plan out, independent layers of all targets at the same time, then check the result.
 
     Args:
         plan: What to do.
@@ -112,7 +91,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
         runtimes: Where base Pythons come from.
 
     Returns:
-        The layers, in the stack's order.
+        The layers, in the plan's order.
 
     Raises:
         BuildError: A layer cannot be built; what stood in its place before is still there.
@@ -120,10 +99,13 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     """
     work = installer.work
     work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
-    # Nothing of a layer's own build needs the layers below it: its links are relative and its packages come
-    # from its lock. So all layers are independent here, and the checks see them together.
+    if any(item.reason for item in plan.layers):
+        make_scheme_python(installer.scratch)
+    # A layer's own build seldom needs the layers below it: its links are relative and its packages come from
+    # its lock. So most layers are independent here, and the checks see them together.
     tasks = [
-        Task[str, BuiltLayer](item.name, (), partial(_build, item, installer, runtimes)) for item in plan.layers
+        Task[Key, BuiltLayer](item.key, _needs(item.build), partial(_build, item, installer, runtimes))
+        for item in plan.layers
     ]
     built = run_tasks(tasks, work)
     _name_install_targets(plan)
@@ -131,28 +113,35 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     return tuple(built.values())
 
 
+def _needs(build: LayerBuild) -> tuple[Key, ...]:
+    """Say which layers have to stand before this one can be built."""
+    # on Windows, an environment holds copies of its runtime's launchers
+    runtime = build.target.name, build.layer.runtime
+    return (runtime,) if build.target.is_windows and build.key != runtime else ()
+
+
 def _build(
-    item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[str, BuiltLayer]
+    item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[Key, BuiltLayer]
 ) -> BuiltLayer:
-    del done
     build = item.build
     entries = item.inspection.entries
-    observe, name = installer.work.observe, item.name
+    observe, (platform, name) = installer.work.observe, item.key
     if not item.reason:
         if installer.check_binaries and not item.inspection.fits:
             check_native(build, entries, build.folder)
-        observe(Finished(Step.BUILD, name, False, "up to date", 0.0))  # noqa: FBT003
+        observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
     else:
-        observe(Started(Step.BUILD, name))
+        observe(Started(Step.BUILD, name, platform))
         started = monotonic()
+        below = {key: done[key].folder for key in _needs(build)}
         try:
-            entries = _make(build, installer, runtimes)
+            entries = _make(build, installer, runtimes, below)
         except OSError as error:
-            raise explain_os_error(error, f"build {build.layer.title}") from error
+            raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in entries)
         packages = counted(len(build.lock.wheels_on(build.target)), "package")
         summary = f"{packages}, {size_text(size)}"
-        observe(Finished(Step.BUILD, name, True, summary, monotonic() - started))  # noqa: FBT003
+        observe(Finished(Step.BUILD, name, True, summary, monotonic() - started, platform))  # noqa: FBT003
     return _built(build, entries, build.local_runtime)
 
 
@@ -172,7 +161,9 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
     )
 
 
-def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) -> tuple[Entry, ...]:
+def _make(
+    build: LayerBuild, installer: Installer, runtimes: RuntimeProvider, below: Mapping[Key, Path]
+) -> tuple[Entry, ...]:
     staging = temporary_beside(build.folder)
     staging.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -181,9 +172,9 @@ def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) ->
         else:
             staging.mkdir()
         install_packages(installer, build, staging)
-        assemble(build, staging)
+        assemble(build, staging, below)
         try:
-            entries = layer_entries(staging)
+            entries = layer_entries(staging, build.target)
         except ValueError as error:
             raise BuildError(f"{build.headline} cannot be built: {error}.") from error
         check_names(entries, build.layer.title, build.compatibility)
@@ -224,19 +215,19 @@ def _names_version_of(name: str, build_name: str) -> bool:
     return base == build_name and version.isdecimal()
 
 
-def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installer) -> None:
+def _check(plan: BuildPlan, built: Mapping[Key, BuiltLayer], installer: Installer) -> None:
     """Check all layers: also one that was not built now may stand on one that was."""
-    contents = {item.name: read_contents(item.build) for item in plan.layers}
-    checks = {name: check_layer(contents, name, installer.stack.uv) for name in contents}
+    contents = {item.key: read_contents(item.build) for item in plan.layers}
+    checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         installer.work.observe(Warned(warning))
     for item in plan.layers:
-        passed = not checks[item.name].problems
+        passed = not checks[item.key].problems
         fits = installer.check_binaries or (item.inspection.fits and not item.reason)
         if item.reason or (item.inspection.checked, item.inspection.fits) != (passed, fits):
             # a layer that is not checked is not used for anything, and checked again by the next build
-            write_state(item.build.folder, item.build, built[item.name].entries, checked=passed, fits=fits)
-    problems = [problem for check in checks.values() for problem in check.problems]
+            write_state(item.build.folder, item.build, built[item.key].entries, checked=passed, fits=fits)
+    problems = {problem: None for check in checks.values() for problem in check.problems}
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
