@@ -10,7 +10,7 @@ from venvstacks.building.plan import Key, LayerBuild, load_locks, plan_layers
 from venvstacks.errors import UsageError
 from venvstacks.locking.model import LayerLock
 from venvstacks.locking.states import lock_states
-from venvstacks.platforms.targets import Target, host_target
+from venvstacks.platforms.targets import Target
 from venvstacks.runs import Options, in_definition
 from venvstacks.selection import extended, selected_targets
 from venvstacks.spec.model import Stack
@@ -90,7 +90,6 @@ def gather_builds(
     locks = load_locks(stack, states, set().union(*on.values()))
     modules = {name: states[name].module_hashes for name in locks}
     folder = in_definition(stack, options.build_dir)
-    _check_names(stack, targets)
     return {
         target: plan_layers(stack, _with_those_below(stack, locks, names), modules, target, folder)
         for target, names in on.items()
@@ -102,15 +101,3 @@ def _with_those_below(
 ) -> dict[str, LayerLock]:
     wanted = extended(stack, names, dependencies=True, derived=False)
     return {name: lock for name, lock in locks.items() if name in wanted}
-
-
-def _check_names(stack: Stack, targets: Collection[Target]) -> None:
-    """See that no runtime stands where the layers of a platform stand."""
-    folders = {target.name for target in targets if target != host_target()}
-    for layer in stack.layers:
-        if layer.build_name in folders:
-            raise UsageError(
-                f"{layer.title[:1].upper()}{layer.title[1:]} has the name of a platform, so layers cannot be "
-                f"built for {layer.build_name} here.",
-                hint="give the runtime another name",
-            )

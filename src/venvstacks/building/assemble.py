@@ -82,14 +82,13 @@ def _make_environment(build: LayerBuild, staging: Path, below: Mapping[Key, Path
 
 
 def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
-    try:
-        shutil.copyfile(source, place)
-    except FileNotFoundError as error:
+    if not source.is_file():
         raise BuildError(
             f"{build.headline} for {build.target.name} cannot be built: its runtime has no "
             f"{source.name} in {VENV_LAUNCHERS}, which environments on Windows start with.",
             hint="use a build of Python that has the module 'venv'",
-        ) from error
+        )
+    shutil.copyfile(source, place)
 
 
 def sitecustomize(build: LayerBuild) -> str:
