@@ -86,7 +86,7 @@ def test_linux_aarch64(downloads_list: str, run_aarch64: Run, tmp_path: Path) ->
     told = json.loads(run_aarch64(layer / "bin" / "python", "-P", "-m", "tool", "an argument").stdout)
     assert (told["prefix"], told["base_prefix"]) == (str(layer), str(moved / "base"))
     assert told["arguments"] == ["an argument"]
-    assert (told["idna"], told["product"]) == ("xn--grn-hoa.example", [[5, 14], [14, 50]])
+    assert (told["idna"], told["product"]) == ("xn--grn-ioa.example", [[5, 14], [14, 50]])
     assert Path(told["framework"]).is_relative_to(moved / "framework-names@1")
     assert Path(told["numpy"]).is_relative_to(layer)
     assert all(Path(folder).is_relative_to(moved) for folder in told["path"])
@@ -109,7 +109,8 @@ def test_win_amd64(downloads_list: str, run_windows: Run, tmp_path: Path) -> Non
     names = place / "framework-names@1"
     names.rename(place / "elsewhere")
     failed = run_windows(place / "base" / "python.exe", layer / "postinstall.py", check=False)
-    assert (failed.returncode, windows_path(names) in failed.stderr) == (1, True)
+    assert failed.returncode == 1
+    assert r"framework-names@1\Lib\site-packages" in failed.stderr
     assert "home" not in (layer / "pyvenv.cfg").read_text(), "nothing is half-configured"
     (place / "elsewhere").rename(names)
 
@@ -120,7 +121,7 @@ def test_win_amd64(downloads_list: str, run_windows: Run, tmp_path: Path) -> Non
     told = json.loads(run_windows(python, "-P", "-m", "tool", 'an "argument"').stdout)
     assert (told["prefix"], told["base_prefix"]) == (windows_path(layer), windows_path(place / "base"))
     assert told["arguments"] == ['an "argument"']
-    assert (told["idna"], told["escaped"]) == ("xn--grn-hoa.example", "a &lt; b")
+    assert (told["idna"], told["escaped"]) == ("xn--grn-ioa.example", "a &lt; b")
     assert told["framework"].startswith(windows_path(names))
     assert told["markupsafe"].startswith(windows_path(layer))
     assert told["markupsafe"].endswith(".pyd")
