@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
-from venvstacks.building.checks import check_layer, read_contents
+from venvstacks.building.checks import check_layer, read_contents, way_out
+from venvstacks.building.commands import add_launchers
+from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.native import check_native
@@ -120,10 +123,11 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     """
     work = installer.work
     work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
-    # Nothing of a layer's own build needs the layers below it: its links are relative and its packages come
-    # from its lock. So all layers are independent here, and the checks see them together.
+    # A layer's own build seldom needs the layers below it: its links are relative and its packages come from
+    # its lock. So most layers are independent here, and the checks see them together.
     tasks = [
-        Task[str, BuiltLayer](item.name, (), partial(_build, item, installer, runtimes)) for item in plan.layers
+        Task[str, BuiltLayer](item.name, _needs(item.build), partial(_build, item, installer, runtimes))
+        for item in plan.layers
     ]
     built = run_tasks(tasks, work)
     _name_install_targets(plan)
@@ -131,10 +135,15 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     return tuple(built.values())
 
 
+def _needs(build: LayerBuild) -> tuple[str, ...]:
+    """Say which layers have to stand before this one can be built."""
+    # commands that are named may be those of packages below
+    return build.layer.below if build.layer.entry_points else ()
+
+
 def _build(
     item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[str, BuiltLayer]
 ) -> BuiltLayer:
-    del done
     build = item.build
     entries = item.inspection.entries
     observe, name = installer.work.observe, item.name
@@ -145,13 +154,14 @@ def _build(
     else:
         observe(Started(Step.BUILD, name))
         started = monotonic()
+        below = {name: done[name].folder for name in _needs(build)}
         try:
-            entries = _make(build, installer, runtimes)
+            entries = _make(build, installer, runtimes, below)
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title}") from error
         size = sum(entry.size for entry in entries)
-        packages = counted(len(build.lock.wheels_on(build.target)), "package")
-        summary = f"{packages}, {size_text(size)}"
+        parts = (counted(len(build.wheels), "package"), size_text(size), saving_text(build.excluded))
+        summary = ", ".join(filter(None, parts))
         observe(Finished(Step.BUILD, name, True, summary, monotonic() - started))  # noqa: FBT003
     return _built(build, entries, build.local_runtime)
 
@@ -169,10 +179,13 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
         inputs_hash=inputs_hash,
         module_hashes=build.module_hashes,
         entries=entries,
+        excluded=build.excluded,
     )
 
 
-def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) -> tuple[Entry, ...]:
+def _make(
+    build: LayerBuild, installer: Installer, runtimes: RuntimeProvider, below: Mapping[str, Path]
+) -> tuple[Entry, ...]:
     staging = temporary_beside(build.folder)
     staging.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -182,6 +195,8 @@ def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) ->
             staging.mkdir()
         install_packages(installer, build, staging)
         assemble(build, staging)
+        sites_below = [path / build.layout.site for path in below.values()]
+        add_launchers(build, staging, sites_below, installer.work.observe)
         try:
             entries = layer_entries(staging)
         except ValueError as error:
@@ -241,7 +256,7 @@ def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installe
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
             f"Layers were built, but packages in them do not find what they require:{listed}",
-            hint="lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there",
+            hint=way_out(checks.values()),
         )
 
 
