@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from venvstacks.archives.formats import ArchiveFormat
     from venvstacks.building.build import BuildPlan
-    from venvstacks.building.model import BuiltLayer
+    from venvstacks.building.model import BuiltLayer, ExcludedPackage
     from venvstacks.errors import (
         BuildError,
         BusyError,
@@ -69,6 +69,7 @@ __all__ = [
     "CoverageError",
     "DefinitionError",
     "Event",
+    "ExcludedPackage",
     "ExportOptions",
     "ExportPlan",
     "ExportResult",

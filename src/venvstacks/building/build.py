@@ -7,7 +7,9 @@ from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
-from venvstacks.building.checks import check_layer, read_contents
+from venvstacks.building.checks import check_layer, read_contents, way_out
+from venvstacks.building.commands import add_launchers
+from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.native import check_native
@@ -114,10 +116,14 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
 
 
 def _needs(build: LayerBuild) -> tuple[Key, ...]:
-    """Say which layers have to stand before this one can be built."""
-    # on Windows, an environment holds copies of its runtime's launchers
-    runtime = build.target.name, build.layer.runtime
-    return (runtime,) if build.target.is_windows and build.key != runtime else ()
+    """Say which layers have to stand before this one can be built, in path order."""
+    if build.layer.entry_points:  # commands that are named may be those of packages below
+        names = build.layer.below
+    elif build.target.is_windows:  # an environment there holds copies of its runtime's launchers
+        names = build.layer.below[-1:]
+    else:
+        names = ()
+    return tuple((build.target.name, name) for name in names)
 
 
 def _build(
@@ -139,8 +145,8 @@ def _build(
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in entries)
-        packages = counted(len(build.lock.wheels_on(build.target)), "package")
-        summary = f"{packages}, {size_text(size)}"
+        parts = (counted(len(build.wheels), "package"), size_text(size), saving_text(build.excluded))
+        summary = ", ".join(filter(None, parts))
         observe(Finished(Step.BUILD, name, True, summary, monotonic() - started, platform))  # noqa: FBT003
     return _built(build, entries, build.local_runtime)
 
@@ -158,6 +164,7 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
         inputs_hash=inputs_hash,
         module_hashes=build.module_hashes,
         entries=entries,
+        excluded=build.excluded,
     )
 
 
@@ -173,6 +180,8 @@ def _make(
             staging.mkdir()
         install_packages(installer, build, staging)
         assemble(build, staging, below)
+        sites_below = [path / build.layout.site for path in below.values()]
+        add_launchers(build, staging, sites_below, installer.work.observe)
         try:
             entries = layer_entries(staging, build.target)
         except ValueError as error:
@@ -232,7 +241,7 @@ def _check(plan: BuildPlan, built: Mapping[Key, BuiltLayer], installer: Installe
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
             f"Layers were built, but packages in them do not find what they require:{listed}",
-            hint="lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there",
+            hint=way_out(checks.values()),
         )
 
 

@@ -24,7 +24,7 @@ def check_native(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> N
     Raises:
         BinariesError: Files are for another platform, or for newer systems than the layer is meant for.
     """
-    wheels = [wheel.filename for _, wheel in build.lock.wheels_on(build.target)]
+    wheels = [wheel.filename for _, wheel in build.wheels]
     other = BASE_PYTHON if build.layer.kind is LayerKind.RUNTIME else THE_LAYER
     owner_of = owners_of(folder, build.layout, wheels, other=other)
     is_copied = build.local_runtime not in {"", "never"}
