@@ -28,12 +28,16 @@ if TYPE_CHECKING:
         plan_exporting,
         plan_locking,
         plan_publication,
+        plan_unpacking,
         publish,
+        unpack,
     )
-    from venvstacks.archives.formats import ArchiveFormat
+    from venvstacks.archives.formats import ArchiveFormat, Compression
+    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
     from venvstacks.building.model import BuiltLayer, ExcludedPackage
     from venvstacks.errors import (
+        ArchiveError,
         BuildError,
         BusyError,
         CoverageError,
@@ -61,11 +65,13 @@ if TYPE_CHECKING:
     from venvstacks.spec.model import Layer, LayerKind, Stack
 
 __all__ = [
+    "ArchiveError",
     "ArchiveFormat",
     "BuildError",
     "BuildPlan",
     "BuiltLayer",
     "BusyError",
+    "Compression",
     "CoverageError",
     "DefinitionError",
     "Event",
@@ -85,6 +91,7 @@ __all__ = [
     "Observer",
     "Options",
     "Planned",
+    "PlannedUnpack",
     "Problem",
     "Progressed",
     "PublishError",
@@ -98,6 +105,7 @@ __all__ = [
     "Started",
     "Step",
     "ToolError",
+    "UnpackedLayer",
     "UsageError",
     "VenvstacksError",
     "Waiting",
@@ -110,13 +118,16 @@ __all__ = [
     "plan_exporting",
     "plan_locking",
     "plan_publication",
+    "plan_unpacking",
     "publish",
+    "unpack",
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
 _HOMES = (
     "venvstacks.api",
     "venvstacks.archives.formats",
+    "venvstacks.archives.unpack_plan",
     "venvstacks.building.build",
     "venvstacks.building.model",
     "venvstacks.errors",
