@@ -14,6 +14,7 @@ import pytest
 
 import venvstacks
 from fakes.building import SITE, Project, application, framework, output, run, runtime
+from fakes.foreign_pythons import list_of_all
 from fakes.pythons import tree
 from venvstacks.errors import BuildError
 
@@ -220,6 +221,40 @@ def test_builds_are_the_same_everywhere(project: Project, stack: Path) -> None:
         assert (project.built / "app-app" / "bin" / name).read_bytes() == (
             stack / "app-app" / "bin" / name
         ).read_bytes()
+
+
+def test_launchers_for_all_platforms_are_made_on_one_machine(project: Project) -> None:
+    project.policy = "never"
+    project.environ["UV_PYTHON_DOWNLOADS_JSON_URL"] = list_of_all(project.folder / "pythons", project.root)
+    newer = {"linux_target": "glibc@2.36"}  # this machine's own Python stands in for a managed one
+    project.wheel("heavy")
+    project.wheel(
+        "middle", "2", requires=["low", "heavy"], entry_points={"gui_scripts": {"middle": "middle:main"}}
+    )
+    project.define(
+        runtime("base", "low", **newer),
+        framework("f", "middle", exclude_packages=["heavy"], **newer),
+        application("app", "top", on=["f"], entry_points=["low-tool", "middle", "top"], **newer),
+    )
+    project.lock()
+    stack = venvstacks.load_stack(project.folder / "venvstacks.toml")
+    built = venvstacks.build(stack, platforms=["all"], options=project.options())
+    launchers: dict[str, set[bytes]] = {}
+    for layer in built:
+        names = {package.name for package in layer.excluded}
+        assert names == ({"heavy"} if layer.layer.name == "f" else set()), layer.target.name
+        if layer.layer.name != "app":
+            continue
+        folder, ending = ("Scripts", ".exe") if layer.target.is_windows else ("bin", "")
+        kind = layer.target.name if layer.target.is_windows else "posix"
+        for name in ("low-tool", "middle", "top"):
+            (entry,) = (each for each in layer.entries if each.path == f"{folder}/{name}{ending}")
+            assert entry.executable
+            launchers.setdefault(f"{kind} {name}", set()).add((layer.folder / entry.path).read_bytes())
+    assert len(launchers) == 9
+    assert all(len(contents) == 1 for contents in launchers.values())
+    (graphical,) = launchers["win_arm64 middle"]
+    assert b"pythonw.exe" in graphical
 
 
 def test_an_unknown_command_is_an_error_that_helps(project: Project) -> None:
