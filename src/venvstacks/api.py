@@ -290,8 +290,8 @@ def export(
 def _find_built(stack: Stack, options: Options, names: Collection[str]) -> dict[str, BuiltLayer]:
     if not names:
         return {}
-    builds = [build for build in _builds(stack, options, names) if build.layer.build_name in names]
-    return {built.layer.build_name: built for built in find_built(builds)}
+    found = find_built(_builds(stack, options, names), names)
+    return {built.layer.build_name: built for built in found}
 
 
 def _chosen(stack: Stack, include: Collection[str] | None) -> frozenset[str]:

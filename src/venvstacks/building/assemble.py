@@ -1,18 +1,22 @@
 """What makes a folder with packages a layer: its interpreter, its configuration, its modules."""
 
+import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK
 from venvstacks.building.plan import LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
+from venvstacks.libraries.model import DYNLIB
 from venvstacks.spec.model import LayerKind, SourceModule
 from venvstacks.spec.source_trees import source_files
 
 _OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
+_NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
 def assemble(build: LayerBuild, staging: Path) -> None:
@@ -75,14 +79,27 @@ def _make_environment(build: LayerBuild, staging: Path) -> None:
         _free(build, staging, f"{build.layout.scripts}/{name}").symlink_to(link)
 
 
-def sitecustomize(build: LayerBuild) -> str:
-    """Write the module that makes the layers below importable."""
-    up = "../" * (build.layout.site.count("/") + 1)
-    below = "".join(f'    "{up}{path}",\n' for path in build.configuration["pylib_dirs"])
+def sitecustomize(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
+    """Write the module that makes the layers below importable.
+
+    Args:
+        build: The layer.
+        dll_folders: Folders with DLLs (Windows); relative to the layer.
+    """
+    libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
     text = payload("sitecustomize.py")
-    if _NO_LAYERS not in text:
-        raise BuildError("The installed venvstacks is damaged: install it again.")
-    return text.replace(_NO_LAYERS, f'LAYERS_BELOW: "tuple[str, ...]" = (\n{below})')
+    for nothing, paths in ((_NO_LAYERS, build.configuration["pylib_dirs"]), (_NO_LIBRARIES, libraries)):
+        if nothing not in text:
+            raise BuildError("The installed venvstacks is damaged: install it again.")
+        text = text.replace(nothing, f"{nothing.removesuffix('()')}{_tuple_of(build, paths)}")
+    return text
+
+
+def _tuple_of(build: LayerBuild, paths: Sequence[str]) -> str:
+    """Write paths as a Python tuple, relative to site-packages."""
+    up = "../" * (build.layout.site.count("/") + 1)
+    listed = "".join(f"    {json.dumps(up + path, ensure_ascii=False)},\n" for path in paths)
+    return f"(\n{listed})" if listed else "()"
 
 
 def _copy_module(build: LayerBuild, module: SourceModule, site: Path) -> None:

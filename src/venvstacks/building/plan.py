@@ -9,13 +9,14 @@ from typing import Any
 
 from venvstacks.building.layout import Layout, layer_layout
 from venvstacks.files import json_hash
+from venvstacks.libraries.model import DYNLIB
 from venvstacks.locking.model import LayerLock
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer, LayerKind, Stack
 
-REVISION = 1
+REVISION = 2
 """Rises when the same inputs give a layer with other content."""
 
 
@@ -121,6 +122,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "configuration": configuration,
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in lock.wheels_on(compatibility.target)],
         "modules": dict(module_hashes),
+        "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     return LayerBuild(
         layer=layer,
@@ -134,6 +136,26 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         inputs_hash=json_hash(inputs),
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME else "",
     )
+
+
+def _library_inputs(
+    stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
+) -> list[object]:
+    """Give what decides, apart from the content of wheels, where a layer's files find libraries.
+
+    The versions of packages below do not count: whoever replaces a layer by one with a newer release of a package
+    need not replace the layers above it. If a library moved between two packages that stay, only building tells.
+    """
+    own = [layer.dynlib_exclude, layer.dynlib_allow_missing]
+    if not _with_binaries(lock, target):
+        return [*own, []]
+    lower = [[_with_binaries(each, target), stack.layer(each.layer).dynlib_exclude] for each in below]
+    return [*own, lower]
+
+
+def _with_binaries(lock: LayerLock, target: Target) -> list[str]:
+    """Name the packages of a layer whose wheels are for a platform, sorted."""
+    return sorted({p.name for p, wheel in lock.wheels_on(target) if not wheel.filename.endswith("-any.whl")})
 
 
 def _configuration(
@@ -154,7 +176,7 @@ def _configuration(
         "py_version": lock.python.release,
         "site_dir": layout.site,
         "pylib_dirs": pylib_dirs,
-        "dynlib_dirs": [],
+        "dynlib_dirs": [] if target.is_windows else [f"../{lower.install_target}/{DYNLIB}" for lower in below],
     }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name

@@ -4,8 +4,15 @@ import os
 import site
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The site-packages of the layers below, in path order, relative to the folder of this file.
 LAYERS_BELOW: "tuple[str, ...]" = ()
+
+# Where this layer and those below offer shared libraries, in path order, relative to the folder of this file.
+LIBRARY_FOLDERS: "tuple[str, ...]" = ()
 
 
 def _activate() -> None:
@@ -13,6 +20,7 @@ def _activate() -> None:
         # As pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
         sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
     here = os.path.dirname(os.path.abspath(__file__))
+    _offer_libraries(here)
     customized = [(here, "_package_sitecustomize")]
     for position, relative in enumerate(LAYERS_BELOW, start=1):
         folder = os.path.normpath(os.path.join(here, relative))
@@ -32,6 +40,84 @@ def _activate() -> None:
                 _report("usercustomize", error)
         except Exception as error:
             _report("usercustomize", error)
+
+
+def _offer_libraries(here: str) -> None:
+    """Have shared libraries of the layers found by their names."""
+    if sys.platform == "darwin" and (saved := os.environ.pop("_VENVSTACKS_DYLD_LIBRARY_PATH", None)) is not None:
+        os.environ.pop("DYLD_LIBRARY_PATH", None)  # it was for this process only, which has read it
+        if saved:
+            os.environ["DYLD_LIBRARY_PATH"] = saved[1:]
+    folders = [os.path.normpath(os.path.join(here, relative)) for relative in LIBRARY_FOLDERS]
+    folders = [folder for folder in folders if os.path.isdir(folder)]
+    if sys.platform == "win32":
+        for folder in folders:
+            os.add_dll_directory(folder)
+    elif folders:
+        sys.meta_path.insert(0, _CtypesWatch(folders))
+
+
+class _CtypesWatch:
+    """Waits for the import of ctypes, the only part of Python that asks for libraries by their names."""
+
+    def __init__(self, folders: "list[str]") -> None:
+        self.folders = folders
+        for name in ("ctypes", "ctypes.util"):
+            if name in sys.modules:
+                self.adapt(sys.modules[name])
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if name not in {"ctypes", "ctypes.util"}:
+            return None
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target) if finder is not self else None
+            if spec is not None:
+                self.follow(spec.loader)
+                return spec
+        return None
+
+    def follow(self, loader: "Any") -> None:
+        """Have a module adapted when it has been run."""
+        run = loader.exec_module
+
+        def run_and_adapt(module: "Any") -> None:
+            run(module)
+            self.adapt(module)
+
+        loader.exec_module = run_and_adapt
+
+    def adapt(self, module: "Any") -> None:
+        """Have ``CDLL`` and ``find_library`` look into the layers."""
+        if module.__name__ == "ctypes":
+            load = module._dlopen  # noqa: SLF001 - CDLL asks here
+            module._dlopen = lambda name, *mode: load(self.located(load, name), *mode)  # noqa: SLF001
+        else:
+            find = module.find_library
+            module.find_library = lambda name: self.called(name) or find(name)
+
+    def located(self, load: "Any", name: "Any") -> "Any":
+        """Give the path of a library that is asked for by its name, unless it is loaded already."""
+        if not isinstance(name, str) or os.sep in name or not name:
+            return name
+        for folder in self.folders:
+            path = os.path.join(folder, name)
+            if os.path.exists(path):
+                try:
+                    load(name, os.RTLD_NOLOAD)
+                except OSError:
+                    return os.path.realpath(path)
+                break
+        return name
+
+    def called(self, name: str) -> "str | None":
+        """Give the path of a library by its short name: ``z`` for ``libz.so.1``."""
+        for folder in self.folders:
+            names = os.listdir(folder)
+            for start in (f"lib{name}.so", f"lib{name}.dylib", f"{name}.dylib"):
+                found = [n for n in names if n == start or n.startswith(f"{start}.")]
+                if found:
+                    return os.path.realpath(os.path.join(folder, min(found, key=lambda n: (len(n), n))))
+        return None
 
 
 def _customize(folder: str, name: str) -> None:
