@@ -7,9 +7,9 @@ Everything a build script needs is here::
     stack = venvstacks.load_stack("venvstacks.toml")
     venvstacks.lock(stack, if_needed=True)
     venvstacks.build(stack)
-    result = venvstacks.publish(stack)
-    for archive in result.archives:
-        print(archive.path, archive.manifest.archive_size)
+    for result in venvstacks.publish(stack):
+        for archive in result.archives:
+            print(archive.path, archive.manifest.archive_size)
 
 Each function takes an :class:`Options` value that says how the work is done, and an observer in it is told of
 every event. Each has a ``plan_...`` companion that says what would be done. Errors are subclasses of
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from venvstacks.api import (
-        Options,
         build,
         export,
         load_stack,
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from venvstacks.publishing.exporting import ExportResult
     from venvstacks.publishing.plan import PublishOptions, PublishPlan
     from venvstacks.publishing.publish import PublishResult
+    from venvstacks.runs import Options
     from venvstacks.spec.model import Layer, LayerKind, Stack
 
 __all__ = [
@@ -126,6 +126,7 @@ _HOMES = (
     "venvstacks.publishing.exporting",
     "venvstacks.publishing.plan",
     "venvstacks.publishing.publish",
+    "venvstacks.runs",
     "venvstacks.spec.model",
 )
 

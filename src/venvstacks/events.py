@@ -20,7 +20,7 @@ class Planned:
 
     Attributes:
         step: The kind of work.
-        layers: Build names, in the order of the stack.
+        layers: Build names, in the order of the stack, once for each platform.
     """
 
     step: Step
@@ -29,10 +29,17 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Work on one layer has begun."""
+    """Work on one layer has begun.
+
+    Attributes:
+        step: The kind of work.
+        layer: Build name.
+        platform: Target name; empty where the work is for all targets at once.
+    """
 
     step: Step
     layer: str
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,14 @@ class Progressed:
     Attributes:
         done: Bytes handled so far.
         total: Bytes to handle.
+        platform: As in :class:`Started`.
     """
 
     step: Step
     layer: str
     done: int
     total: int
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class Finished:
         changed: False when there was nothing to do.
         summary: A few words for people, for example ``12 packages``.
         seconds: Wall-clock time of this layer's work.
+        platform: As in :class:`Started`.
     """
 
     step: Step
@@ -65,6 +75,7 @@ class Finished:
     changed: bool
     summary: str
     seconds: float
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -340,12 +340,13 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
 
 def find_built(project: Project) -> list[str]:
     """Give the layers that may be published."""
-    from venvstacks.api import _builds  # noqa: PLC0415
     from venvstacks.building.build import find_built as find  # noqa: PLC0415
+    from venvstacks.gathering import gather_builds  # noqa: PLC0415
 
     stack = load_stack(project.folder / "venvstacks.toml")
     names = frozenset(layer.build_name for layer in stack.layers)
-    return [built.layer.build_name for built in find(_builds(stack, project.options(), names), names)]
+    (builds,) = gather_builds(stack, project.options(), names, ["host"]).values()
+    return [built.layer.build_name for built in find(builds, {build.key for build in builds})]
 
 
 def test_modules_that_hide_others_are_told_with_the_winner(project: Project) -> None:

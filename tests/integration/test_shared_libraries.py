@@ -101,7 +101,7 @@ def test_published_unpacked_elsewhere_renamed_and_read_only(
     settings = api.ExportOptions(tmp_path / "export")
     api.export(stack, settings, options=project.options())
     archiving = api.PublishOptions(tmp_path / "out", ArchiveFormat.TAR_GZ, 1)
-    published = api.publish(stack, archiving, options=project.options())
+    (published,) = api.publish(stack, archiving, options=project.options())
     shutil.rmtree(project.built)
     (tmp_path / "export").rename(tmp_path / "renamed ä")
     unpacked = tmp_path / "unpacked elsewhere"
@@ -224,7 +224,7 @@ def test_packages_that_come_and_go_below_are_noticed_from_locks(project: Project
     shutil.rmtree(project.built)
 
     def hashes() -> dict[str, str]:
-        plan = api.plan_publication(load_stack(project.folder / "venvstacks.toml"), options=project.options())
+        (plan,) = api.plan_publication(load_stack(project.folder / "venvstacks.toml"), options=project.options())
         return {archive.layer: archive.built.inputs_hash for archive in plan.archives}
 
     before = hashes()

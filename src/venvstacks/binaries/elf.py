@@ -13,7 +13,8 @@ from functools import cache
 
 from venvstacks.binaries.model import Binary, Format, Image, Kind
 from venvstacks.binaries.reader import MalformedError, Reader
-from venvstacks.platforms.compatibility import Libc, Version
+from venvstacks.platforms.compatibility import Version
+from venvstacks.platforms.targets import Libc
 
 MAGIC = b"\x7fELF"
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from venvstacks.platforms.compatibility import Libc, Version
+from venvstacks.platforms.compatibility import Version
+from venvstacks.platforms.targets import Libc
 
 
 class Format(StrEnum):

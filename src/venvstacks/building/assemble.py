@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK
-from venvstacks.building.plan import LayerBuild, payload
+from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK, VENV_LAUNCHERS, venv_launchers
+from venvstacks.building.plan import Key, LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
 from venvstacks.libraries.model import DYNLIB
@@ -19,20 +19,22 @@ _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
 _NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
-def assemble(build: LayerBuild, staging: Path) -> None:
+def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
     """Complete a layer whose base Python or packages are in place.
 
     Args:
         build: The layer.
         staging: Its unfinished folder.
+        below: The folders of the layers that the build needs; on Windows, the runtime's.
 
     Raises:
-        BuildError: A launch or support module has the name of a package's module.
+        BuildError: A launch or support module has the name of a package's module, or the runtime lacks what an
+            environment on it needs.
     """
     site = staging / build.layout.site
     site.mkdir(parents=True, exist_ok=True)
     if build.layer.kind is not LayerKind.RUNTIME:
-        _make_environment(build, staging)
+        _make_environment(build, staging, below)
         _write(build, staging, f"{build.layout.site}/sitecustomize.py", sitecustomize(build))
     for module in _modules(build):
         _copy_module(build, module, site)
@@ -62,21 +64,34 @@ def _modules(build: LayerBuild) -> tuple[SourceModule, ...]:
     return (*((launch,) if launch else ()), *build.layer.support_modules)
 
 
-def _make_environment(build: LayerBuild, staging: Path) -> None:
+def _make_environment(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
     """Make a virtual environment that finds its base from where it stands.
 
     Without a ``home`` key, CPython follows the interpreter's link to find its standard library, and ``site``
     takes the folder of ``pyvenv.cfg`` for the prefix.
     """
     _write(build, staging, "pyvenv.cfg", "include-system-site-packages = false\n")
-    if build.target.is_windows:
-        return
     programs = staging / build.layout.scripts
     programs.mkdir(parents=True, exist_ok=True)
+    if build.target.is_windows:
+        runtime = below[build.target.name, build.layer.runtime]
+        for name, source in venv_launchers(build.lock.python).items():
+            _copy_launcher(build, runtime / source, _free(build, staging, f"{build.layout.scripts}/{name}"))
+        return
     base = str(build.configuration["base_python"])
     links = {"python": f"../{base}", "python3": "python", f"python{build.lock.python.minor}": "python"}
     for name, link in links.items():
         _free(build, staging, f"{build.layout.scripts}/{name}").symlink_to(link)
+
+
+def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
+    if not source.is_file():
+        raise BuildError(
+            f"{build.headline} for {build.target.name} cannot be built: its runtime has no "
+            f"{source.name} in {VENV_LAUNCHERS}, which environments on Windows start with.",
+            hint="use a build of Python that has the module 'venv'",
+        )
+    shutil.copyfile(source, place)
 
 
 def sitecustomize(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:

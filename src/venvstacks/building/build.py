@@ -8,7 +8,8 @@ from venvstacks.building.install import Installer
 from venvstacks.building.libraries import linking_hash, plan_linking
 from venvstacks.building.making import Filled, Maker, PlannedBuild, StepKey
 from venvstacks.building.model import BuiltLayer
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.schemes import make_scheme_python
 from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, natives_built, write_state
 from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Planned, Step, Warned
@@ -21,82 +22,54 @@ from venvstacks.work import Task, run_tasks
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What building does, layer by layer, in the stack's order."""
+    """What building does, target by target, layer by layer in the stack's order."""
 
     layers: tuple[PlannedBuild, ...]
 
 
-def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[str, Inspection]:
-    """Look at the folders of layers.
+def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
+    """Look at the folders of layers, and decide which of them are built.
 
     Args:
-        builds: The layers.
+        builds: All layers that are wanted or needed below one that is, for each target in the stack's order.
         clean: Whether what was added to or changed in them may be lost.
-
-    Returns:
-        Build name -> what stands there.
 
     Raises:
         BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
     """
-    found = {}
+    found = {build.key: _inspected(build, clean=clean) for build in builds}
+    natives = {key: inspection.natives for key, inspection in found.items() if not inspection.reason}
     for build in builds:
-        if clean and (build.folder / STATE_FILE).is_file():
-            found[build.layer.build_name] = Inspection((), "a clean build is wanted")
-        else:
-            found[build.layer.build_name] = _as_wanted(build, inspect(build))
-    natives = {name: inspection.natives for name, inspection in found.items() if not inspection.reason}
-    for build in builds:
-        name = build.layer.build_name
-        if name in natives and _is_relinked(build, builds, natives, found[name]):
-            found[name] = _RELINKED
-    return found
+        if build.key in natives and _is_relinked(build, builds, natives, found[build.key]):
+            found[build.key] = _RELINKED
+    return BuildPlan(tuple(PlannedBuild(build, found[build.key]) for build in builds))
 
 
 _RELINKED = Inspection((), "the shared libraries it needs are elsewhere now")
 
 
 def _is_relinked(
-    build: LayerBuild, builds: Sequence[LayerBuild], natives: Mapping[str, Natives], inspection: Inspection
+    build: LayerBuild, builds: Sequence[LayerBuild], natives: Mapping[Key, Natives], inspection: Inspection
 ) -> bool:
     """Tell from what was recorded of built layers whether a layer's files would find other libraries now."""
-    if not all(name in natives for name in build.layer.below):
+    if not all(key in natives for key in build.keys_below):
         return False  # what is not built yet cannot be known
-    by_name = {each.layer.build_name: each for each in builds}
-    linking = plan_linking(build, [by_name[name] for name in build.layer.below], natives)
+    by_key = {each.key: each for each in builds}
+    linking = plan_linking(build, [by_key[key] for key in build.keys_below], natives)
     return linking_hash(linking) != inspection.linking
 
 
-def _as_wanted(build: LayerBuild, inspection: Inspection) -> Inspection:
+def _inspected(build: LayerBuild, *, clean: bool) -> Inspection:
+    if clean and (build.folder / STATE_FILE).is_file():
+        return Inspection((), "a clean build is wanted")
+    inspection = inspect(build)
     if inspection.reason or inspection.local_runtime == build.local_runtime:
         return inspection
     return Inspection((), f"it was built with local-runtime = {inspection.local_runtime!r}")
 
 
-def plan_build(builds: Sequence[LayerBuild], inspections: Mapping[str, Inspection], wanted: set[str]) -> BuildPlan:
-    """Decide which layers are built.
-
-    Args:
-        builds: All layers that may be needed, in the stack's order.
-        inspections: What stands in their folders.
-        wanted: Build names of the layers to build if they are not current; layers below them are
-            built only if they are needed and not current.
-    """
-    needed = set(wanted)
-    for build in builds:
-        if build.layer.build_name in wanted:
-            needed.update(build.layer.below)
-    return BuildPlan(
-        tuple(
-            PlannedBuild(build, inspections[build.layer.build_name])
-            for build in builds
-            if build.layer.build_name in needed
-        )
-    )
-
-
 def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[BuiltLayer, ...]:
-    """Carry a plan out, independent layers at the same time, then check the result.
+    """Carry a plan out, independent layers of all targets at the same time, then check the result.
 
     Args:
         plan: What to do.
@@ -104,7 +77,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
         runtimes: Where base Pythons come from.
 
     Returns:
-        The layers, in the stack's order.
+        The layers, in the plan's order.
 
     Raises:
         BuildError: A layer cannot be built; what stood in its place before is still there.
@@ -112,22 +85,24 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     """
     work = installer.work
     work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
-    staging = {item.name: temporary_beside(item.build.folder) for item in plan.layers}
-    builds = {item.name: item.build for item in plan.layers}
-    # A layer is filled without those below it: its links are relative and its packages come from its lock. Only
+    if any(item.reason for item in plan.layers):
+        make_scheme_python(installer.scratch)
+    staging = {item.key: temporary_beside(item.build.folder) for item in plan.layers}
+    builds = {item.key: item.build for item in plan.layers}
+    # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
     # then does it matter what these offer: shared libraries. The checks see all layers together.
-    makers = [Maker(item, builds, installer, runtimes, staging[item.name]) for item in plan.layers]
-    fill = [Task[StepKey, Filled](("fill", maker.item.name), (), maker.fill) for maker in makers]
-    finish = [Task[StepKey, Filled](("finish", maker.item.name), maker.needs, maker.finish) for maker in makers]
+    makers = [Maker(item, builds, installer, runtimes, staging[item.key]) for item in plan.layers]
+    fill = [Task[StepKey, Filled](("fill", m.item.key), m.needs_to_fill, m.fill) for m in makers]
+    finish = [Task[StepKey, Filled](("finish", m.item.key), m.needs_to_finish, m.finish) for m in makers]
     try:
         done = run_tasks([*fill, *finish], work)
     finally:
         for folder in staging.values():
             remove_tree(folder)
-    found = {item.name: done["finish", item.name].inspection for item in plan.layers}
+    found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
     _check(plan, found, installer)
-    return tuple(_built(b, found[name].entries, b.local_runtime) for name, b in builds.items())
+    return tuple(_built(build, found[key].entries, build.local_runtime) for key, build in builds.items())
 
 
 def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) -> BuiltLayer:
@@ -173,20 +148,20 @@ def _names_version_of(name: str, build_name: str) -> bool:
     return base == build_name and version.isdecimal()
 
 
-def _check(plan: BuildPlan, found: Mapping[str, Inspection], installer: Installer) -> None:
+def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installer) -> None:
     """Check all layers: also one that was not built now may stand on one that was."""
-    contents = {item.name: read_contents(item.build) for item in plan.layers}
-    checks = {name: check_layer(contents, name, installer.stack.uv) for name in contents}
+    contents = {item.key: read_contents(item.build) for item in plan.layers}
+    checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         installer.work.observe(Warned(warning))
     for item in plan.layers:
-        passed = not checks[item.name].problems
-        fits = installer.check_binaries or found[item.name].fits
-        after = replace(found[item.name], checked=passed, fits=fits)
+        passed = not checks[item.key].problems
+        fits = installer.check_binaries or found[item.key].fits
+        after = replace(found[item.key], checked=passed, fits=fits)
         if after != item.inspection:
             # a layer that is not checked is not used for anything, and checked again by the next build
             write_state(item.build.folder, item.build, after)
-    problems = [problem for check in checks.values() for problem in check.problems]
+    problems = {problem: None for check in checks.values() for problem in check.problems}
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
@@ -200,20 +175,20 @@ def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     return tuple(_built(build, (), built_with(build)) for build in builds)
 
 
-def find_built(builds: Sequence[LayerBuild], names: Collection[str]) -> tuple[BuiltLayer, ...]:
+def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[BuiltLayer, ...]:
     """Give layers that are built and current, for publishing and exporting them.
 
     Args:
         builds: The layers and those below them.
-        names: Build names of the layers to give.
+        keys: Which of them to give.
 
     Raises:
         BuildError: A layer is not built, or its inputs have changed since.
     """
-    recorded = {each.layer.build_name: natives_built(each) for each in builds}
-    natives = {name: found for name, found in recorded.items() if found is not None}
+    recorded = {build.key: natives_built(build) for build in builds}
+    natives = {key: found for key, found in recorded.items() if found is not None}
     built = []
-    for build in (each for each in builds if each.layer.build_name in names):
+    for build in (each for each in builds if each.key in keys):
         inspection = inspect(build)
         if not inspection.reason and _is_relinked(build, builds, natives, inspection):
             inspection = _RELINKED

@@ -10,8 +10,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.building.layout import PACKAGE_HOOK
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import info_folders
+from venvstacks.platforms.targets import host_target
 from venvstacks.spec.model import UvSettings
 
 _OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
@@ -89,7 +90,8 @@ def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[s
     Returns:
         One line for each missing or mismatched requirement.
     """
-    layer = path[0].build.layer
+    layer, target = path[0].build.layer, path[0].build.target
+    where = "" if target == host_target() else f" on {target.name}"
     visible: dict[str, Distribution] = {}
     for contents in path:
         for name, distribution in contents.distributions.items():
@@ -102,11 +104,14 @@ def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[s
         for effective in rules.instead_of(requirement, environment):
             found = visible.get(name)
             if found is None:
-                problems.append(f"{layer.title}: {owner} requires '{requirement}', which is not on its path")
+                problems.append(
+                    f"{layer.title}: {owner} requires '{requirement}', which is not on its path{where}"
+                )
             elif not effective.specifier.contains(found.version, prereleases=True):
                 by_rule = f" ([tool.uv] overrides it with '{effective}')" if effective is not requirement else ""
                 problems.append(
                     f"{layer.title}: {owner} requires '{requirement}'{by_rule}, but finds {name} {found.version}"
+                    f"{where}"
                 )
     return problems
 
@@ -221,24 +226,23 @@ class Check:
     """What was found on one layer.
 
     Attributes:
-        layer: Build name.
         problems: Requirements that are missing or mismatched, one line each.
         warnings: Modules that hide others, one sentence each.
     """
 
-    layer: str
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def check_layer(contents: Mapping[str, Contents], build_name: str, settings: UvSettings) -> Check:
+def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings) -> Check:
     """Check a layer against what stands below it.
 
     Args:
-        contents: Build name -> what the layer offers, for the layer and all below it.
-        build_name: The layer to check.
+        contents: What layers offer: the one to check, and all below it on the same target.
+        key: The layer to check.
         settings: The stack's uv settings.
     """
-    own = contents[build_name]
-    path = (own, *(contents[lower] for lower in own.build.layer.below))
-    return Check(build_name, tuple(check_requirements(path, settings)), tuple(hidden_modules(path)))
+    target, _ = key
+    own = contents[key]
+    path = (own, *(contents[target, lower] for lower in own.build.layer.below))
+    return Check(tuple(check_requirements(path, settings)), tuple(hidden_modules(path)))

@@ -10,7 +10,7 @@ from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.building.assemble import sitecustomize
 from venvstacks.building.launcher import launcher
 from venvstacks.building.layout import CONFIGURATION
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import (
     from_site,
     info_folders,
@@ -43,15 +43,15 @@ def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
     )
 
 
-def plan_linking(build: LayerBuild, below: Sequence[LayerBuild], natives: Mapping[str, Natives]) -> Linking:
+def plan_linking(build: LayerBuild, below: Sequence[LayerBuild], natives: Mapping[Key, Natives]) -> Linking:
     """Decide how a layer's files find what they need.
 
     Args:
         build: The layer.
         below: The layers below it, in path order.
-        natives: Build name -> native files, for all of them.
+        natives: The native files of all of them.
     """
-    layers = [library_layer(each, natives[each.layer.build_name]) for each in (build, *below)]
+    layers = [library_layer(each, natives[each.key]) for each in (build, *below)]
     return link(layers[0], layers[1:])
 
 

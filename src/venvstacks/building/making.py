@@ -9,7 +9,7 @@ from venvstacks.building.assemble import assemble
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.libraries import apply_linking, check_linking, linking_hash, plan_linking
 from venvstacks.building.native import check_native, read_native
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.state import Inspection, layer_entries, write_state
 from venvstacks.building.wheel_safety import check_names
 from venvstacks.errors import BuildError
@@ -22,8 +22,8 @@ from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry
 from venvstacks.wording import counted, size_text
 
-StepKey = tuple[str, str]
-"""A step (``fill`` or ``finish``), and a layer's build name."""
+StepKey = tuple[str, Key]
+"""A step (``fill`` or ``finish``), and the layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class PlannedBuild:
     def name(self) -> str:
         """The layer's build name."""
         return self.build.layer.build_name
+
+    @property
+    def key(self) -> Key:
+        """What tells the piece of work from all others."""
+        return self.build.key
 
     @property
     def reason(self) -> str:
@@ -68,22 +73,33 @@ class Maker:
 
     Attributes:
         item: The layer, and what stands in its folder.
-        builds: Build name -> layer, for all that may stand below it.
+        builds: All layers that may stand below it.
         installer: What packages are installed with.
         runtimes: Where base Pythons come from.
         staging: The unfinished folder, beside the final one; whoever runs the steps removes it in the end.
     """
 
     item: PlannedBuild
-    builds: Mapping[str, LayerBuild]
+    builds: Mapping[Key, LayerBuild]
     installer: Installer
     runtimes: RuntimeProvider
     staging: Path
 
     @property
-    def needs(self) -> tuple[StepKey, ...]:
+    def needs_to_fill(self) -> tuple[StepKey, ...]:
+        """The steps that come before :meth:`fill`."""
+        # on Windows, an environment holds copies of its runtime's launchers
+        build, runtime = self.item.build, self._runtime
+        return (("finish", runtime),) if build.target.is_windows and build.key != runtime else ()
+
+    @property
+    def needs_to_finish(self) -> tuple[StepKey, ...]:
         """The steps whose results :meth:`finish` takes."""
-        return tuple(("fill", name) for name in (self.item.name, *self.item.build.layer.below))
+        return tuple(("fill", key) for key in (self.item.key, *self.item.build.keys_below))
+
+    @property
+    def _runtime(self) -> Key:
+        return self.item.build.target.name, self.item.build.layer.runtime
 
     def fill(self, done: Mapping[StepKey, Filled]) -> Filled:
         """Put everything into the layer but the ways to libraries, unless it is up to date."""
@@ -98,32 +114,34 @@ class Maker:
     def finish(self, done: Mapping[StepKey, Filled]) -> Filled:
         """Have the layer's files find the libraries they need, and put the layer in its place."""
         build, observe = self.item.build, self.installer.work.observe
-        filled = done["fill", self.item.name]
-        natives = {name: done["fill", name].inspection.natives for name in (self.item.name, *build.layer.below)}
-        linking = plan_linking(build, [self.builds[name] for name in build.layer.below], natives)
+        platform, name = build.key
+        filled = done["fill", build.key]
+        natives = {key: done["fill", key].inspection.natives for key in (build.key, *build.keys_below)}
+        linking = plan_linking(build, [self.builds[key] for key in build.keys_below], natives)
         if not self.item.reason:
             if filled.inspection.linking == linking_hash(linking):
-                observe(Finished(Step.BUILD, self.item.name, False, "up to date", 0.0))  # noqa: FBT003
+                observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
                 return filled
             filled = self._make()  # a layer below was made anew, and offers other libraries now
         started = monotonic()
         try:
             inspection = self._link(filled.inspection, linking)
         except OSError as error:
-            raise explain_os_error(error, f"build {build.layer.title}") from error
+            raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in inspection.entries)
         summary = f"{counted(len(build.lock.wheels_on(build.target)), 'package')}, {size_text(size)}"
         seconds = filled.seconds + monotonic() - started
-        observe(Finished(Step.BUILD, self.item.name, True, summary, seconds))  # noqa: FBT003
+        observe(Finished(Step.BUILD, name, True, summary, seconds, platform))  # noqa: FBT003
         return Filled(inspection)
 
     def _make(self) -> Filled:
-        self.installer.work.observe(Started(Step.BUILD, self.item.name))
+        platform, name = self.item.key
+        self.installer.work.observe(Started(Step.BUILD, name, platform))
         started = monotonic()
         try:
             inspection = self._make_contents()
         except OSError as error:
-            raise explain_os_error(error, f"build {self.item.build.layer.title}") from error
+            raise explain_os_error(error, f"build {self.item.build.layer.title} for {platform}") from error
         return Filled(inspection, monotonic() - started)
 
     def _make_contents(self) -> Inspection:
@@ -134,7 +152,8 @@ class Maker:
         else:
             staging.mkdir()
         install_packages(self.installer, build, staging)
-        assemble(build, staging)
+        runtime = {} if build.key == self._runtime else {self._runtime: self.builds[self._runtime].folder}
+        assemble(build, staging, runtime)
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
         native = read_native(build, entries, staging)
@@ -155,6 +174,6 @@ class Maker:
 
     def _entries(self) -> tuple[Entry, ...]:
         try:
-            return layer_entries(self.staging)
+            return layer_entries(self.staging, self.item.build.target)
         except ValueError as error:
             raise BuildError(f"{self.item.build.headline} cannot be built: {error}.") from error

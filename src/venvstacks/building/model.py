@@ -33,3 +33,8 @@ class BuiltLayer:
     inputs_hash: str
     module_hashes: Mapping[str, str]
     entries: tuple[Entry, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Target name and build name: what tells it from all others."""
+        return self.target.name, self.layer.build_name

@@ -13,11 +13,15 @@ from venvstacks.libraries.model import DYNLIB
 from venvstacks.locking.model import LayerLock
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
-from venvstacks.platforms.targets import Target
+from venvstacks.platforms.targets import Target, host_target
 from venvstacks.spec.model import Layer, LayerKind, Stack
 
 REVISION = 2
 """Rises when the same inputs give a layer with other content."""
+
+
+Key = tuple[str, str]
+"""Target name and build name: what tells a layer for a target from all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,16 @@ class LayerBuild:
     module_hashes: Mapping[str, str]
     inputs_hash: str
     local_runtime: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all others."""
+        return self.target.name, self.layer.build_name
+
+    @property
+    def keys_below(self) -> tuple[Key, ...]:
+        """What tells the layers below it from all others, in path order."""
+        return tuple((self.target.name, name) for name in self.layer.below)
 
     @property
     def target(self) -> Target:
@@ -89,16 +103,23 @@ def plan_layers(
         locks: Build name -> lock.
         modules: Build name -> import name -> hash of the launch and support modules.
         target: The target; layers that are not made for it are left out.
-        build_folder: Where layers for this target stand, absolute.
+        build_folder: The build folder, absolute. Layers for this machine's platform stand directly in it, those
+            for others in a folder named after their target.
 
     Returns:
         One entry a layer, in the stack's order.
     """
+    folder = folder_of(target, build_folder)
     return tuple(
-        _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, build_folder)
+        _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, folder)
         for layer in stack.named(locks)
         if (compatibility := layer.on(target)) is not None
     )
+
+
+def folder_of(target: Target, build_folder: Path) -> Path:
+    """Give the folder in the build folder that holds the layers for a target."""
+    return build_folder if target == host_target() else build_folder / target.name
 
 
 def _plan_layer(  # noqa: PLR0917 - one call, above
@@ -107,7 +128,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
     locks: Mapping[str, LayerLock],
     module_hashes: Mapping[str, str],
     compatibility: Compatibility,
-    build_folder: Path,
+    folder: Path,
 ) -> LayerBuild:
     lock = locks[layer.build_name]
     below = tuple(locks[name] for name in layer.below)
@@ -129,12 +150,13 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         lock=lock,
         below=below,
         compatibility=compatibility,
-        folder=build_folder / layer.build_name,
+        folder=folder / layer.build_name,
         layout=layout,
         configuration=configuration,
         module_hashes=module_hashes,
         inputs_hash=json_hash(inputs),
-        local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME else "",
+        # an interpreter of this machine can serve nobody else
+        local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
     )
 
 

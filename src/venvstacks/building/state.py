@@ -1,7 +1,7 @@
 """Whether a layer's folder is what a build left there."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ from venvstacks.building.plan import LayerBuild
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
 from venvstacks.libraries.model import NO_NATIVES, Natives
+from venvstacks.platforms.targets import Target
 from venvstacks.trees import Entry, EntryKind, scan
 
 STATE_FILE = ".venvstacks-build.json"
@@ -68,13 +69,31 @@ class Inspection:
     linking: str = ""
 
 
-def layer_entries(folder: Path) -> tuple[Entry, ...]:
+def layer_entries(folder: Path, target: Target) -> tuple[Entry, ...]:
     """List what belongs to a layer: everything but bytecode and hidden entries at the top.
 
     Raises:
-        ValueError: An entry is of a kind that no layer holds.
+        ValueError: An entry is of a kind that no layer for the target holds.
     """
-    return tuple(entry for entry in scan(folder) if not entry.path.startswith("."))
+    entries = tuple(entry for entry in _scan(folder, target) if not entry.path.startswith("."))
+    if target.is_windows and (link := next((e for e in entries if e.kind is EntryKind.SYMLINK), None)):
+        raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
+    return entries
+
+
+def _scan(folder: Path, target: Target) -> tuple[Entry, ...]:
+    """List a folder. On Windows a file's name tells whether it is a program, whatever the building host says."""
+    entries = scan(folder)
+    if not target.is_windows:
+        return entries
+    return tuple(
+        entry if entry.kind is not EntryKind.FILE else replace(entry, executable=_is_windows_program(entry.path))
+        for entry in entries
+    )
+
+
+def _is_windows_program(path: str) -> bool:
+    return path.lower().endswith((".exe", ".bat", ".cmd", ".com"))
 
 
 def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
@@ -149,7 +168,7 @@ def inspect(build: LayerBuild) -> Inspection:
 def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:
     """Give what belongs to a layer, and what was put beside it at the top under hidden names."""
     try:
-        entries = scan(build.folder)
+        entries = _scan(build.folder, build.target)
     except ValueError as error:
         raise BuildError(f"{build.headline} is left as it is: {error}.", hint="move it away") from error
     hidden = [entry.path for entry in entries if entry.path.startswith(".") and "/" not in entry.path]

@@ -77,16 +77,17 @@ def _publish(
     planned: PlannedArchive, options: PublishOptions, work: Work, _: Mapping[str, PublishedArchive]
 ) -> PublishedArchive:
     begin = time.monotonic()
-    work.observe(Started(Step.PUBLISH, planned.layer))
     created = planned.action is Action.CREATE
     built = planned.built
+    platform = built.target.name
+    work.observe(Started(Step.PUBLISH, planned.layer, platform))
     with explained(f"publish {built.layer.title} for {built.target.name}"):
         manifest = _make(planned, options, work) if created else planned.manifest
         write_manifest(planned.manifest_path, manifest)
     summary = (
         f"{size_text(manifest.archive_size or 0)}, build {manifest.archive_build}" if created else planned.reason
     )
-    work.observe(Finished(Step.PUBLISH, planned.layer, created, summary, time.monotonic() - begin))
+    work.observe(Finished(Step.PUBLISH, planned.layer, created, summary, time.monotonic() - begin, platform))
     return PublishedArchive(planned.layer, planned.destination, created, manifest)
 
 
@@ -100,7 +101,7 @@ def _make(planned: PlannedArchive, options: PublishOptions, work: Work) -> Archi
         format=options.format,
         level=options.level,
         mtime=built.lock.locked_at_seconds,
-        progress=Meter(work.observe, Step.PUBLISH, planned.layer, content_size(built)).add,
+        progress=Meter(work.observe, Step.PUBLISH, built).add,
         check=work.cancellation.check,
     )
     if planned.published_sha256 not in (None, digest.sha256):

@@ -20,15 +20,14 @@ class Meter:
     Args:
         observe: Gets the reports.
         step: The kind of work.
-        layer: Build name.
-        total: Bytes to handle.
+        built: The layer.
     """
 
-    def __init__(self, observe: Observer, step: Step, layer: str, total: int) -> None:
+    def __init__(self, observe: Observer, step: Step, built: BuiltLayer) -> None:
         self._observe = observe
         self._step = step
-        self._layer = layer
-        self._total = total
+        self._built = built
+        self._total = content_size(built)
         self._done = 0
         self._reported = 0
         self._guard = threading.Lock()
@@ -40,7 +39,8 @@ class Meter:
             due = self._done - self._reported >= _INTERVAL or self._reported < self._total <= self._done
             if due:
                 self._reported = self._done
-                self._observe(Progressed(self._step, self._layer, self._done, self._total))
+                layer, platform = self._built.layer.build_name, self._built.target.name
+                self._observe(Progressed(self._step, layer, self._done, self._total, platform))
 
 
 def content_size(built: BuiltLayer) -> int:

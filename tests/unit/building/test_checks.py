@@ -61,12 +61,12 @@ class Layers:
 
     def problems(self, layer: str, **settings: list[str]) -> list[str]:
         table = {name.replace("_", "-"): value for name, value in settings.items()}
-        contents = {name: read_contents(build) for name, build in self.builds.items()}
-        return [*check_layer(contents, layer, UvSettings(table, self.folder)).problems]
+        contents = {build.key: read_contents(build) for build in self.builds.values()}
+        return [*check_layer(contents, (LINUX.target.name, layer), UvSettings(table, self.folder)).problems]
 
     def warnings(self, layer: str) -> list[str]:
-        contents = {name: read_contents(build) for name, build in self.builds.items()}
-        return [*check_layer(contents, layer, UvSettings({}, self.folder)).warnings]
+        contents = {build.key: read_contents(build) for build in self.builds.values()}
+        return [*check_layer(contents, (LINUX.target.name, layer), UvSettings({}, self.folder)).warnings]
 
 
 @pytest.fixture
