@@ -29,10 +29,14 @@ if TYPE_CHECKING:
         plan_locking,
         plan_publication,
         publish,
+        shared_libraries,
+        why,
     )
     from venvstacks.archives.formats import ArchiveFormat
     from venvstacks.building.build import BuildPlan
+    from venvstacks.building.library_report import LayerLibraries
     from venvstacks.building.model import BuiltLayer
+    from venvstacks.building.why import Presence
     from venvstacks.errors import (
         BuildError,
         BusyError,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
         DefinitionError,
         FilesystemError,
         InvalidLockError,
+        LibrariesError,
         LockError,
         Problem,
         PublishError,
@@ -77,13 +82,16 @@ __all__ = [
     "InvalidLockError",
     "Layer",
     "LayerKind",
+    "LayerLibraries",
     "LayerLock",
+    "LibrariesError",
     "LockError",
     "LockPlan",
     "LockedLayer",
     "Observer",
     "Options",
     "Planned",
+    "Presence",
     "Problem",
     "Progressed",
     "PublishError",
@@ -110,6 +118,8 @@ __all__ = [
     "plan_locking",
     "plan_publication",
     "publish",
+    "shared_libraries",
+    "why",
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
@@ -117,7 +127,9 @@ _HOMES = (
     "venvstacks.api",
     "venvstacks.archives.formats",
     "venvstacks.building.build",
+    "venvstacks.building.library_report",
     "venvstacks.building.model",
+    "venvstacks.building.why",
     "venvstacks.errors",
     "venvstacks.events",
     "venvstacks.locking.lock",

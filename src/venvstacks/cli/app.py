@@ -10,6 +10,7 @@ from venvstacks.cli.options import verbosity_options
 from venvstacks.cli.publish import publish
 from venvstacks.cli.run import run
 from venvstacks.cli.show import show
+from venvstacks.cli.why import why
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
@@ -44,5 +45,5 @@ def cli() -> None:
     """
 
 
-for command in (show, lock, build, publish, local_export, run, completion):
+for command in (show, lock, build, publish, local_export, run, why, completion):
     cli.add_command(command)
