@@ -286,6 +286,29 @@ def test_libraries_are_loaded_by_name(project: Project, compiler: Compiler) -> N
     ]
 
 
+def test_what_imports_ctypes_first_does_not_matter(project: Project, compiler: Compiler) -> None:
+    wheels(project, compiler)
+    project.wheel("early", files={"early.pth": "import ctypes, ctypes.util\n"})
+    project.write("app.py", BY_NAME)
+    project.define(base(), framework("a", "one", "two"), application("app", "early", on=["a"]))
+    project.build()
+    assert output(python(project), "-m", "app").splitlines()[:2] == ["11 1", "libone.so.1 11"]
+
+
+def test_what_is_loaded_already_stays(project: Project, compiler: Compiler) -> None:
+    wheels(project, compiler)
+    other = project.folder / "other" / "libone.so.1"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(compiler.library("one", 99))
+    project.write(
+        "app.py",
+        "import ctypes, sys\nctypes.CDLL(sys.argv[1])\nprint(ctypes.CDLL('libone.so.1').one())\n",
+    )
+    project.define(base(), framework("a", "one"), application("app", on=["a"]))
+    project.build()
+    assert output(python(project), "-m", "app", other) == "99"
+
+
 def test_nothing_is_watched_where_nothing_is_offered(project: Project) -> None:
     project.write("app.py", "import sys; print([type(f).__name__ for f in sys.meta_path if type(f) is not type])")
     project.define(base(), application("app"))

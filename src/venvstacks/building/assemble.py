@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK, VENV_LAUNCHERS, venv_launchers
+from venvstacks.building.layout import CONFIGURATION, LIBRARY_HOOK, OWN_MODULES, VENV_LAUNCHERS, venv_launchers
 from venvstacks.building.plan import Key, LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
@@ -14,7 +14,6 @@ from venvstacks.libraries.model import DYNLIB
 from venvstacks.spec.model import LayerKind, SourceModule
 from venvstacks.spec.source_trees import source_files
 
-_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
 _NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
@@ -36,6 +35,8 @@ def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> Non
     if build.layer.kind is not LayerKind.RUNTIME:
         _make_environment(build, staging, below)
         _write(build, staging, f"{build.layout.site}/sitecustomize.py", sitecustomize(build))
+        if not build.target.is_windows:
+            _write(build, staging, f"{build.layout.site}/{LIBRARY_HOOK}.py", payload("libraries.py"))
     for module in _modules(build):
         _copy_module(build, module, site)
     _write(build, staging, CONFIGURATION, canonical_json(dict(build.configuration)))
@@ -118,7 +119,7 @@ def _tuple_of(build: LayerBuild, paths: Sequence[str]) -> str:
 
 
 def _copy_module(build: LayerBuild, module: SourceModule, site: Path) -> None:
-    if module.name in _OWN_MODULES:
+    if module.name in OWN_MODULES:
         raise BuildError(
             f"The module {module.name!r} of {build.layer.title} has a name that the layer itself uses.",
             hint="rename the module",
