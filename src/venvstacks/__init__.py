@@ -30,12 +30,16 @@ if TYPE_CHECKING:
         plan_publication,
         plan_unpacking,
         publish,
+        shared_libraries,
         unpack,
+        why,
     )
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
+    from venvstacks.building.library_report import LayerLibraries
     from venvstacks.building.model import BuiltLayer, ExcludedPackage
+    from venvstacks.building.why import Presence
     from venvstacks.errors import (
         ArchiveError,
         BuildError,
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
         DefinitionError,
         FilesystemError,
         InvalidLockError,
+        LibrariesError,
         LockError,
         Problem,
         PublishError,
@@ -84,7 +89,9 @@ __all__ = [
     "InvalidLockError",
     "Layer",
     "LayerKind",
+    "LayerLibraries",
     "LayerLock",
+    "LibrariesError",
     "LockError",
     "LockPlan",
     "LockedLayer",
@@ -92,6 +99,7 @@ __all__ = [
     "Options",
     "Planned",
     "PlannedUnpack",
+    "Presence",
     "Problem",
     "Progressed",
     "PublishError",
@@ -120,7 +128,9 @@ __all__ = [
     "plan_publication",
     "plan_unpacking",
     "publish",
+    "shared_libraries",
     "unpack",
+    "why",
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
@@ -129,7 +139,9 @@ _HOMES = (
     "venvstacks.archives.formats",
     "venvstacks.archives.unpack_plan",
     "venvstacks.building.build",
+    "venvstacks.building.library_report",
     "venvstacks.building.model",
+    "venvstacks.building.why",
     "venvstacks.errors",
     "venvstacks.events",
     "venvstacks.locking.lock",

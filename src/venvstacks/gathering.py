@@ -32,7 +32,7 @@ def find_layers(stack: Stack, options: Options, wanted: Collection[BuiltLayer]) 
     keys = {built.key for built in wanted}
     platforms = {built.target.name for built in wanted}
     builds = gather_builds(stack, options, {built.layer.build_name for built in wanted}, platforms)
-    found = find_built([build for of_target in builds.values() for build in of_target if build.key in keys])
+    found = find_built([build for of_target in builds.values() for build in of_target], keys)
     return {built.key: built for built in found}
 
 

@@ -272,7 +272,7 @@ def test_launch_and_support_modules_are_copied(project: Project) -> None:
     configuration = json.loads((project.built / "app-🐸/share/venv/metadata/venvstacks_layer.json").read_text())
     assert configuration == {
         "base_python": "../base/bin/python",
-        "dynlib_dirs": [],
+        "dynlib_dirs": ["../base/share/venv/dynlib"],
         "launch_module": "tool",
         "py_version": own_python().release,
         "pylib_dirs": [f"../base/{SITE}"],
@@ -360,7 +360,7 @@ def find_built(project: Project) -> list[str]:
     stack = load_stack(project.folder / "venvstacks.toml")
     names = frozenset(layer.build_name for layer in stack.layers)
     (builds,) = gather_builds(stack, project.options(), names, ["host"]).values()
-    return [built.layer.build_name for built in find(builds)]
+    return [built.layer.build_name for built in find(builds, {build.key for build in builds})]
 
 
 def test_modules_that_hide_others_are_told_with_the_winner(project: Project) -> None:

@@ -134,6 +134,7 @@ def _image(reader: Reader, layouts: _Layouts, segments: list[_Segment], image: I
         needed=needed,
         name=reader.text(strings + single[_SONAME]) if _SONAME in single else "",
         search=tuple(entry for entry in search.split(":") if entry),
+        passes_search=_RPATH in single and _RUNPATH not in single,
         libc=_libc([interpreter, *needed], glibc),
         glibc=glibc,
     )

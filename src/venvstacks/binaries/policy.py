@@ -95,28 +95,17 @@ class Violation:
         return f"{self.path} ({self.package}): {self.found}; allowed: {self.allowed}"
 
 
-def check_binaries(
-    entries: Sequence[Entry],
-    folder: Path,
-    compatibility: Compatibility,
-    owner_of: Callable[[str], Owner],
-) -> tuple[Violation, ...]:
-    """Read and judge the native files of a layer.
+def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[str], Owner]) -> tuple[Found, ...]:
+    """Read the native files among some entries, in their order; links are judged where they lead to.
 
     Args:
-        entries: What the layer holds.
+        entries: What a layer holds.
         folder: Where it stands.
-        compatibility: The target with the layer's limits.
         owner_of: Tells where a file comes from, by its path relative to the layer.
 
     Raises:
         OSError: A file cannot be read.
     """
-    return judge(find_binaries(entries, folder, owner_of), compatibility)
-
-
-def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[str], Owner]) -> tuple[Found, ...]:
-    """Read the native files among some entries, in their order; links are judged where they lead to."""
     top = os.fspath(folder)
     found = []
     for entry in entries:

@@ -1,19 +1,21 @@
 """What makes a folder with packages a layer: its interpreter, its configuration, its modules."""
 
+import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK, VENV_LAUNCHERS, venv_launchers
+from venvstacks.building.layout import CONFIGURATION, LIBRARY_HOOK, OWN_MODULES, VENV_LAUNCHERS, venv_launchers
 from venvstacks.building.plan import Key, LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
+from venvstacks.libraries.model import DYNLIB
 from venvstacks.spec.model import LayerKind, SourceModule
 from venvstacks.spec.source_trees import source_files
 
-_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
+_NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
 def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
@@ -33,6 +35,8 @@ def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> Non
     if build.layer.kind is not LayerKind.RUNTIME:
         _make_environment(build, staging, below)
         _write(build, staging, f"{build.layout.site}/sitecustomize.py", sitecustomize(build))
+        if not build.target.is_windows:
+            _write(build, staging, f"{build.layout.site}/{LIBRARY_HOOK}.py", payload("libraries.py"))
     for module in _modules(build):
         _copy_module(build, module, site)
     _write(build, staging, CONFIGURATION, canonical_json(dict(build.configuration)))
@@ -91,18 +95,31 @@ def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
     shutil.copyfile(source, place)
 
 
-def sitecustomize(build: LayerBuild) -> str:
-    """Write the module that makes the layers below importable."""
-    up = "../" * (build.layout.site.count("/") + 1)
-    below = "".join(f'    "{up}{path}",\n' for path in build.configuration["pylib_dirs"])
+def sitecustomize(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
+    """Write the module that makes the layers below importable.
+
+    Args:
+        build: The layer.
+        dll_folders: Folders with DLLs (Windows); relative to the layer.
+    """
+    libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
     text = payload("sitecustomize.py")
-    if _NO_LAYERS not in text:
-        raise BuildError("The installed venvstacks is damaged: install it again.")
-    return text.replace(_NO_LAYERS, f'LAYERS_BELOW: "tuple[str, ...]" = (\n{below})')
+    for nothing, paths in ((_NO_LAYERS, build.configuration["pylib_dirs"]), (_NO_LIBRARIES, libraries)):
+        if nothing not in text:
+            raise BuildError("The installed venvstacks is damaged: install it again.")
+        text = text.replace(nothing, f"{nothing.removesuffix('()')}{_tuple_of(build, paths)}")
+    return text
+
+
+def _tuple_of(build: LayerBuild, paths: Sequence[str]) -> str:
+    """Write paths as a Python tuple, relative to site-packages."""
+    up = "../" * (build.layout.site.count("/") + 1)
+    listed = "".join(f"    {json.dumps(up + path, ensure_ascii=False)},\n" for path in paths)
+    return f"(\n{listed})" if listed else "()"
 
 
 def _copy_module(build: LayerBuild, module: SourceModule, site: Path) -> None:
-    if module.name in _OWN_MODULES:
+    if module.name in OWN_MODULES:
         raise BuildError(
             f"The module {module.name!r} of {build.layer.title} has a name that the layer itself uses.",
             hint="rename the module",

@@ -1,58 +1,23 @@
 """Build layers: a plan, then its run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from time import monotonic
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from venvstacks.building.assemble import assemble
 from venvstacks.building.checks import check_layer, read_contents, way_out
-from venvstacks.building.commands import add_launchers
-from venvstacks.building.excluding import saving_text
-from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.install import Installer
+from venvstacks.building.libraries import linking_hash, plan_linking
+from venvstacks.building.making import Filled, Maker, PlannedBuild, StepKey
 from venvstacks.building.model import BuiltLayer
-from venvstacks.building.native import check_native
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.schemes import make_scheme_python
-from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, layer_entries, write_state
-from venvstacks.building.wheel_safety import check_names
+from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, natives_built, write_state
 from venvstacks.errors import BuildError, RequirementsError
-from venvstacks.events import Finished, Planned, Started, Step, Warned
-from venvstacks.files import explain_os_error, json_hash, remove_tree, replace_tree, temporary_beside
+from venvstacks.events import Planned, Step, Warned
+from venvstacks.files import json_hash, remove_tree, temporary_beside
+from venvstacks.libraries.model import Natives
 from venvstacks.runtimes.interface import RuntimeProvider
-from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry
-from venvstacks.wording import counted, size_text
 from venvstacks.work import Task, run_tasks
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedBuild:
-    """What building does with one layer.
-
-    Attributes:
-        build: The layer and all that decides its content.
-        inspection: What stands in its folder, and why that is not enough if it is not.
-    """
-
-    build: LayerBuild
-    inspection: Inspection
-
-    @property
-    def name(self) -> str:
-        """The layer's build name."""
-        return self.build.layer.build_name
-
-    @property
-    def key(self) -> Key:
-        """What tells the piece of work from all others."""
-        return self.build.key
-
-    @property
-    def reason(self) -> str:
-        """Why the layer is built; empty if it is kept."""
-        return self.inspection.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +37,26 @@ def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
     Raises:
         BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
     """
-    return BuildPlan(tuple(PlannedBuild(build, _inspected(build, clean=clean)) for build in builds))
+    found = {build.key: _inspected(build, clean=clean) for build in builds}
+    natives = {key: inspection.natives for key, inspection in found.items() if not inspection.reason}
+    for build in builds:
+        if build.key in natives and _is_relinked(build, builds, natives, found[build.key]):
+            found[build.key] = _RELINKED
+    return BuildPlan(tuple(PlannedBuild(build, found[build.key]) for build in builds))
+
+
+_RELINKED = Inspection((), "the shared libraries it needs are elsewhere now")
+
+
+def _is_relinked(
+    build: LayerBuild, builds: Sequence[LayerBuild], natives: Mapping[Key, Natives], inspection: Inspection
+) -> bool:
+    """Tell from what was recorded of built layers whether a layer's files would find other libraries now."""
+    if not all(key in natives for key in build.keys_below):
+        return False  # what is not built yet cannot be known
+    by_key = {each.key: each for each in builds}
+    linking = plan_linking(build, [by_key[key] for key in build.keys_below], natives)
+    return linking_hash(linking) != inspection.linking
 
 
 def _inspected(build: LayerBuild, *, clean: bool) -> Inspection:
@@ -103,52 +87,22 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
     if any(item.reason for item in plan.layers):
         make_scheme_python(installer.scratch)
-    # A layer's own build seldom needs the layers below it: its links are relative and its packages come from
-    # its lock. So most layers are independent here, and the checks see them together.
-    tasks = [
-        Task[Key, BuiltLayer](item.key, _needs(item.build), partial(_build, item, installer, runtimes))
-        for item in plan.layers
-    ]
-    built = run_tasks(tasks, work)
+    staging = {item.key: temporary_beside(item.build.folder) for item in plan.layers}
+    builds = {item.key: item.build for item in plan.layers}
+    # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
+    # then does it matter what these offer: shared libraries. The checks see all layers together.
+    makers = [Maker(item, builds, installer, runtimes, staging[item.key]) for item in plan.layers]
+    fill = [Task[StepKey, Filled](("fill", m.item.key), m.needs_to_fill, m.fill) for m in makers]
+    finish = [Task[StepKey, Filled](("finish", m.item.key), m.needs_to_finish, m.finish) for m in makers]
+    try:
+        done = run_tasks([*fill, *finish], work)
+    finally:
+        for folder in staging.values():
+            remove_tree(folder)
+    found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
-    _check(plan, built, installer)
-    return tuple(built.values())
-
-
-def _needs(build: LayerBuild) -> tuple[Key, ...]:
-    """Say which layers have to stand before this one can be built, in path order."""
-    if build.layer.entry_points:  # commands that are named may be those of packages below
-        names = build.layer.below
-    elif build.target.is_windows:  # an environment there holds copies of its runtime's launchers
-        names = build.layer.below[-1:]
-    else:
-        names = ()
-    return tuple((build.target.name, name) for name in names)
-
-
-def _build(
-    item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[Key, BuiltLayer]
-) -> BuiltLayer:
-    build = item.build
-    entries = item.inspection.entries
-    observe, (platform, name) = installer.work.observe, item.key
-    if not item.reason:
-        if installer.check_binaries and not item.inspection.fits:
-            check_native(build, entries, build.folder)
-        observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
-    else:
-        observe(Started(Step.BUILD, name, platform))
-        started = monotonic()
-        below = {key: done[key].folder for key in _needs(build)}
-        try:
-            entries = _make(build, installer, runtimes, below)
-        except OSError as error:
-            raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
-        size = sum(entry.size for entry in entries)
-        parts = (counted(len(build.wheels), "package"), size_text(size), saving_text(build.excluded))
-        summary = ", ".join(filter(None, parts))
-        observe(Finished(Step.BUILD, name, True, summary, monotonic() - started, platform))  # noqa: FBT003
-    return _built(build, entries, build.local_runtime)
+    _check(plan, found, installer)
+    return tuple(_built(build, found[key].entries, build.local_runtime) for key, build in builds.items())
 
 
 def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) -> BuiltLayer:
@@ -166,35 +120,6 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
         entries=entries,
         excluded=build.excluded,
     )
-
-
-def _make(
-    build: LayerBuild, installer: Installer, runtimes: RuntimeProvider, below: Mapping[Key, Path]
-) -> tuple[Entry, ...]:
-    staging = temporary_beside(build.folder)
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if build.layer.kind is LayerKind.RUNTIME:
-            runtimes.fetch(build.lock.python, build.compatibility, staging)
-        else:
-            staging.mkdir()
-        install_packages(installer, build, staging)
-        assemble(build, staging, below)
-        sites_below = [path / build.layout.site for path in below.values()]
-        add_launchers(build, staging, sites_below, installer.work.observe)
-        try:
-            entries = layer_entries(staging, build.target)
-        except ValueError as error:
-            raise BuildError(f"{build.headline} cannot be built: {error}.") from error
-        check_names(entries, build.layer.title, build.compatibility)
-        if installer.check_binaries:
-            check_native(build, entries, staging)
-        write_state(staging, build, entries, checked=False, fits=installer.check_binaries)
-        installer.work.cancellation.check()
-        replace_tree(staging, build.folder)
-    finally:
-        remove_tree(staging)
-    return entries
 
 
 def _name_install_targets(plan: BuildPlan) -> None:
@@ -224,7 +149,7 @@ def _names_version_of(name: str, build_name: str) -> bool:
     return base == build_name and version.isdecimal()
 
 
-def _check(plan: BuildPlan, built: Mapping[Key, BuiltLayer], installer: Installer) -> None:
+def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installer) -> None:
     """Check all layers: also one that was not built now may stand on one that was."""
     contents = {item.key: read_contents(item.build) for item in plan.layers}
     checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
@@ -232,10 +157,11 @@ def _check(plan: BuildPlan, built: Mapping[Key, BuiltLayer], installer: Installe
         installer.work.observe(Warned(warning))
     for item in plan.layers:
         passed = not checks[item.key].problems
-        fits = installer.check_binaries or (item.inspection.fits and not item.reason)
-        if item.reason or (item.inspection.checked, item.inspection.fits) != (passed, fits):
+        fits = installer.check_binaries or found[item.key].fits
+        after = replace(found[item.key], checked=passed, fits=fits)
+        if after != item.inspection:
             # a layer that is not checked is not used for anything, and checked again by the next build
-            write_state(item.build.folder, item.build, built[item.key].entries, checked=passed, fits=fits)
+            write_state(item.build.folder, item.build, after)
     problems = {problem: None for check in checks.values() for problem in check.problems}
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -250,15 +176,23 @@ def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     return tuple(_built(build, (), built_with(build)) for build in builds)
 
 
-def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
+def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[BuiltLayer, ...]:
     """Give layers that are built and current, for publishing and exporting them.
+
+    Args:
+        builds: The layers and those below them.
+        keys: Which of them to give.
 
     Raises:
         BuildError: A layer is not built, or its inputs have changed since.
     """
+    recorded = {build.key: natives_built(build) for build in builds}
+    natives = {key: found for key, found in recorded.items() if found is not None}
     built = []
-    for build in builds:
+    for build in (each for each in builds if each.key in keys):
         inspection = inspect(build)
+        if not inspection.reason and _is_relinked(build, builds, natives, inspection):
+            inspection = _RELINKED
         unchecked = "" if inspection.checked else "its packages were not found to see what they require"
         if inspection.reason or unchecked:
             raise BuildError(

@@ -10,13 +10,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.building.excluding import idle_exclusions
-from venvstacks.building.layout import PACKAGE_HOOK
+from venvstacks.building.layout import OWN_MODULES
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import info_folders
 from venvstacks.platforms.targets import host_target
 from venvstacks.spec.model import UvSettings
 
-_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 
@@ -72,7 +71,7 @@ def _distribution(info: Path) -> Distribution:
 def _modules(site: Path) -> Iterator[str]:
     for path in site.iterdir() if site.is_dir() else ():
         name = path.name.partition(".")[0]
-        if name in _OWN_MODULES:
+        if name in OWN_MODULES:
             continue
         if path.is_dir():
             if path.suffix not in {".dist-info", ".libs"} and any(path.glob("__init__.*")):

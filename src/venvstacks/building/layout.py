@@ -16,6 +16,12 @@ _RENAMED_LAUNCHERS = (3, 13)
 PACKAGE_HOOK = "_package_sitecustomize"
 """What a package's own ``sitecustomize`` is called in a layered environment, whose name is taken."""
 
+LIBRARY_HOOK = "_venvstacks_libraries"
+"""The module of a layered environment on POSIX that is imported together with ctypes."""
+
+OWN_MODULES = frozenset({"sitecustomize", PACKAGE_HOOK, LIBRARY_HOOK})
+"""The modules of a layered environment that belong to the layer itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

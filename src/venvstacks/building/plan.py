@@ -12,6 +12,7 @@ from venvstacks.building.launchers import launcher_inputs
 from venvstacks.building.layout import Layout, layer_layout
 from venvstacks.building.model import ExcludedPackage
 from venvstacks.files import json_hash
+from venvstacks.libraries.model import DYNLIB
 from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel
 from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.states import LockState, load_lock
@@ -67,6 +68,11 @@ class LayerBuild:
     def key(self) -> Key:
         """What tells it from all others."""
         return self.target.name, self.layer.build_name
+
+    @property
+    def keys_below(self) -> tuple[Key, ...]:
+        """What tells the layers below it from all others, in path order."""
+        return tuple((self.target.name, name) for name in self.layer.below)
 
     @property
     def target(self) -> Target:
@@ -142,7 +148,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
     configuration = _configuration(stack, layer, lock, below, compatibility.target)
     inputs = {
         "revision": REVISION,
-        "payload": {name: payload(name) for name in ("sitecustomize.py", "postinstall.py")},
+        "payload": {name: payload(name) for name in ("sitecustomize.py", "libraries.py", "postinstall.py")},
         "python": lock.python.request,
         "target": compatibility.describe(),
         "install_target": lock.install_target,
@@ -150,6 +156,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
         **launcher_inputs(layer, target, [(stack.layer(lower.layer), lower) for lower in below]),
+        "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     return LayerBuild(
         layer=layer,
@@ -165,6 +172,26 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
         excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
     )
+
+
+def _library_inputs(
+    stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
+) -> list[object]:
+    """Give what decides, apart from the content of wheels, where a layer's files find libraries.
+
+    The versions of packages below do not count: whoever replaces a layer by one with a newer release of a package
+    need not replace the layers above it. If a library moved between two packages that stay, only building tells.
+    """
+    own = [layer.dynlib_exclude, layer.dynlib_allow_missing]
+    if not _with_binaries(lock, target):
+        return [*own, []]
+    lower = [[_with_binaries(each, target), stack.layer(each.layer).dynlib_exclude] for each in below]
+    return [*own, lower]
+
+
+def _with_binaries(lock: LayerLock, target: Target) -> list[str]:
+    """Name the packages of a layer whose wheels are for a platform, sorted."""
+    return sorted({p.name for p, wheel in lock.wheels_on(target) if not wheel.filename.endswith("-any.whl")})
 
 
 def _configuration(
@@ -185,7 +212,7 @@ def _configuration(
         "py_version": lock.python.release,
         "site_dir": layout.site,
         "pylib_dirs": pylib_dirs,
-        "dynlib_dirs": [],
+        "dynlib_dirs": [] if target.is_windows else [f"../{lower.install_target}/{DYNLIB}" for lower in below],
     }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name

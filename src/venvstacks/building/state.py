@@ -9,6 +9,7 @@ import msgspec
 from venvstacks.building.plan import LayerBuild
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
+from venvstacks.libraries.model import NO_NATIVES, Natives
 from venvstacks.platforms.targets import Target
 from venvstacks.trees import Entry, EntryKind, scan
 
@@ -31,6 +32,8 @@ class State(msgspec.Struct, frozen=True):
         checked: Whether its packages were found to see what they require, with the layers then below it.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve.
         fits: Whether its native files were found to fit the target.
+        natives: Its native files, as its packages brought them.
+        linking: Hash of how they find the libraries they need.
     """
 
     format: int
@@ -39,6 +42,8 @@ class State(msgspec.Struct, frozen=True):
     checked: bool = False
     local_runtime: str = ""
     fits: bool = False
+    natives: Natives = NO_NATIVES
+    linking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Inspection:
         checked: Whether its packages see what they require.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
         fits: Whether its native files were found to fit the target.
+        natives: Its native files, as its packages brought them.
+        linking: Hash of how they find the libraries they need.
     """
 
     entries: tuple[Entry, ...]
@@ -58,6 +65,8 @@ class Inspection:
     checked: bool = False
     local_runtime: str = ""
     fits: bool = False
+    natives: Natives = NO_NATIVES
+    linking: str = ""
 
 
 def layer_entries(folder: Path, target: Target) -> tuple[Entry, ...]:
@@ -87,10 +96,25 @@ def _is_windows_program(path: str) -> bool:
     return path.lower().endswith((".exe", ".bat", ".cmd", ".com"))
 
 
-def write_state(folder: Path, build: LayerBuild, entries: tuple[Entry, ...], *, checked: bool, fits: bool) -> None:
-    """Record in a finished folder what it holds, and what of."""
+def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
+    """Record in a finished folder what it holds, and what of.
+
+    Args:
+        folder: The layer's folder.
+        build: What it was made from.
+        found: What an inspection would find.
+    """
     remove_leftovers(folder)  # of a run that was interrupted just here
-    state = State(_FORMAT, build.inputs_hash, entries, checked, build.local_runtime, fits)
+    state = State(
+        format=_FORMAT,
+        inputs_hash=build.inputs_hash,
+        entries=found.entries,
+        checked=found.checked,
+        local_runtime=build.local_runtime,
+        fits=found.fits,
+        natives=found.natives,
+        linking=found.linking,
+    )
     write_bytes(folder / STATE_FILE, msgspec.json.encode(state))
 
 
@@ -98,6 +122,12 @@ def built_with(build: LayerBuild) -> str:
     """Say whether an interpreter of this machine might serve when a runtime was built, or would if it were."""
     state = _read_state(build.folder)
     return build.local_runtime if state is None else state.local_runtime
+
+
+def natives_built(build: LayerBuild) -> Natives | None:
+    """Give the native files of a layer that is built from its present inputs; None if it is not."""
+    state = _read_state(build.folder)
+    return state.natives if state is not None and state.inputs_hash == build.inputs_hash else None
 
 
 def inspect(build: LayerBuild) -> Inspection:
@@ -124,7 +154,15 @@ def inspect(build: LayerBuild) -> Inspection:
         return Inspection((), "some of its files are gone")
     if state.inputs_hash != build.inputs_hash:
         return Inspection((), "its inputs have changed")
-    return Inspection(state.entries, "", state.checked, state.local_runtime, state.fits)
+    return Inspection(
+        entries=state.entries,
+        reason="",
+        checked=state.checked,
+        local_runtime=state.local_runtime,
+        fits=state.fits,
+        natives=state.natives,
+        linking=state.linking,
+    )
 
 
 def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:

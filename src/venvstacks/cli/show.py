@@ -26,19 +26,39 @@ if TYPE_CHECKING:
 @build_dir_option
 @selection_options
 @platform_option
+@click.option(
+    "--libraries",
+    is_flag=False,
+    flag_value="*",
+    metavar="[LAYER]",
+    help="Show which shared libraries the files of built layers (or of one) need, and who provides them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print data.")
 @verbosity_options
-def show(*, spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[str, ...], as_json: bool) -> None:
+def show(
+    *,
+    spec: Path,
+    build_dir: Path,
+    selecting: Selecting,
+    platforms: tuple[str, ...],
+    libraries: str | None,
+    as_json: bool,
+) -> None:
     """Show the layers of a stack, and what each stands on.
 
     A leading * marks a layer without a valid lock; an arrow leads to the name of the deployed folder where it
     differs. Layers that are not made for the platform are marked; with -v, so are those that stand in the build
-    folder.
+    folder. With --libraries, -v also lists the files that need nothing but what the target's system has.
 
     \b
     Example:
       venvstacks show --include 'app-*'
     """
+    if libraries is not None:
+        if libraries.endswith(".toml"):  # the definition, which stands where a layer could
+            spec, libraries = Path(libraries), "*"
+        _show_libraries(spec, build_dir, selecting, platforms, libraries, as_json=as_json)
+        return
     from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
     from venvstacks.locking.states import lock_states  # noqa: PLC0415
     from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415
@@ -55,6 +75,23 @@ def show(*, spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[
         print_json(view.data())
     else:
         click.echo(view.text(), nl=False)
+
+
+def _show_libraries(
+    spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[str, ...], layer: str, *, as_json: bool
+) -> None:
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.cli.libraries import libraries_text  # noqa: PLC0415
+    from venvstacks.runs import Options  # noqa: PLC0415
+
+    stack = load(spec)
+    patterns = selecting.include if layer == "*" else (*selecting.include, layer)
+    chosen = matched(stack, patterns, allow_missing=selecting.allow_missing)
+    found = api.shared_libraries(stack, include=chosen, platforms=platforms, options=Options(build_dir=build_dir))
+    if as_json:
+        print_json({"spec_name": stack.path.name, "layers": [each.as_json() for each in found]})
+    else:
+        click.echo(libraries_text(found, everything=verbosity() > 0), nl=False)
 
 
 def _built(folder: Path, names: Collection[str], targets: Iterable["Target"]) -> dict[str, list[str]]:

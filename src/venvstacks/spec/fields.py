@@ -91,6 +91,17 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    dynlib_allow_missing: (
+        Annotated[
+            list[str],
+            Meta(
+                description="Globs of names of shared libraries that the layer's files may need although no layer "
+                "and no target system provides them.",
+                examples=[["libcuda.so.*"]],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     package_indexes: (
         Annotated[
             dict[str, str],

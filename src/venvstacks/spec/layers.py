@@ -147,6 +147,7 @@ def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surrounding
         frameworks=tuple(f"{LayerKind.FRAMEWORK.prefix}{framework}" for framework in place.frameworks),
         python=python,
         dynlib_exclude=table.texts("dynlib_exclude"),
+        dynlib_allow_missing=table.texts("dynlib_allow_missing"),
         package_indexes=package_indexes,
         priority_indexes=indexes.priority,
         exclude_packages=excluded,

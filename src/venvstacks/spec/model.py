@@ -107,6 +107,7 @@ class Layer:
         frameworks: Build names of the frameworks below it, linearised, in path order.
         python: What the runtime asks for.
         dynlib_exclude: Globs of shared libraries that are not offered to layers above.
+        dynlib_allow_missing: Globs of names of shared libraries that nobody has to provide.
         package_indexes: Normalised package -> index name, its own and inherited.
         priority_indexes: Indexes that go first for this layer.
         exclude_packages: Normalised names of packages that are locked and not installed, sorted.
@@ -125,6 +126,7 @@ class Layer:
     frameworks: tuple[str, ...]
     python: PythonRequest
     dynlib_exclude: tuple[str, ...] = ()
+    dynlib_allow_missing: tuple[str, ...] = ()
     package_indexes: Mapping[str, str] | None = None
     priority_indexes: tuple[str, ...] = ()
     exclude_packages: tuple[str, ...] = ()
