@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A program that only this Debian package brings -> the package.
 NEEDED = {
     "qemu-aarch64-static": "qemu-user-static",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "wine": "wine",
     "wineserver": "wine64",
     "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32",
@@ -34,7 +35,9 @@ def missing() -> list[str]:
 def commands(packages: Sequence[str]) -> list[list[str]]:
     """Give what installs packages: nothing is asked, and nothing comes along that is merely recommended."""
     quiet = ["apt-get", "-qq", "-oAcquire::Retries=2"]
-    return [[*quiet, "update"], [*quiet, "install", "-y", "--no-install-recommends", *packages]]
+    # headers come with the cross compiler only as a recommendation
+    headers = ["libc6-dev-arm64-cross"] if "gcc-aarch64-linux-gnu" in packages else []
+    return [[*quiet, "update"], [*quiet, "install", "-y", "--no-install-recommends", *packages, *headers]]
 
 
 def install(packages: Sequence[str]) -> None:

@@ -7,9 +7,9 @@ Everything a build script needs is here::
     stack = venvstacks.load_stack("venvstacks.toml")
     venvstacks.lock(stack, if_needed=True)
     venvstacks.build(stack)
-    result = venvstacks.publish(stack)
-    for archive in result.archives:
-        print(archive.path, archive.manifest.archive_size)
+    for result in venvstacks.publish(stack):
+        for archive in result.archives:
+            print(archive.path, archive.manifest.archive_size)
 
 Each function takes an :class:`Options` value that says how the work is done, and an observer in it is told of
 every event. Each has a ``plan_...`` companion that says what would be done. Errors are subclasses of
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from venvstacks.api import (
-        Options,
         build,
         export,
         load_stack,
@@ -31,12 +30,16 @@ if TYPE_CHECKING:
         plan_publication,
         plan_unpacking,
         publish,
+        shared_libraries,
         unpack,
+        why,
     )
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
-    from venvstacks.building.model import BuiltLayer
+    from venvstacks.building.library_report import LayerLibraries
+    from venvstacks.building.model import BuiltLayer, ExcludedPackage
+    from venvstacks.building.why import Presence
     from venvstacks.errors import (
         ArchiveError,
         BuildError,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
         DefinitionError,
         FilesystemError,
         InvalidLockError,
+        LibrariesError,
         LockError,
         Problem,
         PublishError,
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from venvstacks.publishing.exporting import ExportResult
     from venvstacks.publishing.plan import PublishOptions, PublishPlan
     from venvstacks.publishing.publish import PublishResult
+    from venvstacks.runs import Options
     from venvstacks.spec.model import Layer, LayerKind, Stack
 
 __all__ = [
@@ -75,6 +80,7 @@ __all__ = [
     "CoverageError",
     "DefinitionError",
     "Event",
+    "ExcludedPackage",
     "ExportOptions",
     "ExportPlan",
     "ExportResult",
@@ -83,7 +89,9 @@ __all__ = [
     "InvalidLockError",
     "Layer",
     "LayerKind",
+    "LayerLibraries",
     "LayerLock",
+    "LibrariesError",
     "LockError",
     "LockPlan",
     "LockedLayer",
@@ -91,6 +99,7 @@ __all__ = [
     "Options",
     "Planned",
     "PlannedUnpack",
+    "Presence",
     "Problem",
     "Progressed",
     "PublishError",
@@ -119,7 +128,9 @@ __all__ = [
     "plan_publication",
     "plan_unpacking",
     "publish",
+    "shared_libraries",
     "unpack",
+    "why",
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
@@ -128,7 +139,9 @@ _HOMES = (
     "venvstacks.archives.formats",
     "venvstacks.archives.unpack_plan",
     "venvstacks.building.build",
+    "venvstacks.building.library_report",
     "venvstacks.building.model",
+    "venvstacks.building.why",
     "venvstacks.errors",
     "venvstacks.events",
     "venvstacks.locking.lock",
@@ -137,6 +150,7 @@ _HOMES = (
     "venvstacks.publishing.exporting",
     "venvstacks.publishing.plan",
     "venvstacks.publishing.publish",
+    "venvstacks.runs",
     "venvstacks.spec.model",
 )
 

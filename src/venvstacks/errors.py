@@ -13,6 +13,7 @@
     |- BuildError                  a layer cannot be built
     |  |- RequirementsError        a built layer does not see what its packages require
     |  |- BinariesError            native files of a layer do not run on its target
+    |  |- LibrariesError           shared libraries that a layer needs are not there, or are ambiguous
     |  |- WheelError               a wheel would put files where they do not belong, or is not what it says
     |  `- BinaryFormatError        a native file is damaged
     |- PublishError                an archive, manifest or export cannot be made
@@ -121,6 +122,10 @@ class RequirementsError(BuildError):
 
 class BinariesError(BuildError):
     """A layer with native files that do not run on its target."""
+
+
+class LibrariesError(BuildError):
+    """A layer whose shared libraries are ambiguous, or need others that are not there."""
 
 
 class WheelError(BuildError):

@@ -25,7 +25,7 @@ class Planned:
 
     Attributes:
         step: The kind of work.
-        layers: Build names, in the order of the stack.
+        layers: Build names, in the order of the stack, once for each platform.
     """
 
     step: Step
@@ -34,10 +34,17 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Work on one layer has begun."""
+    """Work on one layer has begun.
+
+    Attributes:
+        step: The kind of work.
+        layer: Build name.
+        platform: Target name; empty where the work is for all targets at once.
+    """
 
     step: Step
     layer: str
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,14 @@ class Progressed:
     Attributes:
         done: Bytes handled so far.
         total: Bytes to handle.
+        platform: As in :class:`Started`.
     """
 
     step: Step
     layer: str
     done: int
     total: int
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Finished:
         changed: False when there was nothing to do.
         summary: A few words for people, for example ``12 packages``.
         seconds: Wall-clock time of this layer's work.
+        platform: As in :class:`Started`.
     """
 
     step: Step
@@ -70,6 +80,7 @@ class Finished:
     changed: bool
     summary: str
     seconds: float
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +122,15 @@ class Meter:
         step: The kind of work.
         layer: Build name.
         total: Bytes to handle.
+        platform: As in :class:`Started`.
     """
 
-    def __init__(self, observe: Observer, step: Step, layer: str, total: int) -> None:
+    def __init__(self, observe: Observer, step: Step, layer: str, total: int, platform: str = "") -> None:
         self._observe = observe
         self._step = step
         self._layer = layer
         self._total = total
+        self._platform = platform
         self._done = 0
         self._reported = 0
         self._guard = threading.Lock()
@@ -129,4 +142,4 @@ class Meter:
             due = self._done - self._reported >= _INTERVAL or self._reported < self._total <= self._done
             if due:
                 self._reported = self._done
-                self._observe(Progressed(self._step, self._layer, self._done, self._total))
+                self._observe(Progressed(self._step, self._layer, self._done, self._total, self._platform))

@@ -1,10 +1,17 @@
-"""Which layers an operation is for."""
+"""Which layers an operation is for, and on which platforms."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from venvstacks.errors import UsageError
+from venvstacks.platforms.targets import TARGETS, Target, host_target
 from venvstacks.spec.model import Stack
+from venvstacks.spec.report import did_you_mean, quoted
+
+HOST = "host"
+ALL = "all"
+PLATFORM_WORDS = (HOST, ALL)
+"""What may stand for a platform's name: this machine's own, and all that some layer is made for."""
 
 
 def matching(
@@ -51,3 +58,42 @@ def extended(stack: Stack, names: Iterable[str], *, dependencies: bool, derived:
         if derived and chosen & set(layer.below):
             result.add(layer.build_name)
     return frozenset(result)
+
+
+def selected_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[str]) -> tuple[Target, ...]:
+    """Find the targets that an operation on some layers is for.
+
+    Args:
+        stack: The stack.
+        chosen: Build names of the layers.
+        platforms: Target names, ``host`` for this machine's, ``all`` for all that one of the layers is made for.
+
+    Returns:
+        The targets without repetition, sorted by name.
+
+    Raises:
+        UsageError: There is no platform of a name, or none of the layers is made for one.
+    """
+    layers = stack.named(chosen)
+    found: set[Target] = set()
+    for name in platforms:
+        if name == ALL:
+            found.update(target for layer in layers for target in layer.targets)
+            continue
+        target = host_target() if name == HOST else TARGETS.get(name)
+        if target is None:
+            known = (*PLATFORM_WORDS, *TARGETS)
+            hint = did_you_mean(name, known) or f"there are: {', '.join(known)}"
+            raise UsageError(f"{quoted(name)} is not a target platform.", hint=hint)
+        if layers and not any(target in layer.targets for layer in layers):
+            raise _made_for_others(target, {target.name for layer in layers for target in layer.targets})
+        found.add(target)
+    if layers and not found:
+        raise UsageError("None of the chosen layers is made for any platform.", hint="see their `platforms`")
+    return tuple(sorted(found))
+
+
+def _made_for_others(target: Target, others: Collection[str]) -> UsageError:
+    where = f"this machine's platform, {target.name}" if target == host_target() else target.name
+    hint = f"they are made for {', '.join(sorted(others))}: choose with --platform" if others else None
+    return UsageError(f"None of the chosen layers is made for {where}.", hint=hint)

@@ -175,6 +175,7 @@ def install_wheels(
     lock: Path,
     prefix: Path,
     *,
+    interpreter: Path,
     python: PythonVersion,
     compatibility: Compatibility,
     no_index: bool,
@@ -185,7 +186,8 @@ def install_wheels(
     Args:
         uv: The program.
         lock: A pylock file; its folder's ``pyproject.toml`` names the indexes that need credentials.
-        prefix: Where to install; laid out as this tool's own interpreter has it.
+        prefix: Where to install; laid out as ``interpreter`` has it.
+        interpreter: A Python of this machine.
         python: The Python it will run on.
         compatibility: The target it will run on.
         no_index: Whether nothing may be downloaded that is not in the cache.
@@ -195,12 +197,14 @@ def install_wheels(
         uv's exit status and output; the caller words the error.
     """
     arguments: list[str | Path] = [
-        *("pip", "install", "--prefix", prefix, "--python", sys.executable, "--break-system-packages"),
+        *("pip", "install", "--prefix", prefix, "--python", interpreter, "--break-system-packages"),
         *("--python-version", python.release, "--python-platform", compatibility.uv_platform),
         *("--no-deps", "--no-build", "--require-hashes", "--quiet", "--preview-features", "pylock"),
         *(["--offline"] if no_index else []),
     ]
-    return _run(uv, [*arguments, "--requirements", lock], cwd=lock.parent, work=work)
+    # uv knows macOS 13 unless it is told otherwise, and would refuse wheels for newer ones
+    settings = {"MACOSX_DEPLOYMENT_TARGET": ".".join(map(str, compatibility.macos_version))}
+    return _run(uv, [*arguments, "--requirements", lock], cwd=lock.parent, settings=settings, work=work)
 
 
 def list_pythons(uv: Uv, settings: Mapping[str, str], request: str, work: Work) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from venvstacks.errors import BusyError
 from venvstacks.events import Observer, Waiting
 from venvstacks.files import TEMPORARY_PREFIX, explain_os_error, remove_leftovers, remove_tree
+from venvstacks.platforms.targets import TARGETS
 
 PRIVATE_FOLDER = ".venvstacks"
 
@@ -47,8 +48,8 @@ def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> It
         try:
             private.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_held(private / "lock", folder, wait=wait, observe=observe))
-            remove_leftovers(folder)
-            remove_leftovers(private)
+            for place in (folder, private, *(folder / name for name in TARGETS)):
+                remove_leftovers(place)
             downloads = private / "pythons"
             if clean:
                 remove_tree(downloads)

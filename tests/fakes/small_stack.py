@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fakes.built_layers import make_built_layer, make_tree
+from venvstacks.archives.cache import FrameCache
 from venvstacks.building.model import BuiltLayer
 from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
 from venvstacks.publishing.exporting import ExportResult, run_export
@@ -50,12 +51,13 @@ def publish(
     *,
     selected: tuple[str, ...] | None = None,
     work: Work | None = None,
+    cache: FrameCache | None = None,
 ) -> PublishResult:
     published = read_published(
         [each.layer for each in built], built[0].target, options.output, tag_outputs=options.tag_outputs
     )
     names = [each.layer.build_name for each in built] if selected is None else selected
-    return run_publish(plan_publish(built, names, options, published), work or Work())
+    return run_publish(plan_publish(built, names, options, published), work or Work(), cache)
 
 
 def export(

@@ -185,6 +185,20 @@ def test_two_packages_with_one_file_give_the_same_layer_every_time(project: Proj
     )
 
 
+@pytest.mark.parametrize("name", ["alpha", "zeta"])
+def test_a_script_is_not_lost_to_another_packages_command(project: Project, name: str) -> None:
+    project.wheel(name, files={f"{name}.py": ""}, entry_points={"console_scripts": {"tool": f"{name}:main"}})
+    project.wheel("beta", files={"beta.py": ""}, data={"scripts/tool": "#!/bin/sh\necho of beta\n"})
+    project.define(runtime("base"), framework("one", name, "beta"))
+    project.build()
+    assert output(project.built / "framework-one" / "bin" / "tool") == "of beta"
+    recorded = recorded_files(project.built / "framework-one", project.site("framework-one"))
+    assert "bin/tool" in recorded
+    assert "../../../bin/tool" not in record(project.site("framework-one") / f"{name}-1.dist-info")
+    (warning,) = project.warnings()
+    assert warning.endswith("all install bin/tool: that of 'beta' is kept.")
+
+
 def test_a_wheel_that_is_not_the_locked_one_is_refused_and_the_old_layer_stays(project: Project) -> None:
     path = project.wheel("alpha")
     project.define(runtime(), framework("one", "alpha"))
@@ -258,7 +272,7 @@ def test_launch_and_support_modules_are_copied(project: Project) -> None:
     configuration = json.loads((project.built / "app-🐸/share/venv/metadata/venvstacks_layer.json").read_text())
     assert configuration == {
         "base_python": "../base/bin/python",
-        "dynlib_dirs": [],
+        "dynlib_dirs": ["../base/share/venv/dynlib"],
         "launch_module": "tool",
         "py_version": own_python().release,
         "pylib_dirs": [f"../base/{SITE}"],
@@ -340,12 +354,13 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
 
 def find_built(project: Project) -> list[str]:
     """Give the layers that may be published."""
-    from venvstacks.api import _builds  # noqa: PLC0415
     from venvstacks.building.build import find_built as find  # noqa: PLC0415
+    from venvstacks.gathering import gather_builds  # noqa: PLC0415
 
     stack = load_stack(project.folder / "venvstacks.toml")
     names = frozenset(layer.build_name for layer in stack.layers)
-    return [built.layer.build_name for built in find(_builds(stack, project.options(), names))]
+    (builds,) = gather_builds(stack, project.options(), names, ["host"]).values()
+    return [built.layer.build_name for built in find(builds, {build.key for build in builds})]
 
 
 def test_modules_that_hide_others_are_told_with_the_winner(project: Project) -> None:

@@ -300,7 +300,7 @@ def test_show_imports_little(built: Project, arguments: list[str]) -> None:
 def test_cache_folder(locked: Project, tmp_path: Path) -> None:
     project = Project(locked.copied(tmp_path / "project").folder, tmp_path / "unused")
     project.succeed("lock", "--cache-dir", "kept here", *OFFLINE)
-    assert (project.folder / "kept here").is_dir()
+    assert (project.folder / "kept here" / "uv").is_dir()
     assert not (tmp_path / "unused").exists()
 
 

@@ -72,20 +72,22 @@ def test_the_whole_way(root: Path, tmp_path: Path) -> None:
     assert [item.name for item in venvstacks.plan_building(stack).layers if item.reason] == []
 
     settings = venvstacks.PublishOptions(Path("archives"), venvstacks.ArchiveFormat.TAR_GZ, level=1)
-    assert [item.action for item in venvstacks.plan_publication(stack, settings).archives] == ["create"] * 4
-    published = venvstacks.publish(stack, settings, options=options)
+    (planned_archives,) = venvstacks.plan_publication(stack, settings)
+    assert [item.action for item in planned_archives.archives] == ["create"] * 4
+    (published,) = venvstacks.publish(stack, settings, options=options)
     assert [item.layer for item in published.archives] == list(LAYERS)
     assert all(
         item.created and item.path.stat().st_size == item.manifest.archive_size for item in published.archives
     )
     assert published.manifest_path.is_file()
-    again = venvstacks.publish(stack, settings, options=options)
+    (again,) = venvstacks.publish(stack, settings, options=options)
     assert not any(item.created for item in again.archives)
     assert again.manifest == published.manifest
 
     target = venvstacks.ExportOptions(tmp_path / "export")
-    assert [item.action for item in venvstacks.plan_exporting(stack, target).exports] == ["create"] * 4
-    exported = venvstacks.export(stack, target, options=options)
+    (planned_exports,) = venvstacks.plan_exporting(stack, target)
+    assert [item.action for item in planned_exports.exports] == ["create"] * 4
+    (exported,) = venvstacks.export(stack, target, options=options)
     assert sorted(path.name for path in (tmp_path / "export").iterdir()) == [
         "__venvstacks__",
         "app-hello",
@@ -124,7 +126,7 @@ def test_some_layers(root: Path, tmp_path: Path) -> None:
     stack = venvstacks.load_stack(project.folder / "venvstacks.toml")
     built = venvstacks.build(stack, include=["framework-🐸"], options=offline(project))
     assert [item.layer.build_name for item in built] == ["py", "framework-🐸"]
-    result = venvstacks.publish(stack, include=["framework-🐸"], options=offline(project))
+    (result,) = venvstacks.publish(stack, include=["framework-🐸"], options=offline(project))
     assert [archive.layer for archive in result.archives] == ["framework-🐸"]
     with pytest.raises(venvstacks.BuildError, match="Application 'hello'") as caught:
         venvstacks.publish(stack, include=["app-hello"], options=offline(project))

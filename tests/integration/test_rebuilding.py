@@ -27,7 +27,7 @@ def test_a_build_with_nothing_to_do_starts_nothing(project: Project, monkeypatch
     small_stack(project)
     before = tree(project.built)
     monkeypatch.setattr("venvstacks.uv.install_wheels", lambda *_, **__: pytest.fail("uv was started"))
-    monkeypatch.setattr("venvstacks.building.build._make", lambda *_: pytest.fail("a layer was made"))
+    monkeypatch.setattr("venvstacks.building.making.Maker._make", lambda *_: pytest.fail("a layer was made"))
     project.build()
     assert (project.changed(), project.warnings()) == ([], [])
     assert tree(project.built) == before
@@ -66,15 +66,15 @@ def test_a_copied_runtime_is_published_as_it_was_built(project: Project) -> None
     definition = project.folder / "venvstacks.toml"
     stack = venvstacks.load_stack(definition, local_runtime="never")
     options = project.options()
-    copied = venvstacks.publish(stack, options=options).archives[0].manifest.archive_inputs_hash
+    copied = venvstacks.publish(stack, options=options)[0].archives[0].manifest.archive_inputs_hash
     (planned,) = venvstacks.plan_building(stack, options=options).layers
     assert planned.reason == "it was built with local-runtime = 'always'"
-    (kept,) = venvstacks.plan_publication(stack, options=options).archives
+    (kept,) = venvstacks.plan_publication(stack, options=options)[0].archives
     assert kept.action == "keep"
     shutil.rmtree(project.built / "base")
-    (fresh,) = venvstacks.plan_publication(stack, options=options).archives
+    (fresh,) = venvstacks.plan_publication(stack, options=options)[0].archives
     assert fresh.manifest.archive_inputs_hash != copied, "a managed runtime is another archive"
-    (same,) = venvstacks.plan_publication(venvstacks.load_stack(definition), options=options).archives
+    (same,) = venvstacks.plan_publication(venvstacks.load_stack(definition), options=options)[0].archives
     assert same.manifest.archive_inputs_hash == copied
 
 

@@ -73,6 +73,7 @@ def test_every_step_has_a_plan() -> None:
         (api.build, api.plan_building),
         (api.publish, api.plan_publication),
         (api.export, api.plan_exporting),
+        (api.unpack, api.plan_unpacking),
     ):
         surplus = set(inspect.signature(plan).parameters) - set(inspect.signature(step).parameters)
         assert surplus == set()

@@ -1,8 +1,10 @@
 """Words for numbers."""
 
+import re
+
 import pytest
 
-from venvstacks.wording import counted, size_text
+from venvstacks.wording import counted, read_size, size_text
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,26 @@ def test_counted(count: int, text: str) -> None:
 )
 def test_size_text(count: int, text: str) -> None:
     assert size_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("500", 500),
+        ("500 bytes", 500),
+        ("1B", 1),
+        ("2kB", 2000),
+        (" 1.5 GB ", 1_500_000_000),
+        ("10g", 10**10),
+        ("1 TB", 10**12),
+    ],
+)
+def test_read_size(text: str, size: int) -> None:
+    assert read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1", "1 XB", "1,5 GB", "nan", "1e9"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        read_size(text)

@@ -56,27 +56,27 @@ def path_problem(path: str, *, windows: bool) -> str | None:
         path: Relative to the layer's folder.
         windows: Whether it has to exist on Windows.
     """
-    if path.startswith("/") or _DRIVE.match(path):
+    if path.startswith("/") or (path[1:2] == ":" and _DRIVE.match(path)):
         return f"the path {path!r} is absolute"
-    parts = path.split("/")
-    if ".." in parts:
+    framed = f"/{path}/"
+    if "/../" in framed:
         return f"the path {path!r} leads out of its folder"
-    if "" in parts or "." in parts or "\0" in path:
+    if "//" in framed or "/./" in framed or "\0" in path:
         return f"the path {path!r} is none that a file can have"
-    if problem := _text_problem(path, parts):
+    if (len(path) > _LONGEST_NAME or not path.isascii()) and (problem := _text_problem(path)):
         return problem
     if windows and (problem := windows_problem(path)):
         return f"{path!r} {problem}"
     return None
 
 
-def _text_problem(path: str, parts: Sequence[str]) -> str | None:
+def _text_problem(path: str) -> str | None:
     try:
         length = len(path.encode())
     except UnicodeEncodeError:
         return f"the name of {path!r} is not valid Unicode"
     if length > _LONGEST_NAME and (
-        length > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts)
+        length > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in path.split("/"))
     ):
         return f"the path {path!r} is too long"
     return None

@@ -12,6 +12,7 @@ from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.members import Member
 from venvstacks.errors import PublishError
 
+_SECOND_NS = 10**9  # a time of whole seconds may be one that somebody set, and does not tell files apart
 _SETTLED_NS = 2 * 10**9  # a file that was changed a moment ago may be changed once more without showing it
 
 Fact = tuple[int, int, int, str]
@@ -45,15 +46,18 @@ class FileHashes:
     def known(self, member: Member) -> str | None:
         """Give a file's hash if it is remembered, and the file is still what it was."""
         fact = self._known.get(member.path)
-        if fact is None or fact[:2] != (member.size, member.changed_ns):
+        if fact is None or fact[0] != member.size or fact[1] != member.changed_ns:
             return None
+        if member.changed_ns % _SECOND_NS == 0 and self._inode(member) != fact[2]:
+            return None
+        self._new[member.path] = fact
+        return fact[3]
+
+    def _inode(self, member: Member) -> int | None:
         try:
-            same = os.lstat(f"{self._folder}/{member.path}").st_ino == fact[2]
+            return os.lstat(f"{self._folder}/{member.path}").st_ino
         except OSError:
             return None
-        if same:
-            self._new[member.path] = fact
-        return fact[3] if same else None
 
     def remember(self, member: Member, inode: int, sha256: str) -> None:
         """Remember a hash.

@@ -25,7 +25,7 @@ LARGEST_INDEX = 32 << 20
 """Bytes of the largest index file that is read."""
 
 _LARGEST_TEXT = 128 << 20  # bytes of its JSON: room for half a million entries
-_LEVEL = 9  # of the compression; hashes, which cannot be compressed, are most of it
+_LEVEL = 3  # of the compression; most of it are hashes, which do not become smaller
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
@@ -120,12 +120,12 @@ def content_hash(entries: Iterable[IndexEntry], mtime: int) -> str:
     Returns:
         ``sha256:HEX``.
     """
-    digest = hashlib.sha256(b"%d\n" % mtime)
-    encode = msgspec.json.Encoder().encode
-    for entry in sorted(entries, key=lambda entry: entry.path):
-        fields = [entry.path, entry.type, f"{entry.mode:o}", str(entry.size), entry.target, entry.sha256]
-        digest.update(encode(fields) + b"\n")
-    return f"sha256:{digest.hexdigest()}"
+    lines = [
+        (entry.path, entry.type, f"{entry.mode:o}", str(entry.size), entry.target, entry.sha256)
+        for entry in sorted(entries, key=lambda entry: entry.path)
+    ]
+    text = b"%d\n%s" % (mtime, msgspec.json.Encoder().encode_lines(lines))
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"
 
 
 def encode_index(index: ArchiveIndex) -> bytes:

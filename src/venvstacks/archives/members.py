@@ -1,7 +1,8 @@
 """What goes into an archive: a folder's entries, checked, grouped and in order."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from venvstacks.archives.entries import FOLDER_MODE, LINK_MODE, entry_problem
 from venvstacks.errors import PublishError
@@ -13,8 +14,7 @@ GroupOf = Callable[[str], str | None]
 _FOLDERS = (0, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """An entry as an archive holds it.
 
     Attributes:

@@ -138,14 +138,15 @@ class Packer:
 
     def _key(self, content: FrameContent, *, x86: bool) -> str:
         """Give a hash over everything that decides a frame's bytes."""
-        digest = hashlib.sha256(f"{self._recipe} {x86}\n".encode())
+        members, hashes = self._plan.members, self._hashes
+        text = [f"{self._recipe} {x86}\n".encode()]
         for part in content.parts:
             if isinstance(part, bytes):
-                digest.update(b"%d bytes\n%s" % (len(part), part))
+                text += (b"%d bytes\n" % len(part), part)
             else:
-                rest = self._plan.members[part.entry].size - part.start - part.size
-                digest.update(f"{part.start} {part.size} {rest} {self._hashes[part.entry]}\n".encode())
-        return digest.hexdigest()
+                rest = members[part.entry].size - part.start - part.size
+                text.append(f"{part.start} {part.size} {rest} {hashes[part.entry]}\n".encode())
+        return files.sha256(b"".join(text))
 
     def _compress(self, content: FrameContent, data: Mapping[int, bytes], *, x86: bool) -> bytes:
         last = content.parts[-1]

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from venvstacks import files
@@ -61,7 +61,8 @@ class TreeWriter:
         for entry in self._entries:
             path = f"{self._folder}/{entry.path}"
             if entry.type is EntryKind.FOLDER:
-                os.makedirs(path, exist_ok=True)  # noqa: PTH103 - names of folders may differ in case alone
+                with suppress(FileExistsError):  # names of folders may differ in case alone
+                    os.mkdir(path, FOLDER_MODE)  # noqa: PTH102
             elif entry.type is EntryKind.SYMLINK:
                 self._make_link(entry, path)
 

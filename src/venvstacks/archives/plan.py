@@ -1,21 +1,13 @@
 """Deciding how an archive is divided into frames: by its content alone, so that what is unchanged stays."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from venvstacks.archives.formats import ArchiveFormat, Profile
-from venvstacks.archives.layout import (
-    FrameContent,
-    Part,
-    divide,
-    entry_parts,
-    part_size,
-    stream_of,
-    tar_start,
-    zip_parts,
-)
+from venvstacks.archives.layout import FrameContent, Part, Slice, entry_header, tar_start, zip_parts
 from venvstacks.archives.members import GroupOf, Member, members_of
+from venvstacks.archives.tar import padding, stream_end
 from venvstacks.trees import Entry
 
 _CUT_BEFORE = 32  # one path in so many is a good place to begin a frame
@@ -57,59 +49,70 @@ def plan_archive(
         PublishError: An entry cannot be put into an archive.
     """
     members = members_of(entries, top, group_of, windows=windows)
-    parts: Iterable[Part]
-    if profile.format is ArchiveFormat.ZIP:
-        parts = list(zip_parts(members))
-        sizes = [size for part in parts for size in _pieces(part_size(part), profile.cut)]
-    else:
-        each = [tuple(entry_parts(number, member, top)) for number, member in enumerate(members)]
-        parts = list(stream_of(each, top, mtime))
-        first = [len(part) for part in tar_start(top, mtime)]
-        sizes = [first[0], *_tar_sizes(members, each, first[1], profile), part_size(parts[-1])]
-    return ArchivePlan(top, mtime, profile, members, divide(parts, sizes))
+    frames = (
+        _zip_frames(members, profile)
+        if profile.format is ArchiveFormat.ZIP
+        else _tar_frames(members, top, mtime, profile)
+    )
+    return ArchivePlan(top, mtime, profile, members, tuple(frames))
 
 
-def _tar_sizes(
-    members: Sequence[Member], each: Sequence[Sequence[Part]], waiting: int, profile: Profile
-) -> Iterator[int]:
-    """Give the sizes of the frames of a tar stream, less the first and the last.
+def _zip_frames(members: Sequence[Member], profile: Profile) -> Iterator[FrameContent]:
+    for part in zip_parts(members):
+        for piece in _pieces(part, profile.cut):
+            yield FrameContent(piece.size, (piece,))
 
-    The first holds the time, on which no other depends. A frame of small entries ends with its group, or
-    before a path that is good to begin with by its own name: what changes in front of that place does not
-    move it.
 
-    Args:
-        members: What the frames hold.
-        each: What the stream holds of each of them.
-        waiting: Bytes that stand before the first of them.
-        profile: Tells the limits.
+def _tar_frames(members: Sequence[Member], top: str, mtime: int, profile: Profile) -> Iterator[FrameContent]:
+    """Divide a tar stream into frames.
+
+    The first holds the time, on which no other depends, and the last what ends the stream. A frame of small
+    entries ends with its group, or before a path that is good to begin with by its own name: what changes in
+    front of that place does not move it.
     """
-    group = (0, "")
-    for member, parts in zip(members, each, strict=True):
-        size = sum(map(part_size, parts))
+    time, top_header = tar_start(top, mtime)
+    yield FrameContent(len(time), (time,))
+    total = len(time)
+    parts: list[Part] = []
+    literal, size, group = top_header, len(top_header), (0, "")
+    for number, member in enumerate(members):
+        header = entry_header(member, top)
+        end = padding(member.size)
         large = member.size > profile.own
-        full = waiting >= profile.shared // 2 and (
-            waiting + size > 2 * profile.shared or _begins_well(member.path)
-        )
-        if waiting and (large or full or member.group != group):
-            yield waiting
-            waiting = 0
+        length = len(header) + member.size + len(end)
+        full = 2 * size >= profile.shared and (size + length > 2 * profile.shared or _begins_well(member.path))
+        if size and (large or full or member.group != group):
+            yield FrameContent(size, (*parts, literal))
+            total += size
+            parts, literal, size = [], b"", 0
         group = member.group
         if large:
-            pieces = [*_pieces(member.size, profile.cut)]
-            pieces[0] += part_size(parts[0])
-            pieces[-1] += sum(map(part_size, parts[2:]))
-            yield from pieces
+            yield from _large_frames(header, Slice(number, 0, member.size), end, profile.cut)
+            total += length
         else:
-            waiting += size
-    if waiting:
-        yield waiting
+            size += length
+            literal += header
+            if member.size:
+                parts += (literal, Slice(number, 0, member.size))
+                literal = end
+    if size:
+        yield FrameContent(size, (*parts, literal))
+    last = stream_end(total + size)
+    yield FrameContent(len(last), (last,))
+
+
+def _large_frames(header: bytes, content: Slice, end: bytes, cut: int) -> Iterator[FrameContent]:
+    *pieces, last = _pieces(content, cut)
+    for piece in pieces:
+        yield FrameContent(len(header) + piece.size, (header, piece))
+        header = b""
+    yield FrameContent(len(header) + last.size + len(end), (header, last, end))
 
 
 def _begins_well(path: str) -> bool:
     return zlib.crc32(path.encode()) % _CUT_BEFORE == 0
 
 
-def _pieces(size: int, cut: int) -> Iterator[int]:
-    for start in range(0, size, cut):
-        yield min(cut, size - start)
+def _pieces(part: Slice, cut: int) -> Iterator[Slice]:
+    for start in range(0, part.size, cut):
+        yield Slice(part.entry, start, min(cut, part.size - start))

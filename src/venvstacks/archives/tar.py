@@ -5,6 +5,8 @@ header told it, no part of a new archive would be what it was in the old one. Re
 headers see the time of the headers, which is the earliest that zip can say.
 """
 
+from functools import cache
+
 from venvstacks.trees import EntryKind
 
 _BLOCK = 512
@@ -12,7 +14,7 @@ _RECORD = 20 * _BLOCK  # what tar calls a record; some readers want the last one
 _NAME_SIZE = 100
 _PREFIX_SIZE = 155
 _LARGEST_SIZE = 8**11 - 1
-_HEADER_TIME = 315532800  # 1980-01-01 00:00:00 UTC
+_TIME = b"%011o\0" % 315532800  # 1980-01-01 00:00:00 UTC
 _TYPES = {EntryKind.FILE: b"0", EntryKind.SYMLINK: b"2", EntryKind.FOLDER: b"5"}
 _NO_OWNER = b"0000000\0" * 2
 _MAGIC_AND_NAMES = b"ustar\x0000" + bytes(64) + b"0000000\0" * 2
@@ -99,11 +101,24 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 def _ustar(place: tuple[bytes, bytes], mode: int, size: int, *, kind: bytes, link: bytes) -> bytes:
     prefix, name = place
-    start = b"%s%07o\0%s%011o\0%011o\0" % (name.ljust(_NAME_SIZE, b"\0"), mode, _NO_OWNER, size, _HEADER_TIME)
-    end = b"%s%s%s%s" % (
+    octal = b"%011o\0" % size
+    owned, fixed_sum = _fixed(mode, kind)
+    checksum = fixed_sum + sum(name) + sum(octal) + sum(link) + sum(prefix)
+    return b"%s%s%s%s%06o\0 %s%s%s%s" % (
+        name.ljust(_NAME_SIZE, b"\0"),
+        owned,
+        octal,
+        _TIME,
+        checksum,
         kind,
         link.ljust(_NAME_SIZE, b"\0"),
         _MAGIC_AND_NAMES,
         prefix.ljust(_PREFIX_SIZE + 12, b"\0"),
     )
-    return b"%s%06o\0 %s" % (start, sum(start) + sum(end) + 8 * ord(" "), end)
+
+
+@cache
+def _fixed(mode: int, kind: bytes) -> tuple[bytes, int]:
+    """Give the fields of mode and owner, and the sum of all bytes that are the same for every such entry."""
+    owned = b"%07o\0%s" % (mode, _NO_OWNER)
+    return owned, sum(owned) + sum(_TIME) + sum(kind) + sum(_MAGIC_AND_NAMES) + 8 * ord(" ")

@@ -1,6 +1,5 @@
 """Unpacking archives: in parallel, verified while it is written, and whole or not at all."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
@@ -69,21 +68,26 @@ class _Unpacker:
     def tasks(self) -> "list[Callable[[], None]]":
         """Give the parts, which may be done in any order: large files first, as they take longest."""
         entries = self._reader.index.entries
-        within: dict[int, list[tuple[int, IndexEntry]]] = defaultdict(list)
-        whole = set()
+        large: dict[int, IndexEntry] = {}
+        frames: list[Callable[[], None]] = []
         for number, content in enumerate(self._reader.contents):
-            place = 0
+            place, whole = 0, []
             for part in content.parts:
-                if isinstance(part, Slice) and part.size == entries[part.entry].size:
-                    within[number].append((place, entries[part.entry]))
-                    whole.add(part.entry)
+                if isinstance(part, Slice):
+                    entry = entries[part.entry]
+                    if part.size == entry.size:
+                        whole.append((place, entry))
+                    else:
+                        large[part.entry] = entry
                 place += part_size(part)
-        files = [(n, e) for n, e in enumerate(entries) if e.type is EntryKind.FILE and n not in whole]
-        large = sorted((e for _, e in files if e.size), key=lambda e: -e.size)
-        empty = [e for _, e in files if not e.size]
+            # also one that holds nothing but headers, which are compared with the index
+            if whole or all(isinstance(part, bytes) for part in content.parts):
+                frames.append(partial(self._write_frame, number, whole))
+        empty = [entry for entry in entries if entry.type is EntryKind.FILE and not entry.size]
+        largest_first = sorted(large.values(), key=lambda entry: -entry.size)
         return [
-            *(partial(self._write_large, entry) for entry in large),
-            *(partial(self._write_frame, number, files) for number, files in within.items()),
+            *(partial(self._write_large, entry) for entry in largest_first),
+            *frames,
             partial(self._write_empty, empty),
         ]
 

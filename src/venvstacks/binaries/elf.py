@@ -13,7 +13,8 @@ from functools import cache
 
 from venvstacks.binaries.model import Binary, Format, Image, Kind
 from venvstacks.binaries.reader import MalformedError, Reader
-from venvstacks.platforms.compatibility import Libc, Version
+from venvstacks.platforms.compatibility import Version
+from venvstacks.platforms.targets import Libc
 
 MAGIC = b"\x7fELF"
 
@@ -133,6 +134,7 @@ def _image(reader: Reader, layouts: _Layouts, segments: list[_Segment], image: I
         needed=needed,
         name=reader.text(strings + single[_SONAME]) if _SONAME in single else "",
         search=tuple(entry for entry in search.split(":") if entry),
+        passes_search=_RPATH in single and _RUNPATH not in single,
         libc=_libc([interpreter, *needed], glibc),
         glibc=glibc,
     )

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from venvstacks.platforms.compatibility import Libc, Version
+from venvstacks.platforms.compatibility import Version
+from venvstacks.platforms.targets import Libc
 
 
 class Format(StrEnum):
@@ -36,6 +37,7 @@ class Image:
         needed: Libraries it needs, as written.
         name: What it calls itself as a library: soname, install name, DLL name; empty if it does not.
         search: Where it looks for libraries, as written: RUNPATH, else RPATH (ELF); rpaths (Mach-O).
+        passes_search: Whether libraries that it loads look there too: an RPATH and no RUNPATH (ELF).
         libc: The C library it was made for (ELF), if that can be seen.
         glibc: The highest version of glibc whose symbols it cannot do without (ELF).
         macos: The oldest macOS it was made for (Mach-O).
@@ -48,6 +50,7 @@ class Image:
     needed: tuple[str, ...] = ()
     name: str = ""
     search: tuple[str, ...] = ()
+    passes_search: bool = False
     libc: Libc | None = None
     glibc: Version | None = None
     macos: Version | None = None

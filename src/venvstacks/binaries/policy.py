@@ -16,7 +16,7 @@ so such files hurt nobody. What must be right is what somebody *promised* to be 
 
    a. words in its path: ``attach_x86.dll`` is promised for another processor only, and
       ``x.cpython-312-aarch64-linux-gnu.so`` for this one, so it must not be for another;
-   b. it stands in the layer's folder of programs;
+   b. it stands in the layer's folder of programs, or at the layer's top;
    c. its wheel: one for a platform promises, one for any platform does not, the base Python does. Programs for
       other processors that Windows emulates are promised by (a) and (b) only.
 
@@ -95,28 +95,17 @@ class Violation:
         return f"{self.path} ({self.package}): {self.found}; allowed: {self.allowed}"
 
 
-def check_binaries(
-    entries: Sequence[Entry],
-    folder: Path,
-    compatibility: Compatibility,
-    owner_of: Callable[[str], Owner],
-) -> tuple[Violation, ...]:
-    """Read and judge the native files of a layer.
+def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[str], Owner]) -> tuple[Found, ...]:
+    """Read the native files among some entries, in their order; links are judged where they lead to.
 
     Args:
-        entries: What the layer holds.
+        entries: What a layer holds.
         folder: Where it stands.
-        compatibility: The target with the layer's limits.
         owner_of: Tells where a file comes from, by its path relative to the layer.
 
     Raises:
         OSError: A file cannot be read.
     """
-    return judge(find_binaries(entries, folder, owner_of), compatibility)
-
-
-def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[str], Owner]) -> tuple[Found, ...]:
-    """Read the native files among some entries, in their order; links are judged where they lead to."""
     top = os.fspath(folder)
     found = []
     for entry in entries:
@@ -150,10 +139,15 @@ def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility)
         image = fitting(binary, compatibility) if isinstance(binary, Binary) else None
         if image is not None:
             too_much = excess(image, compatibility)
-            if too_much and (owner.promises or item.path.startswith(_PROGRAM_FOLDERS)):
+            if too_much and (owner.promises or _is_among_programs(item)):
                 yield Violation(item.path, owner.name, *too_much)
         elif nothing_fits or _promised(item, compatibility):
             yield Violation(item.path, owner.name, _describe(binary), describe_allowed(compatibility))
+
+
+def _is_among_programs(item: Found) -> bool:
+    """Whether a file stands in the layer's folder of programs, or at its top as a Windows runtime's own do."""
+    return item.path.startswith(_PROGRAM_FOLDERS) or "/" not in item.path
 
 
 def _fits(item: Found, compatibility: Compatibility) -> bool:
@@ -170,9 +164,7 @@ def _promised(item: Found, compatibility: Compatibility) -> bool:
     words = words_of(_in_package(item.path))
     if words.exclude(compatibility):
         return False
-    if item.path.startswith(_PROGRAM_FOLDERS) or (
-        words.name(compatibility) and not _keeps_word(item, compatibility)
-    ):
+    if _is_among_programs(item) or (words.name(compatibility) and not _keeps_word(item, compatibility)):
         return True
     return item.owner.promises and not _emulated(item.binary, compatibility)
 

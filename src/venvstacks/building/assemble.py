@@ -1,35 +1,42 @@
 """What makes a folder with packages a layer: its interpreter, its configuration, its modules."""
 
+import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.layout import CONFIGURATION, PACKAGE_HOOK
-from venvstacks.building.plan import LayerBuild, payload
+from venvstacks.building.layout import CONFIGURATION, LIBRARY_HOOK, OWN_MODULES, VENV_LAUNCHERS, venv_launchers
+from venvstacks.building.plan import Key, LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
+from venvstacks.libraries.model import DYNLIB
 from venvstacks.spec.model import LayerKind, SourceModule
 from venvstacks.spec.source_trees import source_files
 
-_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
+_NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
-def assemble(build: LayerBuild, staging: Path) -> None:
+def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
     """Complete a layer whose base Python or packages are in place.
 
     Args:
         build: The layer.
         staging: Its unfinished folder.
+        below: The folders of the layers that the build needs; on Windows, the runtime's.
 
     Raises:
-        BuildError: A launch or support module has the name of a package's module.
+        BuildError: A launch or support module has the name of a package's module, or the runtime lacks what an
+            environment on it needs.
     """
     site = staging / build.layout.site
     site.mkdir(parents=True, exist_ok=True)
     if build.layer.kind is not LayerKind.RUNTIME:
-        _make_environment(build, staging)
+        _make_environment(build, staging, below)
         _write(build, staging, f"{build.layout.site}/sitecustomize.py", sitecustomize(build))
+        if not build.target.is_windows:
+            _write(build, staging, f"{build.layout.site}/{LIBRARY_HOOK}.py", payload("libraries.py"))
     for module in _modules(build):
         _copy_module(build, module, site)
     _write(build, staging, CONFIGURATION, canonical_json(dict(build.configuration)))
@@ -58,35 +65,61 @@ def _modules(build: LayerBuild) -> tuple[SourceModule, ...]:
     return (*((launch,) if launch else ()), *build.layer.support_modules)
 
 
-def _make_environment(build: LayerBuild, staging: Path) -> None:
+def _make_environment(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
     """Make a virtual environment that finds its base from where it stands.
 
     Without a ``home`` key, CPython follows the interpreter's link to find its standard library, and ``site``
     takes the folder of ``pyvenv.cfg`` for the prefix.
     """
     _write(build, staging, "pyvenv.cfg", "include-system-site-packages = false\n")
-    if build.target.is_windows:
-        return
     programs = staging / build.layout.scripts
     programs.mkdir(parents=True, exist_ok=True)
+    if build.target.is_windows:
+        runtime = below[build.target.name, build.layer.runtime]
+        for name, source in venv_launchers(build.lock.python).items():
+            _copy_launcher(build, runtime / source, _free(build, staging, f"{build.layout.scripts}/{name}"))
+        return
     base = str(build.configuration["base_python"])
     links = {"python": f"../{base}", "python3": "python", f"python{build.lock.python.minor}": "python"}
     for name, link in links.items():
         _free(build, staging, f"{build.layout.scripts}/{name}").symlink_to(link)
 
 
-def sitecustomize(build: LayerBuild) -> str:
-    """Write the module that makes the layers below importable."""
-    up = "../" * (build.layout.site.count("/") + 1)
-    below = "".join(f'    "{up}{path}",\n' for path in build.configuration["pylib_dirs"])
+def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
+    if not source.is_file():
+        raise BuildError(
+            f"{build.headline} for {build.target.name} cannot be built: its runtime has no "
+            f"{source.name} in {VENV_LAUNCHERS}, which environments on Windows start with.",
+            hint="use a build of Python that has the module 'venv'",
+        )
+    shutil.copyfile(source, place)
+
+
+def sitecustomize(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
+    """Write the module that makes the layers below importable.
+
+    Args:
+        build: The layer.
+        dll_folders: Folders with DLLs (Windows); relative to the layer.
+    """
+    libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
     text = payload("sitecustomize.py")
-    if _NO_LAYERS not in text:
-        raise BuildError("The installed venvstacks is damaged: install it again.")
-    return text.replace(_NO_LAYERS, f'LAYERS_BELOW: "tuple[str, ...]" = (\n{below})')
+    for nothing, paths in ((_NO_LAYERS, build.configuration["pylib_dirs"]), (_NO_LIBRARIES, libraries)):
+        if nothing not in text:
+            raise BuildError("The installed venvstacks is damaged: install it again.")
+        text = text.replace(nothing, f"{nothing.removesuffix('()')}{_tuple_of(build, paths)}")
+    return text
+
+
+def _tuple_of(build: LayerBuild, paths: Sequence[str]) -> str:
+    """Write paths as a Python tuple, relative to site-packages."""
+    up = "../" * (build.layout.site.count("/") + 1)
+    listed = "".join(f"    {json.dumps(up + path, ensure_ascii=False)},\n" for path in paths)
+    return f"(\n{listed})" if listed else "()"
 
 
 def _copy_module(build: LayerBuild, module: SourceModule, site: Path) -> None:
-    if module.name in _OWN_MODULES:
+    if module.name in OWN_MODULES:
         raise BuildError(
             f"The module {module.name!r} of {build.layer.title} has a name that the layer itself uses.",
             hint="rename the module",

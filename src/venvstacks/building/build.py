@@ -1,110 +1,75 @@
 """Build layers: a plan, then its run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from time import monotonic
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from venvstacks.building.assemble import assemble
-from venvstacks.building.checks import check_layer, read_contents
-from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.checks import check_layer, read_contents, way_out
+from venvstacks.building.install import Installer
+from venvstacks.building.libraries import linking_hash, plan_linking
+from venvstacks.building.making import Filled, Maker, PlannedBuild, StepKey
 from venvstacks.building.model import BuiltLayer
-from venvstacks.building.native import check_native
-from venvstacks.building.plan import LayerBuild
-from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, layer_entries, write_state
-from venvstacks.building.wheel_safety import check_names
+from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.schemes import make_scheme_python
+from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, natives_built, write_state
 from venvstacks.errors import BuildError, RequirementsError
-from venvstacks.events import Finished, Planned, Started, Step, Warned
-from venvstacks.files import explain_os_error, json_hash, remove_tree, replace_tree, temporary_beside
+from venvstacks.events import Planned, Step, Warned
+from venvstacks.files import json_hash, remove_tree, temporary_beside
+from venvstacks.libraries.model import Natives
 from venvstacks.runtimes.interface import RuntimeProvider
-from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry
-from venvstacks.wording import counted, size_text
 from venvstacks.work import Task, run_tasks
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedBuild:
-    """What building does with one layer.
-
-    Attributes:
-        build: The layer and all that decides its content.
-        inspection: What stands in its folder, and why that is not enough if it is not.
-    """
-
-    build: LayerBuild
-    inspection: Inspection
-
-    @property
-    def name(self) -> str:
-        """The layer's build name."""
-        return self.build.layer.build_name
-
-    @property
-    def reason(self) -> str:
-        """Why the layer is built; empty if it is kept."""
-        return self.inspection.reason
-
-
-@dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What building does, layer by layer, in the stack's order."""
+    """What building does, target by target, layer by layer in the stack's order."""
 
     layers: tuple[PlannedBuild, ...]
 
 
-def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[str, Inspection]:
-    """Look at the folders of layers.
+def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
+    """Look at the folders of layers, and decide which of them are built.
 
     Args:
-        builds: The layers.
+        builds: All layers that are wanted or needed below one that is, for each target in the stack's order.
         clean: Whether what was added to or changed in them may be lost.
-
-    Returns:
-        Build name -> what stands there.
 
     Raises:
         BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
     """
-    found = {}
+    found = {build.key: _inspected(build, clean=clean) for build in builds}
+    natives = {key: inspection.natives for key, inspection in found.items() if not inspection.reason}
     for build in builds:
-        if clean and (build.folder / STATE_FILE).is_file():
-            found[build.layer.build_name] = Inspection((), "a clean build is wanted")
-        else:
-            found[build.layer.build_name] = _as_wanted(build, inspect(build))
-    return found
+        if build.key in natives and _is_relinked(build, builds, natives, found[build.key]):
+            found[build.key] = _RELINKED
+    return BuildPlan(tuple(PlannedBuild(build, found[build.key]) for build in builds))
 
 
-def _as_wanted(build: LayerBuild, inspection: Inspection) -> Inspection:
+_RELINKED = Inspection((), "the shared libraries it needs are elsewhere now")
+
+
+def _is_relinked(
+    build: LayerBuild, builds: Sequence[LayerBuild], natives: Mapping[Key, Natives], inspection: Inspection
+) -> bool:
+    """Tell from what was recorded of built layers whether a layer's files would find other libraries now."""
+    if not all(key in natives for key in build.keys_below):
+        return False  # what is not built yet cannot be known
+    by_key = {each.key: each for each in builds}
+    linking = plan_linking(build, [by_key[key] for key in build.keys_below], natives)
+    return linking_hash(linking) != inspection.linking
+
+
+def _inspected(build: LayerBuild, *, clean: bool) -> Inspection:
+    if clean and (build.folder / STATE_FILE).is_file():
+        return Inspection((), "a clean build is wanted")
+    inspection = inspect(build)
     if inspection.reason or inspection.local_runtime == build.local_runtime:
         return inspection
     return Inspection((), f"it was built with local-runtime = {inspection.local_runtime!r}")
 
 
-def plan_build(builds: Sequence[LayerBuild], inspections: Mapping[str, Inspection], wanted: set[str]) -> BuildPlan:
-    """Decide which layers are built.
-
-    Args:
-        builds: All layers that may be needed, in the stack's order.
-        inspections: What stands in their folders.
-        wanted: Build names of the layers to build if they are not current; layers below them are
-            built only if they are needed and not current.
-    """
-    needed = set(wanted)
-    for build in builds:
-        if build.layer.build_name in wanted:
-            needed.update(build.layer.below)
-    return BuildPlan(
-        tuple(
-            PlannedBuild(build, inspections[build.layer.build_name])
-            for build in builds
-            if build.layer.build_name in needed
-        )
-    )
-
-
 def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[BuiltLayer, ...]:
-    """Carry a plan out, independent layers at the same time, then check the result.
+    """Carry a plan out, independent layers of all targets at the same time, then check the result.
 
     Args:
         plan: What to do.
@@ -112,7 +77,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
         runtimes: Where base Pythons come from.
 
     Returns:
-        The layers, in the stack's order.
+        The layers, in the plan's order.
 
     Raises:
         BuildError: A layer cannot be built; what stood in its place before is still there.
@@ -120,40 +85,24 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     """
     work = installer.work
     work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
-    # Nothing of a layer's own build needs the layers below it: its links are relative and its packages come
-    # from its lock. So all layers are independent here, and the checks see them together.
-    tasks = [
-        Task[str, BuiltLayer](item.name, (), partial(_build, item, installer, runtimes)) for item in plan.layers
-    ]
-    built = run_tasks(tasks, work)
+    if any(item.reason for item in plan.layers):
+        make_scheme_python(installer.scratch)
+    staging = {item.key: temporary_beside(item.build.folder) for item in plan.layers}
+    builds = {item.key: item.build for item in plan.layers}
+    # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
+    # then does it matter what these offer: shared libraries. The checks see all layers together.
+    makers = [Maker(item, builds, installer, runtimes, staging[item.key]) for item in plan.layers]
+    fill = [Task[StepKey, Filled](("fill", m.item.key), m.needs_to_fill, m.fill) for m in makers]
+    finish = [Task[StepKey, Filled](("finish", m.item.key), m.needs_to_finish, m.finish) for m in makers]
+    try:
+        done = run_tasks([*fill, *finish], work)
+    finally:
+        for folder in staging.values():
+            remove_tree(folder)
+    found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
-    _check(plan, built, installer)
-    return tuple(built.values())
-
-
-def _build(
-    item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[str, BuiltLayer]
-) -> BuiltLayer:
-    del done
-    build = item.build
-    entries = item.inspection.entries
-    observe, name = installer.work.observe, item.name
-    if not item.reason:
-        if installer.check_binaries and not item.inspection.fits:
-            check_native(build, entries, build.folder)
-        observe(Finished(Step.BUILD, name, False, "up to date", 0.0))  # noqa: FBT003
-    else:
-        observe(Started(Step.BUILD, name))
-        started = monotonic()
-        try:
-            entries = _make(build, installer, runtimes)
-        except OSError as error:
-            raise explain_os_error(error, f"build {build.layer.title}") from error
-        size = sum(entry.size for entry in entries)
-        packages = counted(len(build.lock.wheels_on(build.target)), "package")
-        summary = f"{packages}, {size_text(size)}"
-        observe(Finished(Step.BUILD, name, True, summary, monotonic() - started))  # noqa: FBT003
-    return _built(build, entries, build.local_runtime)
+    _check(plan, found, installer)
+    return tuple(_built(build, found[key].entries, build.local_runtime) for key, build in builds.items())
 
 
 def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) -> BuiltLayer:
@@ -169,32 +118,8 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
         inputs_hash=inputs_hash,
         module_hashes=build.module_hashes,
         entries=entries,
+        excluded=build.excluded,
     )
-
-
-def _make(build: LayerBuild, installer: Installer, runtimes: RuntimeProvider) -> tuple[Entry, ...]:
-    staging = temporary_beside(build.folder)
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if build.layer.kind is LayerKind.RUNTIME:
-            runtimes.fetch(build.lock.python, build.compatibility, staging)
-        else:
-            staging.mkdir()
-        install_packages(installer, build, staging)
-        assemble(build, staging)
-        try:
-            entries = layer_entries(staging)
-        except ValueError as error:
-            raise BuildError(f"{build.headline} cannot be built: {error}.") from error
-        check_names(entries, build.layer.title, build.compatibility)
-        if installer.check_binaries:
-            check_native(build, entries, staging)
-        write_state(staging, build, entries, checked=False, fits=installer.check_binaries)
-        installer.work.cancellation.check()
-        replace_tree(staging, build.folder)
-    finally:
-        remove_tree(staging)
-    return entries
 
 
 def _name_install_targets(plan: BuildPlan) -> None:
@@ -224,24 +149,25 @@ def _names_version_of(name: str, build_name: str) -> bool:
     return base == build_name and version.isdecimal()
 
 
-def _check(plan: BuildPlan, built: Mapping[str, BuiltLayer], installer: Installer) -> None:
+def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installer) -> None:
     """Check all layers: also one that was not built now may stand on one that was."""
-    contents = {item.name: read_contents(item.build) for item in plan.layers}
-    checks = {name: check_layer(contents, name, installer.stack.uv) for name in contents}
+    contents = {item.key: read_contents(item.build) for item in plan.layers}
+    checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         installer.work.observe(Warned(warning))
     for item in plan.layers:
-        passed = not checks[item.name].problems
-        fits = installer.check_binaries or (item.inspection.fits and not item.reason)
-        if item.reason or (item.inspection.checked, item.inspection.fits) != (passed, fits):
+        passed = not checks[item.key].problems
+        fits = installer.check_binaries or found[item.key].fits
+        after = replace(found[item.key], checked=passed, fits=fits)
+        if after != item.inspection:
             # a layer that is not checked is not used for anything, and checked again by the next build
-            write_state(item.build.folder, item.build, built[item.name].entries, checked=passed, fits=fits)
-    problems = [problem for check in checks.values() for problem in check.problems]
+            write_state(item.build.folder, item.build, after)
+    problems = {problem: None for check in checks.values() for problem in check.problems}
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
             f"Layers were built, but packages in them do not find what they require:{listed}",
-            hint="lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there",
+            hint=way_out(checks.values()),
         )
 
 
@@ -250,15 +176,23 @@ def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     return tuple(_built(build, (), built_with(build)) for build in builds)
 
 
-def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
+def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[BuiltLayer, ...]:
     """Give layers that are built and current, for publishing and exporting them.
+
+    Args:
+        builds: The layers and those below them.
+        keys: Which of them to give.
 
     Raises:
         BuildError: A layer is not built, or its inputs have changed since.
     """
+    recorded = {build.key: natives_built(build) for build in builds}
+    natives = {key: found for key, found in recorded.items() if found is not None}
     built = []
-    for build in builds:
+    for build in (each for each in builds if each.key in keys):
         inspection = inspect(build)
+        if not inspection.reason and _is_relinked(build, builds, natives, inspection):
+            inspection = _RELINKED
         unchecked = "" if inspection.checked else "its packages were not found to see what they require"
         if inspection.reason or unchecked:
             raise BuildError(

@@ -1,6 +1,6 @@
 """What a built layer can really see: whether every package finds what it requires, and who hides whom."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -9,12 +9,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.building.layout import PACKAGE_HOOK
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.excluding import idle_exclusions
+from venvstacks.building.layout import OWN_MODULES
+from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import info_folders
+from venvstacks.platforms.targets import host_target
 from venvstacks.spec.model import UvSettings
 
-_OWN_MODULES = {"sitecustomize", PACKAGE_HOOK}
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 
@@ -70,7 +71,7 @@ def _distribution(info: Path) -> Distribution:
 def _modules(site: Path) -> Iterator[str]:
     for path in site.iterdir() if site.is_dir() else ():
         name = path.name.partition(".")[0]
-        if name in _OWN_MODULES:
+        if name in OWN_MODULES:
             continue
         if path.is_dir():
             if path.suffix not in {".dist-info", ".libs"} and any(path.glob("__init__.*")):
@@ -79,36 +80,58 @@ def _modules(site: Path) -> Iterator[str]:
             yield name
 
 
-def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A requirement that is missing or mismatched.
+
+    Attributes:
+        text: One line that says so.
+        is_excluded: Whether it is missing because a layer below excludes the package.
+    """
+
+    text: str
+    is_excluded: bool = False
+
+
+def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[Unmet]:
     """Check that a layer's packages, and the layer itself, find what they require.
+
+    What the layer itself excludes is not missed.
 
     Args:
         path: The layer, then the layers below it in path order.
         settings: The stack's uv settings; what they override or exclude is judged accordingly.
 
-    Returns:
-        One line for each missing or mismatched requirement.
     """
-    layer = path[0].build.layer
+    layer, target = path[0].build.layer, path[0].build.target
+    where = "" if target == host_target() else f" on {target.name}"
     visible: dict[str, Distribution] = {}
     for contents in path:
         for name, distribution in contents.distributions.items():
             visible.setdefault(name, distribution)
     rules = _Rules.of(settings)
     environment = path[0].build.compatibility.marker_environment(path[0].build.lock.python)
-    problems: list[str] = []
+    problems: list[Unmet] = []
     for owner, requirement in _active(path[0], visible, environment):
         name = canonicalize_name(requirement.name)
         for effective in rules.instead_of(requirement, environment):
             found = visible.get(name)
+            line = f"{layer.title}: {owner} requires '{requirement}'"
             if found is None:
-                problems.append(f"{layer.title}: {owner} requires '{requirement}', which is not on its path")
+                if name not in layer.exclude_packages:
+                    problems.append(_missing(line, name, path, where))
             elif not effective.specifier.contains(found.version, prereleases=True):
                 by_rule = f" ([tool.uv] overrides it with '{effective}')" if effective is not requirement else ""
-                problems.append(
-                    f"{layer.title}: {owner} requires '{requirement}'{by_rule}, but finds {name} {found.version}"
-                )
+                problems.append(Unmet(f"{line}{by_rule}, but finds {name} {found.version}{where}"))
     return problems
+
+
+def _missing(line: str, name: str, path: Sequence[Contents], where: str) -> Unmet:
+    below = (contents.build for contents in path[1:])
+    culprit = next((build.layer for build in below if name in {each.name for each in build.excluded}), None)
+    if culprit is None:
+        return Unmet(f"{line}, which is not on its path{where}")
+    return Unmet(f"{line}, which {culprit.title} excludes{where}", is_excluded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,24 +244,39 @@ class Check:
     """What was found on one layer.
 
     Attributes:
-        layer: Build name.
         problems: Requirements that are missing or mismatched, one line each.
-        warnings: Modules that hide others, one sentence each.
+        warnings: Modules that hide others and exclusions without effect, one sentence each.
+        lacks_excluded: Whether a requirement is missing because a layer below excludes the package.
     """
 
-    layer: str
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    lacks_excluded: bool
 
 
-def check_layer(contents: Mapping[str, Contents], build_name: str, settings: UvSettings) -> Check:
+def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings) -> Check:
     """Check a layer against what stands below it.
 
     Args:
-        contents: Build name -> what the layer offers, for the layer and all below it.
-        build_name: The layer to check.
+        contents: What layers offer: the one to check, and all below it on the same target.
+        key: The layer to check.
         settings: The stack's uv settings.
     """
-    own = contents[build_name]
-    path = (own, *(contents[lower] for lower in own.build.layer.below))
-    return Check(build_name, tuple(check_requirements(path, settings)), tuple(hidden_modules(path)))
+    target, _ = key
+    own = contents[key]
+    path = (own, *(contents[target, lower] for lower in own.build.layer.below))
+    unmet = check_requirements(path, settings)
+    layers = [(contents.build.layer, contents.build.lock) for contents in path]
+    return Check(
+        problems=tuple(each.text for each in unmet),
+        warnings=(*hidden_modules(path), *idle_exclusions(*layers[0], layers[1:])),
+        lacks_excluded=any(each.is_excluded for each in unmet),
+    )
+
+
+def way_out(checks: Iterable[Check]) -> str:
+    """Say what to do about the problems that were found."""
+    if any(check.lacks_excluded for check in checks):
+        advice = "if a layer can do without what a layer below excludes, add that to its own exclude_packages"
+        return f"{advice}; otherwise have the layer below install it"
+    return "lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there"

@@ -1,6 +1,5 @@
 """Install a layer's wheels through uv, and put what it installed where the target wants it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
@@ -9,10 +8,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.layout import PACKAGE_HOOK, Layout, other_site, prefix_layout
+from venvstacks.building.layout import PACKAGE_HOOK, Layout
 from venvstacks.building.overlaps import Overlap, find_overlaps
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
+from venvstacks.building.schemes import scheme_layout, scheme_python
 from venvstacks.building.scripts import relocatable_script
 from venvstacks.building.wheel_safety import check_installed, check_wheel
 from venvstacks.errors import BuildError
@@ -21,6 +21,7 @@ from venvstacks.files import remove_tree
 from venvstacks.locking.model import LockedPackage, LockedWheel
 from venvstacks.locking.paths import lock_paths
 from venvstacks.spec.model import Stack
+from venvstacks.trees import BYTECODE_FOLDER
 from venvstacks.uv import Uv, explanation, install_wheels
 from venvstacks.work import Work
 
@@ -34,6 +35,7 @@ class Installer:
         uv: The program.
         local_wheels: Folders in which moved local wheels are looked for, absolute.
         no_index: Whether nothing may be downloaded.
+        scratch: A folder for intermediate files, in which :func:`make_scheme_python` was called.
         work: The way to call it off.
         check_binaries: Whether native files must fit their target.
     """
@@ -42,6 +44,7 @@ class Installer:
     uv: Uv
     local_wheels: tuple[Path, ...]
     no_index: bool
+    scratch: Path
     work: Work
     check_binaries: bool = True
 
@@ -58,13 +61,13 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
         BuildError: A wheel is gone or is not the locked one, or a package would overwrite another's files.
         WheelError: A wheel holds what no layer takes, or lies about what it is for.
     """
-    wheels = build.lock.wheels_on(build.target)
+    wheels = build.wheels
     if not wheels:
         return
     project = staging / ".install"
     prefix = project / "prefix"
     _install(installer, build, wheels, project, prefix)
-    installed = prefix_layout()
+    installed = scheme_layout()
     _check_wheels(installer, build, wheels, prefix / installed.site)
     overlaps = find_overlaps(prefix, installed)
     _prefer_winners(installer, build, overlaps, project)
@@ -92,11 +95,11 @@ def _install(
     prefix: Path,
 ) -> None:
     prefix.mkdir(parents=True)
-    _join_sites(prefix)
     done = install_wheels(
         installer.uv,
         _write_lock(installer, build, wheels, project),
         prefix,
+        interpreter=scheme_python(installer.scratch),
         python=build.lock.python,
         compatibility=build.compatibility,
         no_index=installer.no_index,
@@ -109,31 +112,18 @@ def _install(
             hint="if a file has changed since it was locked, find out why; then lock again with --reset-lock",
         )
     (prefix / ".lock").unlink(missing_ok=True)
-    other = other_site()
-    if other is not None:
-        remove_tree(prefix / other.split("/")[0])
-
-
-def _join_sites(prefix: Path) -> None:
-    """Have platform-specific packages land among the others: layers have one site-packages folder."""
-    other = other_site()
-    if other is not None:
-        site = prefix / prefix_layout().site
-        site.mkdir(parents=True)
-        (prefix / other).parent.mkdir(parents=True)
-        (prefix / other).symlink_to(os.path.relpath(site, (prefix / other).parent))
 
 
 def _prefer_winners(installer: Installer, build: LayerBuild, overlaps: Sequence[Overlap], project: Path) -> None:
     """Put the content of one and the same package in the place of a file that several installed."""
-    wheels = build.lock.wheels_on(build.target)
+    wheels = build.wheels
     for winner in sorted({overlap.winner for overlap in overlaps}):
         alone = project / f"only {winner}"
         _install(installer, build, [each for each in wheels if each[0].name == winner], project, alone)
         for overlap in overlaps:
             if overlap.winner == winner:
                 (alone / overlap.path).replace(project / "prefix" / overlap.path)
-                installer.work.observe(Warned(overlap.describe(build.layer.title, prefix_layout())))
+                installer.work.observe(Warned(overlap.describe(build.layer.title, scheme_layout())))
 
 
 def _write_lock(
@@ -197,10 +187,13 @@ def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequen
             path = from_site(row.path, installed.site)
             if (path, owner) in lost:
                 continue
-            kept = _settle_file(prefix / path, path, row, commands, installed)
-            if kept is not None:
-                place = installed.translate(_renamed(build, path, installed), build.layout)
-                rows.append(Row(to_site(place, build.layout.site), kept.digest, kept.size))
+            place = _renamed(build, installed.translate(path, build.layout))
+            if _is_left_out(path, place, commands, installed):
+                (prefix / path).unlink(missing_ok=True)
+                continue
+            is_script = path.startswith(f"{installed.scripts}/")
+            kept = relocatable_script(prefix / path, row, build.target) if is_script else row
+            rows.append(Row(to_site(place, build.layout.site), kept.digest, kept.size))
         write_record(info / "RECORD", rows)
     if build.below:
         for name in ("sitecustomize", "sitecustomize.py"):
@@ -208,32 +201,32 @@ def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequen
                 (site_folder / name).rename(site_folder / name.replace("sitecustomize", PACKAGE_HOOK))
 
 
-def _settle_file(path: Path, relative: str, row: Row, commands: set[str], installed: Layout) -> Row | None:
-    """Give the file's RECORD row, or None if the file is not shipped."""
-    folder, _, name = relative.rpartition("/")
+def _is_left_out(path: str, place: str, commands: set[str], installed: Layout) -> bool:
+    """Tell what is not shipped: bytecode, what is hidden at the layer's top, programs that uv made."""
+    folder, _, name = path.rpartition("/")
     stem = name.removesuffix(".exe").removesuffix("-script.py")
-    not_shipped = "__pycache__" in relative.split("/") or relative.startswith(".")  # hidden at the layer's top
-    if not_shipped or (folder == installed.scripts and stem in commands):
-        path.unlink(missing_ok=True)
-        return None
-    return relocatable_script(path, row) if folder == installed.scripts else row
+    return (
+        BYTECODE_FOLDER in path.split("/")
+        or place.startswith(".")
+        or (folder == installed.scripts and stem in commands)
+    )
 
 
-def _renamed(build: LayerBuild, path: str, installed: Layout) -> str:
+def _renamed(build: LayerBuild, place: str) -> str:
     """Make room for the layer's own ``sitecustomize``."""
-    if not build.below:
-        return path
-    first, *rest = path.removeprefix(f"{installed.site}/").split("/")
-    if not path.startswith(f"{installed.site}/") or first not in {"sitecustomize", "sitecustomize.py"}:
-        return path
-    return "/".join([installed.site, first.replace("sitecustomize", PACKAGE_HOOK), *rest])
+    site = build.layout.site
+    first, slash, rest = place.removeprefix(f"{site}/").partition("/")
+    if not build.below or not place.startswith(f"{site}/") or first not in {"sitecustomize", "sitecustomize.py"}:
+        return place
+    return f"{site}/{first.replace('sitecustomize', PACKAGE_HOOK)}{slash}{rest}"
 
 
 def _move(build: LayerBuild, prefix: Path, staging: Path, installed: Layout) -> None:
-    folders = ((installed.site, build.layout.site), (installed.headers, build.layout.headers))
-    for old, new in (*folders, (installed.scripts, build.layout.scripts), (".", ".")):
-        if (prefix / old).is_dir():
-            _merge(build, prefix / old, staging / new, staging)
+    for folder in (installed.site, installed.headers, installed.scripts, installed.data):
+        if (prefix / folder).is_dir():
+            for child in sorted((prefix / folder).iterdir()):
+                place = installed.translate(f"{folder}/{child.name}", build.layout)
+                _merge(build, child, staging / place, staging)
 
 
 def _merge(build: LayerBuild, source: Path, place: Path, staging: Path) -> None:

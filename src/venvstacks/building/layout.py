@@ -1,6 +1,5 @@
-"""Where things stand in a layer, and where uv puts them."""
+"""Where things stand in a layer."""
 
-import sysconfig
 from dataclasses import dataclass
 
 from venvstacks.platforms.compatibility import PythonVersion
@@ -9,8 +8,19 @@ from venvstacks.spec.model import LayerKind
 
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 
+VENV_LAUNCHERS = "Lib/venv/scripts/nt"
+"""Where a CPython for Windows keeps the launchers of virtual environments."""
+
+_RENAMED_LAUNCHERS = (3, 13)
+
 PACKAGE_HOOK = "_package_sitecustomize"
 """What a package's own ``sitecustomize`` is called in a layered environment, whose name is taken."""
+
+LIBRARY_HOOK = "_venvstacks_libraries"
+"""The module of a layered environment on POSIX that is imported together with ctypes."""
+
+OWN_MODULES = frozenset({"sitecustomize", PACKAGE_HOOK, LIBRARY_HOOK})
+"""The modules of a layered environment that belong to the layer itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +32,38 @@ class Layout:
         site: site-packages, for pure and platform-specific packages alike.
         scripts: Programs.
         headers: Header files of packages.
+        data: What packages install relative to the top; empty for the top itself.
+        folds_case: Whether other spellings of these folders mean the same ones.
     """
 
     python: str
     site: str
     scripts: str
     headers: str
+    data: str = ""
+    folds_case: bool = False
 
     def translate(self, path: str, layout: "Layout") -> str:
         """Give the place in another layout of something that stands at ``path`` in this one."""
-        moves = ((self.site, layout.site), (self.headers, layout.headers), (self.scripts, layout.scripts))
+        moves = (
+            (self.site, layout.site),
+            (self.headers, layout.headers),
+            (self.scripts, layout.scripts),
+            (self.data, layout.data),
+        )
         for old, new in moves:
             if path == old or path.startswith(f"{old}/"):
-                return new + path[len(old) :]
+                return layout.spelled((new + path[len(old) :]).lstrip("/"))
+        return path
+
+    def spelled(self, path: str) -> str:
+        """Give a path with its top folder as the layout spells it: on Windows, ``lib`` and ``Lib`` are one."""
+        if self.folds_case:
+            first, slash, rest = path.partition("/")
+            for known in (self.site, self.scripts, self.headers):
+                top = known.partition("/")[0]
+                if first.casefold() == top.casefold():
+                    return f"{top}{slash}{rest}"
         return path
 
 
@@ -42,25 +71,23 @@ def layer_layout(kind: LayerKind, target: Target, python: PythonVersion) -> Layo
     """Give the layout of a layer, as CPython's sysconfig has it on the target."""
     if target.is_windows:
         interpreter = "python.exe" if kind is LayerKind.RUNTIME else "Scripts/python.exe"
-        return Layout(interpreter, "Lib/site-packages", "Scripts", "Include")
+        return Layout(interpreter, "Lib/site-packages", "Scripts", "Include", folds_case=True)
     library = f"lib/{python.lib_name}"
     return Layout("bin/python", f"{library}/site-packages", "bin", f"include/site/{python.lib_name}")
 
 
-def prefix_layout() -> Layout:
-    """Give the layout that ``uv pip install --prefix`` uses with this tool's own interpreter: a virtual one's."""
-    paths = _prefix_paths()
-    site = paths["purelib"]
-    library = site.split("/")[1] if site.count("/") > 1 else ""
-    return Layout("", site, paths["scripts"], f"include/site/{library}" if library else "Include")
+def venv_launchers(python: PythonVersion) -> dict[str, str]:
+    """Give what starts Python in an environment on Windows: CPython's own launchers.
 
+    They read ``home`` from ``pyvenv.cfg`` and start the Python there.
 
-def other_site() -> str | None:
-    """Give the folder that platform-specific packages get where it is another (``lib64/...`` on Fedora)."""
-    paths = _prefix_paths()
-    return None if paths["platlib"] == paths["purelib"] else paths["platlib"]
-
-
-def _prefix_paths() -> dict[str, str]:
-    paths = sysconfig.get_paths("venv", {"base": "", "platbase": ""})
-    return {name: path.replace("\\", "/").strip("/") for name, path in paths.items()}
+    Returns:
+        Name in the environment's folder of programs -> POSIX path in the runtime.
+    """
+    if python.minor_version < _RENAMED_LAUNCHERS:
+        return {name: f"{VENV_LAUNCHERS}/{name}" for name in ("python.exe", "pythonw.exe")}
+    threads = "t" if python.freethreaded else ""
+    return {
+        "python.exe": f"{VENV_LAUNCHERS}/venvlauncher{threads}.exe",
+        "pythonw.exe": f"{VENV_LAUNCHERS}/venvwlauncher{threads}.exe",
+    }

@@ -8,11 +8,12 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from venvstacks.binaries.policy import Owner
 from venvstacks.building.layout import Layout
 from venvstacks.building.records import from_site, info_folders, read_record
+from venvstacks.libraries import model as libraries
 from venvstacks.trees import BYTECODE_FOLDER
 
 _BYTECODE = f"/{BYTECODE_FOLDER}/"
 
-BASE_PYTHON = Owner("the base Python", promises=True)
+BASE_PYTHON = Owner(libraries.BASE_PYTHON, promises=True)
 THE_LAYER = Owner("the layer itself", promises=False)
 
 

@@ -7,16 +7,25 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from venvstacks.building.excluding import excluded_packages, installed_wheels
+from venvstacks.building.launchers import launcher_inputs
 from venvstacks.building.layout import Layout, layer_layout
+from venvstacks.building.model import ExcludedPackage
 from venvstacks.files import json_hash
-from venvstacks.locking.model import LayerLock
+from venvstacks.libraries.model import DYNLIB
+from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel
+from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
-from venvstacks.platforms.targets import Target
+from venvstacks.platforms.targets import Target, host_target
 from venvstacks.spec.model import Layer, LayerKind, Stack
 
-REVISION = 1
+REVISION = 2
 """Rises when the same inputs give a layer with other content."""
+
+
+Key = tuple[str, str]
+"""Target name and build name: what tells a layer for a target from all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class LayerBuild:
         inputs_hash: Hash of all of this.
         local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
             that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
+        excluded: What the layer leaves out of the packages that are locked for the target, sorted by name.
     """
 
     layer: Layer
@@ -47,6 +57,22 @@ class LayerBuild:
     module_hashes: Mapping[str, str]
     inputs_hash: str
     local_runtime: str = ""
+    excluded: tuple[ExcludedPackage, ...] = ()
+
+    @property
+    def wheels(self) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
+        """What is installed: packages with their wheels, sorted by name."""
+        return installed_wheels(self.layer, self.lock, self.target)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all others."""
+        return self.target.name, self.layer.build_name
+
+    @property
+    def keys_below(self) -> tuple[Key, ...]:
+        """What tells the layers below it from all others, in path order."""
+        return tuple((self.target.name, name) for name in self.layer.below)
 
     @property
     def target(self) -> Target:
@@ -88,16 +114,23 @@ def plan_layers(
         locks: Build name -> lock.
         modules: Build name -> import name -> hash of the launch and support modules.
         target: The target; layers that are not made for it are left out.
-        build_folder: Where layers for this target stand, absolute.
+        build_folder: The build folder, absolute. Layers for this machine's platform stand directly in it, those
+            for others in a folder named after their target.
 
     Returns:
         One entry a layer, in the stack's order.
     """
+    folder = folder_of(target, build_folder)
     return tuple(
-        _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, build_folder)
+        _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, folder)
         for layer in stack.named(locks)
         if (compatibility := layer.on(target)) is not None
     )
+
+
+def folder_of(target: Target, build_folder: Path) -> Path:
+    """Give the folder in the build folder that holds the layers for a target."""
+    return build_folder if target == host_target() else build_folder / target.name
 
 
 def _plan_layer(  # noqa: PLR0917 - one call, above
@@ -106,34 +139,59 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
     locks: Mapping[str, LayerLock],
     module_hashes: Mapping[str, str],
     compatibility: Compatibility,
-    build_folder: Path,
+    folder: Path,
 ) -> LayerBuild:
     lock = locks[layer.build_name]
     below = tuple(locks[name] for name in layer.below)
+    target = compatibility.target
     layout = layer_layout(layer.kind, compatibility.target, lock.python)
     configuration = _configuration(stack, layer, lock, below, compatibility.target)
     inputs = {
         "revision": REVISION,
-        "payload": {name: payload(name) for name in ("sitecustomize.py", "postinstall.py")},
+        "payload": {name: payload(name) for name in ("sitecustomize.py", "libraries.py", "postinstall.py")},
         "python": lock.python.request,
         "target": compatibility.describe(),
         "install_target": lock.install_target,
         "configuration": configuration,
-        "wheels": [[wheel.filename, wheel.sha256] for _, wheel in lock.wheels_on(compatibility.target)],
+        "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
+        **launcher_inputs(layer, target, [(stack.layer(lower.layer), lower) for lower in below]),
+        "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     return LayerBuild(
         layer=layer,
         lock=lock,
         below=below,
         compatibility=compatibility,
-        folder=build_folder / layer.build_name,
+        folder=folder / layer.build_name,
         layout=layout,
         configuration=configuration,
         module_hashes=module_hashes,
         inputs_hash=json_hash(inputs),
-        local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME else "",
+        # an interpreter of this machine can serve nobody else
+        local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
+        excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
     )
+
+
+def _library_inputs(
+    stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
+) -> list[object]:
+    """Give what decides, apart from the content of wheels, where a layer's files find libraries.
+
+    The versions of packages below do not count: whoever replaces a layer by one with a newer release of a package
+    need not replace the layers above it. If a library moved between two packages that stay, only building tells.
+    """
+    own = [layer.dynlib_exclude, layer.dynlib_allow_missing]
+    if not _with_binaries(lock, target):
+        return [*own, []]
+    lower = [[_with_binaries(each, target), stack.layer(each.layer).dynlib_exclude] for each in below]
+    return [*own, lower]
+
+
+def _with_binaries(lock: LayerLock, target: Target) -> list[str]:
+    """Name the packages of a layer whose wheels are for a platform, sorted."""
+    return sorted({p.name for p, wheel in lock.wheels_on(target) if not wheel.filename.endswith("-any.whl")})
 
 
 def _configuration(
@@ -154,7 +212,7 @@ def _configuration(
         "py_version": lock.python.release,
         "site_dir": layout.site,
         "pylib_dirs": pylib_dirs,
-        "dynlib_dirs": [],
+        "dynlib_dirs": [] if target.is_windows else [f"../{lower.install_target}/{DYNLIB}" for lower in below],
     }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name

@@ -3,14 +3,19 @@
 from pathlib import Path
 
 from venvstacks.building.records import Row, replace_file, row_of
+from venvstacks.platforms.targets import Target
 
-# A program for sh that is a string to Python: the interpreter is found beside the script, through links.
-_HEADER = b'#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
+# A program for sh that is a string to Python: the interpreter is found beside the script, through links. No path
+# here begins with a hyphen, and busybox's realpath takes "--" for a name.
+_HEADER = b'#!/bin/sh\n\'\'\'exec\' "$(dirname "$(realpath "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
+# As above. With -P, what lies beside the script is not imported in the place of a package's module.
+SAFE_HEADER = _HEADER.replace(b'/python" ', b'/python" -P ')
+_WINDOWS_HEADER = b"#!python\n"  # as in the wheel: Windows' own launcher of scripts reads it
 _LONG_START = b"#!/bin/sh\n'''exec' "
 _LONG_END = b"\n' '''\n"
 
 
-def relocatable_script(path: Path, row: Row) -> Row:
+def relocatable_script(path: Path, row: Row, target: Target) -> Row:
     """Give a Python script that uv bound to its own interpreter a header that works everywhere.
 
     Programs, and scripts for other interpreters, are left as they are.
@@ -18,6 +23,7 @@ def relocatable_script(path: Path, row: Row) -> Row:
     Args:
         path: The script.
         row: Its line in RECORD.
+        target: Where it will run.
 
     Returns:
         The line for what stands there now.
@@ -33,5 +39,6 @@ def relocatable_script(path: Path, row: Row) -> Row:
         body = content.partition(b"\n")[2]
     else:
         return row
-    replace_file(path, _HEADER + body, executable=True)
-    return row_of(row.path, _HEADER + body)
+    content = (_WINDOWS_HEADER if target.is_windows else _HEADER) + body
+    replace_file(path, content, executable=True)
+    return row_of(row.path, content)

@@ -1,7 +1,7 @@
 """Whether a layer's folder is what a build left there."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -9,6 +9,8 @@ import msgspec
 from venvstacks.building.plan import LayerBuild
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
+from venvstacks.libraries.model import NO_NATIVES, Natives
+from venvstacks.platforms.targets import Target
 from venvstacks.trees import Entry, EntryKind, scan
 
 STATE_FILE = ".venvstacks-build.json"
@@ -30,6 +32,8 @@ class State(msgspec.Struct, frozen=True):
         checked: Whether its packages were found to see what they require, with the layers then below it.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve.
         fits: Whether its native files were found to fit the target.
+        natives: Its native files, as its packages brought them.
+        linking: Hash of how they find the libraries they need.
     """
 
     format: int
@@ -38,6 +42,8 @@ class State(msgspec.Struct, frozen=True):
     checked: bool = False
     local_runtime: str = ""
     fits: bool = False
+    natives: Natives = NO_NATIVES
+    linking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Inspection:
         checked: Whether its packages see what they require.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
         fits: Whether its native files were found to fit the target.
+        natives: Its native files, as its packages brought them.
+        linking: Hash of how they find the libraries they need.
     """
 
     entries: tuple[Entry, ...]
@@ -57,21 +65,56 @@ class Inspection:
     checked: bool = False
     local_runtime: str = ""
     fits: bool = False
+    natives: Natives = NO_NATIVES
+    linking: str = ""
 
 
-def layer_entries(folder: Path) -> tuple[Entry, ...]:
+def layer_entries(folder: Path, target: Target) -> tuple[Entry, ...]:
     """List what belongs to a layer: everything but bytecode and hidden entries at the top.
 
     Raises:
-        ValueError: An entry is of a kind that no layer holds.
+        ValueError: An entry is of a kind that no layer for the target holds.
     """
-    return tuple(entry for entry in scan(folder) if not entry.path.startswith("."))
+    entries = tuple(entry for entry in _scan(folder, target) if not entry.path.startswith("."))
+    if target.is_windows and (link := next((e for e in entries if e.kind is EntryKind.SYMLINK), None)):
+        raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
+    return entries
 
 
-def write_state(folder: Path, build: LayerBuild, entries: tuple[Entry, ...], *, checked: bool, fits: bool) -> None:
-    """Record in a finished folder what it holds, and what of."""
+def _scan(folder: Path, target: Target) -> tuple[Entry, ...]:
+    """List a folder. On Windows a file's name tells whether it is a program, whatever the building host says."""
+    entries = scan(folder)
+    if not target.is_windows:
+        return entries
+    return tuple(
+        entry if entry.kind is not EntryKind.FILE else replace(entry, executable=_is_windows_program(entry.path))
+        for entry in entries
+    )
+
+
+def _is_windows_program(path: str) -> bool:
+    return path.lower().endswith((".exe", ".bat", ".cmd", ".com"))
+
+
+def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
+    """Record in a finished folder what it holds, and what of.
+
+    Args:
+        folder: The layer's folder.
+        build: What it was made from.
+        found: What an inspection would find.
+    """
     remove_leftovers(folder)  # of a run that was interrupted just here
-    state = State(_FORMAT, build.inputs_hash, entries, checked, build.local_runtime, fits)
+    state = State(
+        format=_FORMAT,
+        inputs_hash=build.inputs_hash,
+        entries=found.entries,
+        checked=found.checked,
+        local_runtime=build.local_runtime,
+        fits=found.fits,
+        natives=found.natives,
+        linking=found.linking,
+    )
     write_bytes(folder / STATE_FILE, msgspec.json.encode(state))
 
 
@@ -79,6 +122,12 @@ def built_with(build: LayerBuild) -> str:
     """Say whether an interpreter of this machine might serve when a runtime was built, or would if it were."""
     state = _read_state(build.folder)
     return build.local_runtime if state is None else state.local_runtime
+
+
+def natives_built(build: LayerBuild) -> Natives | None:
+    """Give the native files of a layer that is built from its present inputs; None if it is not."""
+    state = _read_state(build.folder)
+    return state.natives if state is not None and state.inputs_hash == build.inputs_hash else None
 
 
 def inspect(build: LayerBuild) -> Inspection:
@@ -105,13 +154,21 @@ def inspect(build: LayerBuild) -> Inspection:
         return Inspection((), "some of its files are gone")
     if state.inputs_hash != build.inputs_hash:
         return Inspection((), "its inputs have changed")
-    return Inspection(state.entries, "", state.checked, state.local_runtime, state.fits)
+    return Inspection(
+        entries=state.entries,
+        reason="",
+        checked=state.checked,
+        local_runtime=state.local_runtime,
+        fits=state.fits,
+        natives=state.natives,
+        linking=state.linking,
+    )
 
 
 def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:
     """Give what belongs to a layer, and what was put beside it at the top under hidden names."""
     try:
-        entries = scan(build.folder)
+        entries = _scan(build.folder, build.target)
     except ValueError as error:
         raise BuildError(f"{build.headline} is left as it is: {error}.", hint="move it away") from error
     hidden = [entry.path for entry in entries if entry.path.startswith(".") and "/" not in entry.path]

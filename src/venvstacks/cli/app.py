@@ -12,6 +12,7 @@ from venvstacks.cli.publish import publish
 from venvstacks.cli.run import run
 from venvstacks.cli.show import show
 from venvstacks.cli.unpack import unpack
+from venvstacks.cli.why import why
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
@@ -46,5 +47,5 @@ def cli() -> None:
     """
 
 
-for command in (show, lock, build, publish, local_export, unpack, run, cache, completion):
+for command in (show, why, lock, build, publish, local_export, unpack, run, cache, completion):
     cli.add_command(command)

@@ -11,6 +11,7 @@ from venvstacks.cli.common import (
     gathered,
     load,
     located,
+    made_for,
     matched,
     matched_resets,
     options,
@@ -33,6 +34,7 @@ from venvstacks.cli.options import (
     find_options,
     lock_options,
     output_dir_option,
+    platform_option,
     publish_options,
     selection_options,
     show_options,
@@ -68,6 +70,7 @@ class _Chosen:
 @click.option("--build/--no-build", default=True, help="Build layers, or go on with those that are built.")
 @click.option("--publish", is_flag=True, help="Publish the layers as well.")
 @selection_options
+@platform_option
 @lock_options
 @click.option("--build-dependencies", is_flag=True, help="Build those below the included layers, too.")
 @click.option("--build-derived", is_flag=True, help="Build those on top of the included layers, too.")
@@ -93,6 +96,7 @@ def build(
     build: bool,
     publish: bool,
     selecting: Selecting,
+    platforms: tuple[str, ...],
     locking: Locking,
     build_dependencies: bool,
     build_derived: bool,
@@ -104,14 +108,14 @@ def build(
     caching: Caching,
     working: Working,
 ) -> None:
-    """Build layers for this machine's platform.
+    """Build layers for this machine's platform, or for any others; nothing of these is executed.
 
     Layers below an included one are built if they are needed and not built yet. A build with nothing to do
     does nothing.
 
     \b
     Example:
-      venvstacks build --lock --publish --tag-outputs
+      venvstacks build --lock --publish --platform all
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.selection import extended  # noqa: PLC0415
@@ -141,6 +145,7 @@ def build(
     dependencies = everything or locking.lock_dependencies
     lockable = extended(stack, included, dependencies=dependencies, derived=True)
     reset = matched_resets(stack, locking.reset_lock, lockable, selecting)
+    targets = made_for(stack, chosen.build | chosen.publish, platforms)[0] if build or publish else ()
     resolved = frozenset[str]()
     # whatever is used needs valid locks all the way down
     used = chosen.build if build else {*chosen.build, *chosen.publish}
@@ -150,10 +155,10 @@ def build(
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
     steps = {
         "lock": resolved,
-        "build": chosen.build if build else frozenset[str](),
-        "publish": chosen.publish if publish else frozenset[str](),
+        "build": made_for(stack, chosen.build, platforms)[1] if build else frozenset[str](),
+        "publish": made_for(stack, chosen.publish, platforms)[1] if publish else frozenset[str](),
     }
-    if print_plan(stack, gathered(stack, **steps), showing) or not included:
+    if print_plan(stack, gathered(stack, **steps), showing, targets) or not included:
         return
     with options(working, finding, caching, clean=clean, check_binaries=check_binaries) as how:
         made = _Made(how.observe)
@@ -161,31 +166,33 @@ def build(
         if lock and not build:
             api.lock(stack, include=locking_for, reset=reset, if_needed=True, options=how)
         if build:
-            built = api.build(stack, include=chosen.build, lock_if_needed=lock, reset=reset, options=how)
+            built = api.build(
+                stack, include=chosen.build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
+            )
         if publish:
             settings = publish_settings(output_dir, archiving)
-            result = api.publish(stack, settings, include=chosen.publish, options=how)
+            results = api.publish(stack, settings, include=chosen.publish, platforms=platforms, options=how)
     if build:
         folder = shown(located(stack, working.build_dir))
         print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made.layers)} built", showing)
     if publish:
-        print_published(result, showing)
+        print_published(results, showing)
 
 
 class _Made:
-    """Passes events on, and keeps the names of the layers that were built.
+    """Passes events on, and keeps which layers were built for which platforms.
 
     Args:
         observe: Told of every event.
     """
 
     def __init__(self, observe: Observer) -> None:
-        self.layers: set[str] = set()
+        self.layers: set[tuple[str, str]] = set()
         self._observe = observe
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Finished) and event.step is Step.BUILD and event.changed:
-            self.layers.add(event.layer)
+            self.layers.add((event.platform, event.layer))
         self._observe(event)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -13,8 +13,9 @@ from venvstacks.cli.options import Caching, Finding, Selecting, Showing, Working
 from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
-    from venvstacks.api import Options
     from venvstacks.cli.tree import Operations
+    from venvstacks.platforms.targets import Target
+    from venvstacks.runs import Options
     from venvstacks.spec.model import LocalRuntime, Stack
 
 
@@ -46,6 +47,20 @@ def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> 
     return names
 
 
+def made_for(
+    stack: "Stack", names: frozenset[str], platforms: Sequence[str]
+) -> tuple[tuple["Target", ...], frozenset[str]]:
+    """Give the targets that are meant, and which of some layers are made for one of them.
+
+    Raises:
+        UsageError: None is, or there is no platform of a name.
+    """
+    from venvstacks.selection import selected_targets  # noqa: PLC0415 - help must be quick
+
+    targets = selected_targets(stack, names, platforms)
+    return targets, frozenset(name for name in names if not set(targets).isdisjoint(stack.layer(name).targets))
+
+
 def matched_resets(
     stack: "Stack", patterns: Sequence[str], affected: frozenset[str], selecting: Selecting
 ) -> frozenset[str]:
@@ -66,8 +81,16 @@ def matched_resets(
     return names
 
 
-def print_plan(stack: "Stack", operations: "Operations", showing: Showing) -> bool:
+def print_plan(
+    stack: "Stack", operations: "Operations", showing: Showing, targets: "tuple[Target, ...]" = ()
+) -> bool:
     """Print what is going to be done, if that is wanted.
+
+    Args:
+        stack: The stack.
+        operations: What is going to be done.
+        showing: Whether that is wanted.
+        targets: What it is done for, if not for all targets at once.
 
     Returns:
         Whether to stop there.
@@ -77,7 +100,7 @@ def print_plan(stack: "Stack", operations: "Operations", showing: Showing) -> bo
         from venvstacks.locking.states import lock_states  # noqa: PLC0415
 
         names = [layer.build_name for layer in stack.layers]
-        view = View(stack, lock_states(stack), names, operations)
+        view = View(stack, lock_states(stack), names, operations, targets=targets)
         if showing.as_json:
             print_json(view.data())
         else:
@@ -90,6 +113,17 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever json can encode
     from venvstacks.files import canonical_json  # noqa: PLC0415 - help must be quick
 
     click.echo(canonical_json(value).encode(), nl=False)
+
+
+class _Plan(Protocol):
+    def as_json(self) -> dict[str, Any]: ...
+
+
+def by_platform(targets: "Sequence[Target]", plans: Sequence[_Plan]) -> dict[str, Any]:
+    """Give plans as data: that of a single platform as it is, those of several under their names."""
+    if len(plans) == 1:
+        return plans[0].as_json()
+    return {target.name: plan.as_json() for target, plan in zip(targets, plans, strict=True)}
 
 
 def gathered(stack: "Stack", **steps: frozenset[str]) -> "Operations":
@@ -127,7 +161,7 @@ def options(
     check_binaries: bool = True,
 ) -> Iterator["Options"]:
     """Give the API's options, with an observer for this terminal."""
-    from venvstacks.api import Options  # noqa: PLC0415 - help must be quick
+    from venvstacks.runs import Options  # noqa: PLC0415 - help must be quick
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
     with reporter(verbosity()) as observe:

@@ -88,16 +88,24 @@ def _observe_nothing(event: Event) -> None:
     del event
 
 
+def _title(event: Started | Finished) -> str:
+    """Name a layer, with its platform if that is not this machine's."""
+    from venvstacks.platforms.targets import host_target  # noqa: PLC0415 - help must be quick
+
+    foreign = event.platform and event.platform != host_target().name
+    return f"{event.layer} ({event.platform})" if foreign else event.layer
+
+
 def _line(event: Event, verbosity: int) -> str | None:
     """Give the lasting line that an event is worth."""
     match event:
         case Finished(changed=True):
             seconds = f"{event.seconds:.1f} s"
-            return f"{_DONE[event.step]:>{_WIDTH}}  {event.layer}  {event.summary}, {seconds}"
+            return f"{_DONE[event.step]:>{_WIDTH}}  {_title(event)}  {event.summary}, {seconds}"
         case Finished() if verbosity > 0:
-            return f"{'unchanged':>{_WIDTH}}  {event.layer}  {event.summary}"
+            return f"{'unchanged':>{_WIDTH}}  {_title(event)}  {event.summary}"
         case Started() if verbosity > 1:
-            return f"{_DOING[event.step]:>{_WIDTH}}  {event.layer}"
+            return f"{_DOING[event.step]:>{_WIDTH}}  {_title(event)}"
         case Waiting():
             return f"{'waiting':>{_WIDTH}}  another run is at work in {event.folder}"
     return None
@@ -152,13 +160,17 @@ def _bars() -> Iterator["Progress"]:
         yield progress
 
 
+def _key(event: Started | Progressed | Finished) -> tuple[Step, str, str]:
+    return event.step, event.layer, event.platform
+
+
 class _Lively:
     """Draws a bar for each layer that is being handled, and leaves a line behind."""
 
     def __init__(self, progress: "Progress", verbosity: int) -> None:
         self._progress = progress
         self._verbosity = verbosity
-        self._tasks: dict[tuple[Step, str], TaskID] = {}
+        self._tasks: dict[tuple[Step, str, str], TaskID] = {}
         self._guard = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -168,14 +180,12 @@ class _Lively:
     def _handle(self, event: Event) -> None:
         match event:
             case Started():
-                text = f"{_DOING[event.step]} {event.layer}"
-                self._tasks[event.step, event.layer] = self._progress.add_task(text, total=None)
-            case Progressed() if (event.step, event.layer) in self._tasks:
-                self._progress.update(
-                    self._tasks[event.step, event.layer], completed=event.done, total=event.total
-                )
-            case Finished() if (event.step, event.layer) in self._tasks:
-                self._progress.remove_task(self._tasks.pop((event.step, event.layer)))
+                text = f"{_DOING[event.step]} {_title(event)}"
+                self._tasks[_key(event)] = self._progress.add_task(text, total=None)
+            case Progressed() if _key(event) in self._tasks:
+                self._progress.update(self._tasks[_key(event)], completed=event.done, total=event.total)
+            case Finished() if _key(event) in self._tasks:
+                self._progress.remove_task(self._tasks.pop(_key(event)))
             case _:
                 pass
         if isinstance(event, Warned):

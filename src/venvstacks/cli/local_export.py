@@ -4,7 +4,19 @@ from pathlib import Path
 
 import click
 
-from venvstacks.cli.common import gathered, load, matched, options, print_json, print_plan, print_result, shown
+from venvstacks.cli.common import (
+    by_platform,
+    gathered,
+    load,
+    located,
+    made_for,
+    matched,
+    options,
+    print_json,
+    print_plan,
+    print_result,
+    shown,
+)
 from venvstacks.cli.options import (
     Publishing,
     Selecting,
@@ -12,6 +24,7 @@ from venvstacks.cli.options import (
     Updating,
     Working,
     output_dir_option,
+    platform_option,
     publish_options,
     selection_options,
     show_options,
@@ -27,6 +40,7 @@ from venvstacks.wording import counted
 @spec_argument
 @output_dir_option("_export")
 @selection_options
+@platform_option
 @publish_options
 @update_options
 @show_options
@@ -37,6 +51,7 @@ def local_export(
     spec: Path,
     output_dir: Path,
     selecting: Selecting,
+    platforms: tuple[str, ...],
     publishing: Publishing,
     updating: Updating,
     showing: Showing,
@@ -59,20 +74,23 @@ def local_export(
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
     )
-    if print_plan(stack, gathered(stack, export=chosen), showing.beside(updating)) or not chosen:
+    targets, made = made_for(stack, chosen, platforms)
+    if print_plan(stack, gathered(stack, export=made), showing.beside(updating), targets) or not chosen:
         return
     settings = ExportOptions(output_dir, updating.force)
     with options(working) as how:
         if updating.dry_run:
-            plan = api.plan_exporting(stack, settings, include=chosen, options=how)
+            plans = api.plan_exporting(stack, settings, include=chosen, platforms=platforms, options=how)
         else:
-            result = api.export(stack, settings, include=chosen, options=how)
+            results = api.export(stack, settings, include=chosen, platforms=platforms, options=how)
+    folder = located(stack, output_dir)
     if not updating.dry_run:
-        made = sum(layer.created for layer in result.layers)
-        folder = shown(result.manifest_path.parent.parent)
-        print_result(f"{counted(len(result.layers), 'layer')} in {folder}, {made} copied", showing)
+        layers = [layer for result in results for layer in result.layers]
+        copied = sum(layer.created for layer in layers)
+        print_result(f"{counted(len(layers), 'layer')} in {shown(folder)}, {copied} copied", showing)
     elif showing.as_json:
-        print_json(plan.as_json())
+        print_json(by_platform(targets, plans))
     else:
-        for export in plan.exports:
-            click.echo(f"{export.action}  {export.destination.name}  ({export.reason})")
+        for export in (export for plan in plans for export in plan.exports):
+            name = export.destination.relative_to(folder).as_posix()
+            click.echo(f"{export.action}  {name}  ({export.reason})")

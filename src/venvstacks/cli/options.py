@@ -158,6 +158,25 @@ def output_dir_option(default: str) -> Callable[[Command], Command]:
     )
 
 
+platform_option = click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    default=("host",),
+    show_default=True,
+    metavar="NAME",
+    shell_complete=lambda *arguments: _complete_platform(arguments[-1]),
+    help="Target platform, such as win_amd64, or host, or all; may be repeated.",
+)
+
+
+def _complete_platform(incomplete: str) -> list[str]:
+    from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import PLATFORM_WORDS  # noqa: PLC0415
+
+    return [name for name in (*PLATFORM_WORDS, *TARGETS) if name.startswith(incomplete)]
+
+
 selection_options = _group(
     "selecting",
     Selecting,

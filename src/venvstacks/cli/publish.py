@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvstacks.cli.common import gathered, load, matched, options, print_json, print_plan, print_result, shown
+from venvstacks.cli.common import (
+    by_platform,
+    gathered,
+    load,
+    located,
+    made_for,
+    matched,
+    options,
+    print_json,
+    print_plan,
+    print_result,
+    shown,
+)
 from venvstacks.cli.options import (
     Archiving,
     Caching,
@@ -17,6 +29,7 @@ from venvstacks.cli.options import (
     archive_options,
     cache_options,
     output_dir_option,
+    platform_option,
     publish_options,
     selection_options,
     show_options,
@@ -28,6 +41,8 @@ from venvstacks.cli.options import (
 from venvstacks.wording import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from venvstacks.publishing.plan import PublishOptions
     from venvstacks.publishing.publish import PublishResult
 
@@ -36,6 +51,7 @@ if TYPE_CHECKING:
 @spec_argument
 @output_dir_option("_artifacts")
 @selection_options
+@platform_option
 @publish_options
 @archive_options
 @update_options
@@ -48,6 +64,7 @@ def publish(
     spec: Path,
     output_dir: Path,
     selecting: Selecting,
+    platforms: tuple[str, ...],
     publishing: Publishing,
     archiving: Archiving,
     updating: Updating,
@@ -71,21 +88,23 @@ def publish(
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
     )
-    if print_plan(stack, gathered(stack, publish=chosen), showing.beside(updating)) or not chosen:
+    targets, made = made_for(stack, chosen, platforms)
+    if print_plan(stack, gathered(stack, publish=made), showing.beside(updating), targets) or not chosen:
         return
     settings = publish_settings(output_dir, archiving, force=updating.force)
     with options(working, caching=caching) as how:
         if updating.dry_run:
-            plan = api.plan_publication(stack, settings, include=chosen, options=how)
+            plans = api.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
         else:
-            result = api.publish(stack, settings, include=chosen, options=how)
+            results = api.publish(stack, settings, include=chosen, platforms=platforms, options=how)
     if not updating.dry_run:
-        print_published(result, showing)
+        print_published(results, showing)
     elif showing.as_json:
-        print_json(plan.as_json())
+        print_json(by_platform(targets, plans))
     else:
-        for archive in plan.archives:
-            click.echo(f"{archive.action}  {archive.destination.name}  ({archive.reason})")
+        for archive in (archive for plan in plans for archive in plan.archives):
+            name = archive.destination.relative_to(located(stack, output_dir)).as_posix()
+            click.echo(f"{archive.action}  {name}  ({archive.reason})")
 
 
 def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = False) -> "PublishOptions":
@@ -103,9 +122,9 @@ def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = Fa
     )
 
 
-def print_published(result: "PublishResult", showing: Showing) -> None:
+def print_published(results: "Iterable[PublishResult]", showing: Showing) -> None:
     """Print the archives, as paths relative to the current folder where that is shorter."""
-    for archive in result.archives:
+    for archive in (archive for result in results for archive in result.archives):
         size = size_text(archive.path.stat().st_size)
         state = "made" if archive.created else "unchanged"
         print_result(f"{shown(archive.path)}  {size}  {state}", showing)

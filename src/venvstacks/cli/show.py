@@ -1,7 +1,8 @@
 """``venvstacks show``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,43 +10,96 @@ from venvstacks.cli.common import load, located, matched, print_json
 from venvstacks.cli.options import (
     Selecting,
     build_dir_option,
+    platform_option,
     selection_options,
     spec_argument,
     verbosity,
     verbosity_options,
 )
 
+if TYPE_CHECKING:
+    from venvstacks.platforms.targets import Target
+
 
 @click.command()
 @spec_argument
 @build_dir_option
 @selection_options
+@platform_option
+@click.option(
+    "--libraries",
+    is_flag=False,
+    flag_value="*",
+    metavar="[LAYER]",
+    help="Show which shared libraries the files of built layers (or of one) need, and who provides them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print data.")
 @verbosity_options
-def show(spec: Path, build_dir: Path, selecting: Selecting, as_json: bool) -> None:  # noqa: FBT001 - a flag
+def show(
+    *,
+    spec: Path,
+    build_dir: Path,
+    selecting: Selecting,
+    platforms: tuple[str, ...],
+    libraries: str | None,
+    as_json: bool,
+) -> None:
     """Show the layers of a stack, and what each stands on.
 
     A leading * marks a layer without a valid lock; an arrow leads to the name of the deployed folder where it
-    differs. With -v, layers that stand in the build folder are marked.
+    differs. Layers that are not made for the platform are marked; with -v, so are those that stand in the build
+    folder. With --libraries, -v also lists the files that need nothing but what the target's system has.
 
     \b
     Example:
       venvstacks show --include 'app-*'
     """
+    if libraries is not None:
+        if libraries.endswith(".toml"):  # the definition, which stands where a layer could
+            spec, libraries = Path(libraries), "*"
+        _show_libraries(spec, build_dir, selecting, platforms, libraries, as_json=as_json)
+        return
     from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
     from venvstacks.locking.states import lock_states  # noqa: PLC0415
+    from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415
+    from venvstacks.selection import ALL, selected_targets  # noqa: PLC0415
 
     stack = load(spec)
     chosen = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    built = _built(located(stack, build_dir), chosen) if verbosity() > 0 else None
-    view = View(stack, lock_states(stack), chosen, built=built)
+    targets = selected_targets(stack, (), [name for name in platforms if name != ALL])
+    if ALL in platforms:
+        targets = tuple(TARGETS.values())
+    built = _built(located(stack, build_dir), chosen, targets) if verbosity() > 0 else None
+    view = View(stack, lock_states(stack), chosen, built=built, targets=targets)
     if as_json:
         print_json(view.data())
     else:
         click.echo(view.text(), nl=False)
 
 
-def _built(folder: Path, names: Collection[str]) -> frozenset[str]:
-    from venvstacks.building.state import STATE_FILE  # noqa: PLC0415 - slower than all the rest
+def _show_libraries(
+    spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[str, ...], layer: str, *, as_json: bool
+) -> None:
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.cli.libraries import libraries_text  # noqa: PLC0415
+    from venvstacks.runs import Options  # noqa: PLC0415
 
-    return frozenset(name for name in names if (folder / name / STATE_FILE).is_file())
+    stack = load(spec)
+    patterns = selecting.include if layer == "*" else (*selecting.include, layer)
+    chosen = matched(stack, patterns, allow_missing=selecting.allow_missing)
+    found = api.shared_libraries(stack, include=chosen, platforms=platforms, options=Options(build_dir=build_dir))
+    if as_json:
+        print_json({"spec_name": stack.path.name, "layers": [each.as_json() for each in found]})
+    else:
+        click.echo(libraries_text(found, everything=verbosity() > 0), nl=False)
+
+
+def _built(folder: Path, names: Collection[str], targets: Iterable["Target"]) -> dict[str, list[str]]:
+    # slower than all the rest
+    from venvstacks.building.plan import folder_of  # noqa: PLC0415
+    from venvstacks.building.state import STATE_FILE  # noqa: PLC0415
+
+    return {
+        name: [target.name for target in targets if (folder_of(target, folder) / name / STATE_FILE).is_file()]
+        for name in names
+    }

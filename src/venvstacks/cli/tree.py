@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from venvstacks.locking.states import LockState
+from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer, LayerKind, Stack
 
 Operations = Mapping[str, tuple[str, ...]]
@@ -20,14 +21,17 @@ class View:
         states: The layers' locks.
         layers: Build names of the layers that are listed.
         operations: What is to be done; None if nothing is.
-        built: Build names of layers that stand in the build folder; None if that is not asked for.
+        built: Build name -> names of the targets for which the layer stands in the build folder; None if that is
+            not asked for.
+        targets: What is asked about; layers that are made for none of these are marked. Empty for all targets.
     """
 
     stack: Stack
     states: Mapping[str, LockState]
     layers: Collection[str]
     operations: Operations | None = None
-    built: Collection[str] | None = None
+    built: Mapping[str, Collection[str]] | None = None
+    targets: tuple[Target, ...] = ()
 
     def text(self) -> str:
         """Draw kinds, layers, and under each layer what it stands on, in path order."""
@@ -48,9 +52,19 @@ class View:
 
     def _remarks(self, layer: Layer) -> str:
         remarks = list((self.operations or {}).get(layer.build_name, ()))
-        if self.built is not None:
-            remarks.append("built" if layer.build_name in self.built else "not built")
+        targets = [target for target in self.targets if target in layer.targets]
+        if self.built is not None and (targets or not self.targets):
+            remarks.append(self._built(self.built.get(layer.build_name, ()), targets))
+        if self.targets and not targets:
+            remarks.append(f"not for {', '.join(target.name for target in self.targets)}")
         return f"  ({', '.join(remarks)})" if remarks else ""
+
+    @staticmethod
+    def _built(built: Collection[str], targets: Collection[Target]) -> str:
+        there = [target.name for target in targets if target.name in built]
+        if not there:
+            return "not built"
+        return "built" if len(there) == len(targets) else f"built for {', '.join(there)}"
 
     def data(self) -> dict[str, Any]:
         """Give the same as data, with ``null`` for operations where none are asked about."""
@@ -68,6 +82,7 @@ class View:
             "name": layer.build_name,
             "install_target": state.install_target,
             "has_valid_lock": state.is_valid,
+            "platforms": [target.name for target in layer.targets],
             "selected_operations": None if operations is None else list(operations.get(layer.build_name, ())),
         }
         if layer.kind is not LayerKind.RUNTIME:

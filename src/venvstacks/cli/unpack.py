@@ -40,10 +40,11 @@ def unpack(
       venvstacks unpack _artifacts/*.tar.zst --to ~/deployed
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.runs import Options  # noqa: PLC0415
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
     with reporter(verbosity()) as observe:
-        how = api.Options(jobs=jobs or default_jobs(), observe=observe)
+        how = Options(jobs=jobs or default_jobs(), observe=observe)
         if dry_run:
             plan = api.plan_unpacking(archives, folder, force=force, options=how)
         else:

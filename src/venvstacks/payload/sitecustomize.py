@@ -4,8 +4,15 @@ import os
 import site
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The site-packages of the layers below, in path order, relative to the folder of this file.
 LAYERS_BELOW: "tuple[str, ...]" = ()
+
+# Where this layer and those below offer shared libraries, in path order, relative to the folder of this file.
+LIBRARY_FOLDERS: "tuple[str, ...]" = ()
 
 
 def _activate() -> None:
@@ -13,6 +20,7 @@ def _activate() -> None:
         # As pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
         sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
     here = os.path.dirname(os.path.abspath(__file__))
+    _offer_libraries(here)
     customized = [(here, "_package_sitecustomize")]
     for position, relative in enumerate(LAYERS_BELOW, start=1):
         folder = os.path.normpath(os.path.join(here, relative))
@@ -32,6 +40,41 @@ def _activate() -> None:
                 _report("usercustomize", error)
         except Exception as error:
             _report("usercustomize", error)
+
+
+def _offer_libraries(here: str) -> None:
+    """Have shared libraries of the layers found by their names."""
+    if sys.platform == "darwin" and (saved := os.environ.pop("_VENVSTACKS_DYLD_LIBRARY_PATH", None)) is not None:
+        os.environ.pop("DYLD_LIBRARY_PATH", None)  # it was for this process only, which has read it
+        if saved:
+            os.environ["DYLD_LIBRARY_PATH"] = saved[1:]
+    folders = [os.path.normpath(os.path.join(here, relative)) for relative in LIBRARY_FOLDERS]
+    folders = [folder for folder in folders if os.path.isdir(folder)]
+    if sys.platform == "win32":
+        for folder in folders:
+            os.add_dll_directory(folder)
+    elif folders:
+        watch = _CtypesWatch(folders)
+        sys.meta_path.insert(0, watch)
+        if "ctypes" in sys.modules:  # a .pth file has imported it
+            watch.find_spec("ctypes")
+
+
+class _CtypesWatch:
+    """Waits for the import of ctypes, the only part of Python that asks for libraries by their names."""
+
+    def __init__(self, folders: "list[str]") -> None:
+        self.folders = folders
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if name != "ctypes":
+            return None
+        sys.meta_path.remove(self)
+        from _venvstacks_libraries import LibraryFinder
+
+        finder = LibraryFinder(self.folders)
+        sys.meta_path.insert(0, finder)
+        return finder.find_spec(name, path, target)
 
 
 def _customize(folder: str, name: str) -> None:

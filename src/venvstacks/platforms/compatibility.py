@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Literal
 
 from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags, mac_platforms
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from venvstacks.platforms.targets import Target
+from venvstacks.platforms.targets import Libc, Target, host_libc, host_target
 
 Version = tuple[int, int]
-Libc = Literal["glibc", "musl"]
 BuildNumber = tuple[int, str]
 
 _OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}  # PEP 600: manylinux1 (2.5) and manylinux2014 (2.17)
@@ -91,6 +89,11 @@ class Compatibility:
                 if (major, minor) in _LEGACY_MANYLINUX:
                     yield f"{_LEGACY_MANYLINUX[major, minor]}_{arch}"
             yield f"linux_{arch}"
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this machine can start programs that are made for it."""
+        return self.target == host_target() and (self.target.os != "linux" or self.libc == host_libc())
 
     @property
     def uv_platform(self) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from venvstacks.errors import UsageError
 
 OperatingSystem = Literal["linux", "macosx", "win"]
+Libc = Literal["glibc", "musl"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +52,11 @@ TARGETS: dict[str, Target] = {
     )
 }
 """Every target under its name, sorted by name."""
+
+
+def host_libc() -> Libc:
+    """Give the C library of this machine's own Python, which is a Linux machine."""
+    return "glibc" if platform.libc_ver()[0] == "glibc" else "musl"
 
 
 def host_target() -> Target:

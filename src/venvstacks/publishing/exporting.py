@@ -76,10 +76,11 @@ def run_export(plan: ExportPlan, work: Work) -> ExportResult:
         run_tasks([task for copy in copies for task in copy.tasks()], work)
     for export in plan.exports:
         if export.action is Action.KEEP:
-            work.observe(Started(Step.EXPORT, export.layer))
+            platform = export.built.target.name
+            work.observe(Started(Step.EXPORT, export.layer, platform))
             with explained(f"export {export.built.layer.title}"):
                 write_manifest(export.manifest_path, export.manifest)
-            work.observe(Finished(Step.EXPORT, export.layer, False, export.reason, 0.0))  # noqa: FBT003 - an event's field
+            work.observe(Finished(Step.EXPORT, export.layer, False, export.reason, 0.0, platform))  # noqa: FBT003 - an event's field
     with explained("write the stack's manifest"):
         write_manifest(plan.manifest_path, plan.manifest)
     layers = tuple(
@@ -105,8 +106,8 @@ class _Copy:
         self.temporary = files.temporary_beside(export.destination)
         self._export = export
         self._work = work
-        self._size = content_size(export.built)
-        self._meter = Meter(work.observe, Step.EXPORT, export.layer, self._size)
+        built = export.built
+        self._meter = Meter(work.observe, Step.EXPORT, export.layer, content_size(built), built.target.name)
         self._copier = Copier(export.built.folder, self.temporary)
         self._begin = 0.0
 
@@ -128,7 +129,8 @@ class _Copy:
 
     def _make_folders(self, folders: Sequence[Entry]) -> None:
         self._begin = time.monotonic()
-        self._work.observe(Started(Step.EXPORT, self._export.layer))
+        built = self._export.built
+        self._work.observe(Started(Step.EXPORT, built.layer.build_name, built.target.name))
         self.temporary.mkdir(parents=True)
         for entry in folders:
             self._copier.copy(entry)
@@ -154,8 +156,9 @@ class _Copy:
             write_manifest(export.manifest_path, export.manifest)
         files.replace_tree(self.temporary, export.destination)
         write_manifest(export.manifest_path, export.manifest)
-        seconds = time.monotonic() - self._begin
-        self._work.observe(Finished(Step.EXPORT, export.layer, True, size_text(self._size), seconds))  # noqa: FBT003 - an event's field
+        seconds, size = time.monotonic() - self._begin, size_text(content_size(export.built))
+        platform = export.built.target.name
+        self._work.observe(Finished(Step.EXPORT, export.layer, True, size, seconds, platform))  # noqa: FBT003 - an event's field
 
 
 def _chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

@@ -104,16 +104,17 @@ def _tidy(cache: FrameCache, work: Work) -> None:
 def _publish(planned: PlannedArchive, run: _Run, _: Mapping[str, PublishedArchive]) -> PublishedArchive:
     begin = time.monotonic()
     work = run.work
-    work.observe(Started(Step.PUBLISH, planned.layer))
     created = planned.action is Action.CREATE
     built = planned.built
+    platform = built.target.name
+    work.observe(Started(Step.PUBLISH, planned.layer, platform))
     with explained(f"publish {built.layer.title} for {built.target.name}"):
         manifest = _make(planned, run) if created else planned.manifest
         write_manifest(planned.manifest_path, manifest)
     summary = (
         f"{size_text(manifest.archive_size or 0)}, build {manifest.archive_build}" if created else planned.reason
     )
-    work.observe(Finished(Step.PUBLISH, planned.layer, created, summary, time.monotonic() - begin))
+    work.observe(Finished(Step.PUBLISH, planned.layer, created, summary, time.monotonic() - begin, platform))
     return PublishedArchive(planned.layer, planned.destination, created, manifest)
 
 
@@ -135,7 +136,7 @@ def _make(planned: PlannedArchive, run: _Run) -> ArchiveManifest:
         target_platform=built.target.name,
         pool=run.pool,
         cache=run.cache,
-        progress=Meter(run.work.observe, Step.PUBLISH, planned.layer, content_size(built)).add,
+        progress=Meter(run.work.observe, Step.PUBLISH, planned.layer, content_size(built), built.target.name).add,
         check=run.work.cancellation.check,
     )
     if planned.published_sha256 not in (None, written.archive.sha256):

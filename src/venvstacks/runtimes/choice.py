@@ -7,7 +7,6 @@ from venvstacks.errors import RuntimeProviderError, ToolError, VenvstacksError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree, temporary_beside
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
-from venvstacks.platforms.targets import host_target
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.spec.model import Layer, LocalRuntime, PythonRequest
 from venvstacks.work import Work
@@ -31,7 +30,7 @@ class FallbackRuntimes:
 
     def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
         """Give the newest managed release that really can be downloaded, else the newest of this machine."""
-        host = next((compatibility for compatibility in on if compatibility.target == host_target()), None)
+        host = next((compatibility for compatibility in on if compatibility.runs_here), None)
         try:
             python = self.managed.newest(request, on)
             if host is not None:
@@ -51,6 +50,8 @@ class FallbackRuntimes:
         try:
             self.managed.fetch(python, on, folder)
         except (RuntimeProviderError, ToolError) as unavailable:
+            if not on.runs_here:
+                raise
             remove_tree(folder)
             try:
                 self.local.fetch(python, on, folder)

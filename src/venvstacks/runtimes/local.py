@@ -39,9 +39,9 @@ class LocalRuntimes:
 
     def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
         """Copy an interpreter's own files, and see that the copy works."""
-        if on.target != host_target():
+        if not on.runs_here:
             raise RuntimeProviderError(
-                f"An interpreter of this machine ({host_target().name}) cannot serve {on.target.name}.",
+                f"An interpreter of this machine ({host_target().name}) cannot serve {on.describe()}.",
                 hint='use managed Pythons for other targets (local-runtime = "never")',
             )
         interpreter = self._find(PythonRequest(python.implementation, python.release, python.freethreaded))

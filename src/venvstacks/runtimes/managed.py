@@ -13,9 +13,8 @@ from packaging.version import Version
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
-from venvstacks.platforms.targets import host_target
 from venvstacks.runtimes.checking import check_runtime
-from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix
+from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix, trim_windows
 from venvstacks.spec.model import PythonRequest, UvSettings
 from venvstacks.uv import Uv, explanation, install_python, list_pythons
 from venvstacks.work import Work
@@ -66,32 +65,37 @@ class ManagedRuntimes:
     def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
         """Give the newest release that is published for all targets."""
         found = [d for d in self._list(request) if re.fullmatch(r"[\d.]+", d.version)]
-        releases: set[str] | None = None
-        for compatibility in on:
-            here = {d.version for d in found if _fits(d, compatibility)}
-            releases = here if releases is None else releases & here
-        if not releases:
-            where = ", ".join(compatibility.describe() for compatibility in on)
+        releases = {each: {d.version for d in found if _fits(d, each)} for each in on}
+        common = set[str].intersection(*releases.values()) if releases else set()
+        if not common:
+            lacking = [each for each in on if not releases[each]]
+            where = ", ".join(each.describe() for each in lacking or on)
             raise RuntimeProviderError(
-                f"No managed {request} is published for all of {where}.",
+                f"No managed {request} is published for {where if lacking else f'all of {where}'}.",
                 hint="give a version that is, or limit the runtime's `platforms`",
             )
-        return request.exactly(max(releases, key=Version))
+        return request.exactly(max(common, key=Version))
 
     def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
         """Download a managed Python, unless it is kept from before, and copy it."""
         request = PythonRequest(python.implementation, python.release, python.freethreaded)
         download = next((d for d in self._list(request) if d.version == python.release and _fits(d, on)), None)
         if download is None:
+            way = (
+                "use an interpreter of this machine (--local-runtime)" if on.runs_here else "limit its `platforms`"
+            )
             raise RuntimeProviderError(
                 f"No managed {python.request} is published for {on.describe()}.",
-                hint="give a version that is, or use an interpreter of this machine (--local-runtime)",
+                hint=f"give the runtime a version that is, or {way}",
             )
         kept = self._download(download, python, on)
         copy_tree(kept, folder, skip=lambda name: name == "__pycache__")
-        trim_posix(folder, python)
+        if on.target.is_windows:
+            trim_windows(folder)
+        else:
+            trim_posix(folder, python)
         neutralise_prefix(folder, [str(kept), str(kept.resolve())])
-        if on.target == host_target():
+        if on.runs_here:
             check_runtime(folder, python, self.work, title=f"The managed {python.request}", hint=_HINT)
 
     def _download(self, download: _Download, python: PythonVersion, on: Compatibility) -> Path:
@@ -101,16 +105,16 @@ class ManagedRuntimes:
         title = f"The managed {python.request} for {on.describe()}"
         if done.status != 0 or not kept.is_dir():
             remove_tree(kept)  # uv would take what it left there for whole
+            way = ", or use an interpreter of this machine (--local-runtime=fallback)" if on.runs_here else ""
             raise RuntimeProviderError(
                 f"{title} cannot be had. uv says:\n{explanation(done.stderr)}",
-                hint="name a mirror (UV_PYTHON_INSTALL_MIRROR), or use an interpreter of this machine "
-                "(--local-runtime=fallback)",
+                hint=f"name a mirror (UV_PYTHON_INSTALL_MIRROR){way}",
             )
-        if not (kept / "bin").is_dir() or not (kept / "lib" / python.lib_name).is_dir():
+        missing = _missing_parts(kept, python, on)
+        if missing:
             remove_tree(kept)  # so that it is downloaded again when the server has been mended
             raise RuntimeProviderError(
-                f"{title} has no bin/ or no lib/{python.lib_name}/: it is not an installation of that Python.",
-                hint=_HINT,
+                f"{title} has no {' and no '.join(missing)}: it is not an installation of that Python.", hint=_HINT
             )
         return kept
 
@@ -134,6 +138,17 @@ class ManagedRuntimes:
         }
         patience = {name: value for name, value in _IMPATIENT.items() if name not in self.environ}
         return {**mirrors, **(patience if self.impatient else {})}
+
+
+def _missing_parts(kept: Path, python: PythonVersion, on: Compatibility) -> list[str]:
+    """Look whether a download has the shape of an installation for its target, without running anything."""
+    if on.target.is_windows:
+        programs, library = ["python.exe"], "Lib"
+    else:
+        names = (f"python{python.minor}", python.lib_name, "python3", "python")
+        programs, library = [f"bin/{name}" for name in names], f"lib/{python.lib_name}"
+    missing = [] if any((kept / program).is_file() for program in programs) else [programs[0]]
+    return missing if (kept / library).is_dir() else [*missing, f"{library}/"]
 
 
 def _address(text: str, folder: Path) -> str:

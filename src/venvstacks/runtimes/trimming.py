@@ -19,6 +19,8 @@ _BUILD_INFORMATION = (
     *("lib/*/_sysconfigdata*.py", "lib/*/build-details.json", "lib/pkgconfig/*.pc"),
     *("lib/*/config-*/Makefile", "lib/*/config-*/python-config.py"),
 )
+# As CPython's sysconfig spells them, and its installer; not all builds do, and Windows does not care.
+_WINDOWS_FOLDERS = {name.casefold(): name for name in ("DLLs", "Include", "Lib", "Scripts")}
 _INTERPRETER = re.compile(r"(python|pypy)(\d+(\.\d+)?)?t?$")
 
 
@@ -71,20 +73,39 @@ def trim_posix(folder: Path, python: PythonVersion) -> None:
         folder: The installation.
         python: What it is.
     """
-    library = folder / "lib" / python.lib_name
+    _trim(folder, folder / "lib" / python.lib_name)
+    remove_tree(folder / "share" / "man")
+    for script in [*(folder / "bin").iterdir()]:
+        if not _INTERPRETER.fullmatch(script.name):
+            remove_tree(script)
+    _name_interpreters(folder / "bin", python)
+
+
+def trim_windows(folder: Path) -> None:
+    """Do as :func:`trim_posix` does with an installation in the Windows layout, and spell its folders in one way.
+
+    Args:
+        folder: The installation.
+    """
+    for entry in [*folder.iterdir()]:
+        spelled = _WINDOWS_FOLDERS.get(entry.name.casefold(), entry.name)
+        if spelled != entry.name:
+            entry.rename(folder / spelled)
+    _trim(folder, folder / "Lib")
+    remove_tree(folder / "Scripts")  # pip's programs; packages of the layer come later
+    for path in [path for path in folder.rglob("*") if path.is_symlink()]:
+        path.unlink()  # made by uv on another system, beside the files that they lead to
+
+
+def _trim(folder: Path, library: Path) -> None:
     for name in _NOT_RUNTIME:
         remove_tree(library / name)
-    remove_tree(folder / "share" / "man")
     site = library / "site-packages"
     remove_tree(site)
     site.mkdir(parents=True)
     for entry in [*folder.iterdir()]:
         if entry.name.startswith(".") or entry.name == "BUILD":
             remove_tree(entry)
-    for script in [*(folder / "bin").iterdir()]:
-        if not _INTERPRETER.fullmatch(script.name):
-            remove_tree(script)
-    _name_interpreters(folder / "bin", python)
 
 
 def _name_interpreters(bin_folder: Path, python: PythonVersion) -> None:

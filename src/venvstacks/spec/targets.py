@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from venvstacks.platforms.compatibility import Compatibility, Libc, Version
-from venvstacks.platforms.targets import TARGETS, Target
+from venvstacks.platforms.compatibility import Compatibility, Version
+from venvstacks.platforms.targets import TARGETS, Libc, Target
 from venvstacks.spec.drafts import Draft
 from venvstacks.spec.report import Report, did_you_mean, quoted
 from venvstacks.spec.tables import Table

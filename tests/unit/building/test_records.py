@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.building.layout import Layout, layer_layout, other_site, prefix_layout
+from venvstacks.building.layout import Layout, layer_layout, venv_launchers
 from venvstacks.building.overlaps import find_overlaps
 from venvstacks.building.records import Row, from_site, read_record, row_of, to_site, write_record
 from venvstacks.platforms.compatibility import PythonVersion
@@ -48,11 +48,15 @@ def test_paths_are_read_relative_to_site_packages(written: str, in_layer: str) -
             "linux_x86_64",
             Layout("bin/python", "lib/python3.13t/site-packages", "bin", "include/site/python3.13t"),
         ),
-        (LayerKind.RUNTIME, "win_amd64", Layout("python.exe", "Lib/site-packages", "Scripts", "Include")),
+        (
+            LayerKind.RUNTIME,
+            "win_amd64",
+            Layout("python.exe", "Lib/site-packages", "Scripts", "Include", folds_case=True),
+        ),
         (
             LayerKind.APPLICATION,
             "win_amd64",
-            Layout("Scripts/python.exe", "Lib/site-packages", "Scripts", "Include"),
+            Layout("Scripts/python.exe", "Lib/site-packages", "Scripts", "Include", folds_case=True),
         ),
     ],
 )
@@ -61,23 +65,35 @@ def test_layouts_follow_the_target(kind: LayerKind, target: str, layout: Layout)
 
 
 def test_paths_are_translated_between_layouts() -> None:
-    mine = Layout("", SITE, "bin", "include/site/python3.12")
+    mine = Layout("", "site", "scripts", "include/site/python3.12", data="data")
     windows = layer_layout(LayerKind.FRAMEWORK, TARGETS["win_amd64"], PYTHON)
-    assert mine.translate(f"{SITE}/a.py", windows) == "Lib/site-packages/a.py"
-    assert mine.translate("bin/tool", windows) == "Scripts/tool"
+    assert mine.translate("site/a.py", windows) == "Lib/site-packages/a.py"
+    assert mine.translate("scripts/tool", windows) == "Scripts/tool"
     assert mine.translate("include/site/python3.12/x/y.h", windows) == "Include/x/y.h"
-    assert mine.translate("share/x", windows) == "share/x"
-    assert mine.translate(f"{SITE}-other/x", windows) == f"{SITE}-other/x"
+    assert mine.translate("data/share/x", windows) == "share/x"
+    assert mine.translate("data", windows) == ""
+    assert mine.translate("site-other/x", windows) == "site-other/x"
 
 
-def test_platform_specific_packages_may_have_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert prefix_layout().site.endswith("/site-packages")
-    paths = {"purelib": f"/{SITE}", "platlib": f"/{SITE}", "scripts": "/bin"}
-    monkeypatch.setattr("sysconfig.get_paths", lambda *_: paths)
-    assert other_site() is None
-    paths["platlib"] = "/lib64/python3.12/site-packages"
-    assert other_site() == "lib64/python3.12/site-packages"
-    assert prefix_layout() == Layout("", SITE, "bin", "include/site/python3.12")
+def test_windows_takes_other_spellings_for_the_same_folder() -> None:
+    mine = Layout("", "site", "scripts", "include/site/python3.12", data="data")
+    windows = layer_layout(LayerKind.FRAMEWORK, TARGETS["win_amd64"], PYTHON)
+    linux = layer_layout(LayerKind.FRAMEWORK, TARGETS["linux_x86_64"], PYTHON)
+    assert mine.translate("data/lib/x.lib", windows) == "Lib/x.lib"
+    assert mine.translate("data/INCLUDE/x.h", windows) == "Include/x.h"
+    assert mine.translate("data/library/x", windows) == "library/x"
+    assert mine.translate("data/LIB/x", linux) == "LIB/x"
+    # what is no script is not put among the scripts
+    assert mine.translate("data/bin/x.dll", windows) == "bin/x.dll"
+
+
+def test_launchers_have_the_names_of_their_python() -> None:
+    assert venv_launchers(PythonVersion("cpython", "3.12.9"))["python.exe"] == "Lib/venv/scripts/nt/python.exe"
+    assert (
+        venv_launchers(PythonVersion("cpython", "3.13.0"))["python.exe"] == "Lib/venv/scripts/nt/venvlauncher.exe"
+    )
+    free = venv_launchers(PythonVersion("cpython", "3.14.0", freethreaded=True))
+    assert free["pythonw.exe"] == "Lib/venv/scripts/nt/venvwlaunchert.exe"
 
 
 def install(prefix: Path, name: str, files: dict[str, bytes], commands: str = "") -> None:

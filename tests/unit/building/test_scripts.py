@@ -7,14 +7,15 @@ import pytest
 
 from venvstacks.building.records import row_of
 from venvstacks.building.scripts import relocatable_script
+from venvstacks.platforms.targets import TARGETS
 
 BODY = b"import sys\nprint(sys.executable, __file__, sys.argv[1:])\n"
 LONG = b"#!/bin/sh\n'''exec' \"/a very long/path/python\" \"$0\" \"$@\"\n' '''\n"
 
 
-def settled(path: Path, content: bytes) -> bytes:
+def settled(path: Path, content: bytes, target: str = "linux_x86_64") -> bytes:
     path.write_bytes(content)
-    row = relocatable_script(path, row_of("bin/script", content))
+    row = relocatable_script(path, row_of("bin/script", content), TARGETS[target])
     assert row == row_of("bin/script", path.read_bytes())
     return path.read_bytes()
 
@@ -33,6 +34,11 @@ def test_python_scripts_start_the_python_beside_them(tmp_path: Path, header: byt
     for name in (folder / "script", tmp_path / "link"):
         done = subprocess.run([name, "a b", "$x"], capture_output=True, text=True, check=True)
         assert done.stdout == f"{folder / 'python'} {name} ['a b', '$x']\n"
+
+
+@pytest.mark.parametrize("header", [b"#!/usr/bin/python3\n", LONG])
+def test_on_windows_a_script_has_the_header_that_its_wheel_had(tmp_path: Path, header: bytes) -> None:
+    assert settled(tmp_path / "script", header + BODY, "win_amd64") == b"#!python\n" + BODY
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,6 @@ def test_a_shared_file_is_replaced_and_not_written_through(tmp_path: Path) -> No
     original = tmp_path / "cache"
     original.write_bytes(b"#!/usr/bin/python3\n" + BODY)
     os.link(original, tmp_path / "script")
-    relocatable_script(tmp_path / "script", row_of("x", b""))
+    relocatable_script(tmp_path / "script", row_of("x", b""), TARGETS["macosx_arm64"])
     assert original.read_bytes() == b"#!/usr/bin/python3\n" + BODY
     assert (tmp_path / "script").stat().st_mode & 0o777 == 0o755

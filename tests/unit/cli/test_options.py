@@ -20,10 +20,12 @@ CONTRACT = {
     f"--publish-dependencies --include-dependencies --no-include-dependencies --build-derived --publish-derived "
     f"{SELECTION} {SHOWING}",
     "publish": f"--build-dir --output-dir --force --dry-run --tag-outputs --publish-dependencies "
-    f"--publish-derived --format --compression-level --jobs {SELECTION} {SHOWING}",
+    f"--publish-derived --format --compression-level --compression --jobs --cache-dir {SELECTION} {SHOWING}",
     "local-export": f"--build-dir --output-dir --force --dry-run --publish-dependencies --publish-derived "
     f"{SELECTION} {SHOWING}",
     "run": "--from --build-dir --spec",
+    "unpack": "--to --force --dry-run --jobs --json",
+    "cache": "",
 }
 
 

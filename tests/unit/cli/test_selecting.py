@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from venvstacks.cli import main
+from venvstacks.platforms.targets import TARGETS
 
 ALL = {"py", "framework-one", "framework-two", "app-a", "app-b"}
 
@@ -196,12 +197,14 @@ def test_data(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "name": "py",
         "install_target": "py",
         "has_valid_lock": False,
+        "platforms": [*TARGETS],
         "selected_operations": None,
     }
     framework = {
         "name": "framework-two",
         "install_target": "framework-two@1",
         "has_valid_lock": False,
+        "platforms": [*TARGETS],
         "selected_operations": None,
         "dependencies": [runtime],
     }

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.built_layers import make_built_layer
 from venvstacks.archives import codecs
-from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import PublishError, UsageError
 from venvstacks.publishing import plan as planning
@@ -90,15 +90,20 @@ def test_changed_layer(built: BuiltLayer, changes: dict[str, str]) -> None:
     assert outcome(plan_one(changed, published(built, build=3)))[1:3] == (Reason.CHANGED, 4)
 
 
-@pytest.mark.parametrize("changes", [{"format": ArchiveFormat.TAR_XZ}, {"level": 3}])
+@pytest.mark.parametrize(
+    "changes", [{"format": ArchiveFormat.TAR_XZ}, {"level": 1}, {"compression": Compression.BEST}]
+)
 def test_changed_options(built: BuiltLayer, changes: dict[str, Any]) -> None:
     planned = plan_one(built, published(built, build=3), replace(OPTIONS, **changes))
     assert (planned.reason, planned.manifest.archive_build) == (Reason.CHANGED, 4)
 
 
 def test_naming_the_default_level_changes_nothing(built: BuiltLayer) -> None:
-    level = OPTIONS.format.level(None)
-    assert plan_one(built, published(built), replace(OPTIONS, level=level)).reason is Reason.UNCHANGED
+    for same in (
+        replace(OPTIONS, level=OPTIONS.profile.level),
+        replace(OPTIONS, compression=Compression.BALANCED),
+    ):
+        assert plan_one(built, published(built), same).reason is Reason.UNCHANGED
 
 
 def test_changed_codec(built: BuiltLayer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +132,13 @@ def test_gone_or_damaged_archive_is_made_again_under_its_number(
     earlier = replace(published(built, options, build=3), file_size=size)
     planned = plan_one(built, earlier, options)
     assert outcome(planned) == (Action.CREATE, reason, 3, "app-x@1-linux_x86_64-3.tar.zst")
+    assert planned.published_sha256 == "00"
+
+
+@pytest.mark.parametrize("size", [None, 4])
+def test_gone_or_damaged_index_is_made_again_with_its_archive(built: BuiltLayer, size: int | None) -> None:
+    planned = plan_one(built, replace(published(built, build=3), index_size=size))
+    assert outcome(planned)[:3] == (Action.CREATE, Reason.INDEX, 3)
     assert planned.published_sha256 == "00"
 
 
@@ -177,7 +189,13 @@ def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
     (described,) = plan_publish(
         [built], ["app-x"], OPTIONS, {"app-x": EarlierArchive(built.layer.kind)}
     ).as_json()["layers"]["applications"]
-    unknown = {"archive_size", "archive_hashes", "archive_content_hash"}
+    of_files = {
+        "archive_size",
+        "archive_hashes",
+        "archive_index_name",
+        "archive_index_size",
+        "archive_index_hashes",
+    }
     assert {key for key in described if key.startswith("archive_")} == {
         "archive_name",
         "archive_build",
@@ -186,7 +204,7 @@ def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
     (kept,) = plan_publish([built], ["app-x"], OPTIONS, {"app-x": published(built)}).as_json()["layers"][
         "applications"
     ]
-    assert kept.keys() - described.keys() == unknown - {"archive_content_hash"}
+    assert kept.keys() - described.keys() == of_files
 
 
 def test_planning_reads_and_writes_nothing(built: BuiltLayer, tmp_path: Path) -> None:

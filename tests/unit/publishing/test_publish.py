@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import random
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from fakes.archive_reading import read_archive
-from fakes.built_layers import make_built_layer
+from fakes.archiving import facts
+from fakes.built_layers import make_built_layer, make_tree
 from fakes.small_stack import NAMES, make_stack, publish, snapshot
 from venvstacks import files
+from venvstacks.api import unpack
+from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.reading import read_index
 from venvstacks.building.model import BuiltLayer
-from venvstacks.errors import FilesystemError, PublishError
+from venvstacks.errors import ArchiveError, FilesystemError, PublishError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step, Warned
 from venvstacks.processes import Cancellation, CancelledError
 from venvstacks.publishing.plan import PublishOptions
@@ -57,6 +63,10 @@ def test_everything_is_written(built: Built, options: PublishOptions) -> None:
         assert described["archive_name"] == archive.path.name
         assert described["archive_size"] == archive.path.stat().st_size
         assert described["archive_hashes"] == {"sha256": files.file_sha256(archive.path)}
+        index = options.output / f"{archive.path.name}.index.zst"
+        assert described["archive_index_name"] == index.name
+        assert described["archive_index_size"] == index.stat().st_size
+        assert described["archive_index_hashes"] == {"sha256": files.file_sha256(index)}
         assert described["target_platform"] == "linux_x86_64"
         assert str(described["archive_content_hash"]).startswith("sha256:")
     stack = json.loads(result.manifest_path.read_bytes())
@@ -96,6 +106,80 @@ def test_restored_metadata_gives_the_same_archives_again(built: Built, options: 
     assert snapshot(options.output) == before
     assert layer_json(options, "app-hello")["archive_build"] == 2
     assert not [event for event in events if isinstance(event, Warned)]
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_index_that_is_missing_or_damaged_is_made_again(
+    built: Built, options: PublishOptions, damage: str
+) -> None:
+    publish(built, options)
+    before = snapshot(options.output)
+    index = options.output / "app-hello.tar.zst.index.zst"
+    if damage == "missing":
+        index.unlink()
+    else:
+        index.write_bytes(index.read_bytes()[:-1])
+    (app,) = (archive for archive in publish(built, options).archives if archive.created)
+    assert (app.layer, app.manifest.archive_build) == ("app-hello", 1)
+    assert snapshot(options.output) == before
+
+
+def test_archives_can_be_unpacked_and_are_verified_by_their_manifests(
+    built: Built, options: PublishOptions, tmp_path: Path
+) -> None:
+    result = publish(built, options)
+    unpack([archive.path for archive in result.archives], tmp_path / "unpacked")
+    for layer in built:
+        assert facts(tmp_path / "unpacked" / layer.layer.build_name) == facts(layer.folder)
+    other = publish(built, replace(options, output=tmp_path / "other", level=1))
+    for name in (other.archives[0].path.name, f"{other.archives[0].path.name}.index.zst"):
+        shutil.copy(tmp_path / "other" / name, options.output / name)
+    with pytest.raises(ArchiveError, match="it was damaged or exchanged"):
+        unpack([options.output / other.archives[0].path.name], tmp_path / "again")
+
+
+def test_frames_of_an_earlier_run_are_used(built: Built, options: PublishOptions, tmp_path: Path) -> None:
+    rng = random.Random(1)  # noqa: S311 - incompressible is enough
+    (built[0].folder / "lib/large").write_bytes(rng.randbytes(100_000))
+    built = (make_built_layer(built[0].folder, NAMES[0]), *built[1:])
+    cache = FrameCache(tmp_path / "cache")
+    publish(built, options, cache=cache)
+    before = snapshot(options.output)
+    kept = {path: path.stat().st_ino for path in cache.folder.rglob("*") if path.is_file()}
+    assert kept
+    publish(built, replace(options, output=tmp_path / "again"), cache=FrameCache(cache.folder))
+    assert snapshot(tmp_path / "again") == before
+    assert {path: path.stat().st_ino for path in cache.folder.rglob("*") if path.is_file()} == kept
+
+
+def test_unusable_cache_is_told_and_does_no_harm(built: Built, options: PublishOptions, tmp_path: Path) -> None:
+    (built[0].folder / "lib/large").write_bytes(bytes(100_000))
+    built = (make_built_layer(built[0].folder, NAMES[0]), *built[1:])
+    (tmp_path / "cache").write_bytes(b"")
+    events: list[Event] = []
+    publish(built, options, work=Work(observe=events.append), cache=FrameCache(tmp_path / "cache"))
+    (warning,) = [event for event in events if isinstance(event, Warned)]
+    assert warning.message.startswith("Cannot keep compressed parts for the next run in ")
+    assert (options.output / "app-hello.tar.zst").is_file()
+
+
+def test_packages_have_frames_of_their_own(built: Built, options: PublishOptions) -> None:
+    site = built[0].folder / "lib/python3.12/site-packages"
+    make_tree(
+        site,
+        {
+            "one/__init__.py": b"one",
+            "two/__init__.py": b"two",
+            "one-1.dist-info/RECORD": b"one/__init__.py,,\none-1.dist-info/RECORD,,\n",
+            "two-1.dist-info/RECORD": b"two/__init__.py,,\ntwo-1.dist-info/RECORD,,\n",
+        },
+    )
+    result = publish((make_built_layer(built[0].folder, NAMES[0]), *built[1:]), options, selected=NAMES[:1])
+    index, _ = read_index(result.archives[0].path)
+    frames = {entry.path.removeprefix("lib/python3.12/site-packages/"): entry.frame for entry in index.entries}
+    assert frames["one/__init__.py"] == frames["one-1.dist-info/RECORD"]
+    assert frames["two/__init__.py"] == frames["two-1.dist-info/RECORD"] > frames["one/__init__.py"]
+    assert index.layer_name == NAMES[0]
 
 
 def test_archive_that_differs_from_the_published_one_is_told(built: Built, options: PublishOptions) -> None:

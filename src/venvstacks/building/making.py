@@ -1,0 +1,189 @@
+"""One layer's way into its folder, in two steps: fill it, and have its files find the libraries of others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+
+from venvstacks.building.assemble import assemble
+from venvstacks.building.commands import add_launchers
+from venvstacks.building.excluding import saving_text
+from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.libraries import apply_linking, check_linking, linking_hash, plan_linking
+from venvstacks.building.native import check_native, read_native
+from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.state import Inspection, layer_entries, write_state
+from venvstacks.building.wheel_safety import check_names
+from venvstacks.errors import BuildError
+from venvstacks.events import Finished, Started, Step
+from venvstacks.files import explain_os_error, replace_tree
+from venvstacks.libraries.model import Linking
+from venvstacks.libraries.reading import natives_of
+from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.spec.model import LayerKind
+from venvstacks.trees import Entry
+from venvstacks.wording import counted, size_text
+
+StepKey = tuple[str, Key]
+"""A step (``fill`` or ``finish``), and the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBuild:
+    """What building does with one layer.
+
+    Attributes:
+        build: The layer and all that decides its content.
+        inspection: What stands in its folder, and why that is not enough if it is not.
+    """
+
+    build: LayerBuild
+    inspection: Inspection
+
+    @property
+    def name(self) -> str:
+        """The layer's build name."""
+        return self.build.layer.build_name
+
+    @property
+    def key(self) -> Key:
+        """What tells the piece of work from all others."""
+        return self.build.key
+
+    @property
+    def reason(self) -> str:
+        """Why the layer is built; empty if it is kept."""
+        return self.inspection.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A layer on its way.
+
+    Attributes:
+        inspection: What an inspection would find in it so far.
+        seconds: How long it took to make.
+    """
+
+    inspection: Inspection
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes one layer.
+
+    Attributes:
+        item: The layer, and what stands in its folder.
+        builds: All layers that may stand below it.
+        installer: What packages are installed with.
+        runtimes: Where base Pythons come from.
+        staging: The unfinished folder, beside the final one; whoever runs the steps removes it in the end.
+    """
+
+    item: PlannedBuild
+    builds: Mapping[Key, LayerBuild]
+    installer: Installer
+    runtimes: RuntimeProvider
+    staging: Path
+
+    @property
+    def needs_to_fill(self) -> tuple[StepKey, ...]:
+        """The steps that come before :meth:`fill`."""
+        build = self.item.build
+        if build.layer.entry_points:  # commands that are named may be those of packages below
+            keys = build.keys_below
+        elif build.target.is_windows:  # an environment there holds copies of its runtime's launchers
+            keys = build.keys_below[-1:]
+        else:
+            keys = ()
+        return tuple(("finish", key) for key in keys)
+
+    @property
+    def needs_to_finish(self) -> tuple[StepKey, ...]:
+        """The steps whose results :meth:`finish` takes."""
+        return tuple(("fill", key) for key in (self.item.key, *self.item.build.keys_below))
+
+    @property
+    def _runtime(self) -> Key:
+        return self.item.build.target.name, self.item.build.layer.runtime
+
+    def fill(self, done: Mapping[StepKey, Filled]) -> Filled:
+        """Put everything into the layer but the ways to libraries, unless it is up to date."""
+        del done
+        build, inspection = self.item.build, self.item.inspection
+        if self.item.reason:
+            return self._make()
+        if self.installer.check_binaries and not inspection.fits:
+            check_native(build, read_native(build, inspection.entries, build.folder))
+        return Filled(inspection)
+
+    def finish(self, done: Mapping[StepKey, Filled]) -> Filled:
+        """Have the layer's files find the libraries they need, and put the layer in its place."""
+        build, observe = self.item.build, self.installer.work.observe
+        platform, name = build.key
+        filled = done["fill", build.key]
+        natives = {key: done["fill", key].inspection.natives for key in (build.key, *build.keys_below)}
+        linking = plan_linking(build, [self.builds[key] for key in build.keys_below], natives)
+        if not self.item.reason:
+            if filled.inspection.linking == linking_hash(linking):
+                observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
+                return filled
+            filled = self._make()  # a layer below was made anew, and offers other libraries now
+        started = monotonic()
+        try:
+            inspection = self._link(filled.inspection, linking)
+        except OSError as error:
+            raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
+        size = sum(entry.size for entry in inspection.entries)
+        parts = (counted(len(build.wheels), "package"), size_text(size), saving_text(build.excluded))
+        summary = ", ".join(filter(None, parts))
+        seconds = filled.seconds + monotonic() - started
+        observe(Finished(Step.BUILD, name, True, summary, seconds, platform))  # noqa: FBT003
+        return Filled(inspection)
+
+    def _make(self) -> Filled:
+        platform, name = self.item.key
+        self.installer.work.observe(Started(Step.BUILD, name, platform))
+        started = monotonic()
+        try:
+            inspection = self._make_contents()
+        except OSError as error:
+            raise explain_os_error(error, f"build {self.item.build.layer.title} for {platform}") from error
+        return Filled(inspection, monotonic() - started)
+
+    def _make_contents(self) -> Inspection:
+        build, staging = self.item.build, self.staging
+        staging.parent.mkdir(parents=True, exist_ok=True)
+        if build.layer.kind is LayerKind.RUNTIME:
+            self.runtimes.fetch(build.lock.python, build.compatibility, staging)
+        else:
+            staging.mkdir()
+        install_packages(self.installer, build, staging)
+        runtime = {} if build.key == self._runtime else {self._runtime: self.builds[self._runtime].folder}
+        assemble(build, staging, runtime)
+        sites_below = [self.builds[key].folder / self.builds[key].layout.site for key in build.keys_below]
+        add_launchers(build, staging, sites_below, self.installer.work.observe)
+        entries = self._entries()
+        check_names(entries, build.layer.title, build.compatibility)
+        native = read_native(build, entries, staging)
+        if self.installer.check_binaries:
+            check_native(build, native)
+        natives = natives_of(native, entries, staging, build.compatibility)
+        return Inspection(entries, "", fits=self.installer.check_binaries, natives=natives)
+
+    def _link(self, inspection: Inspection, linking: Linking) -> Inspection:
+        build, staging = self.item.build, self.staging
+        check_linking(build, inspection.natives, linking)
+        apply_linking(build, linking, staging)
+        linked = replace(inspection, entries=self._entries(), linking=linking_hash(linking))
+        write_state(staging, build, linked)
+        self.installer.work.cancellation.check()
+        replace_tree(staging, build.folder)
+        return linked
+
+    def _entries(self) -> tuple[Entry, ...]:
+        try:
+            return layer_entries(self.staging, self.item.build.target)
+        except ValueError as error:
+            raise BuildError(f"{self.item.build.headline} cannot be built: {error}.") from error

@@ -1,0 +1,60 @@
+"""``venvstacks why``."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from venvstacks.cli.common import load, print_json
+from venvstacks.cli.options import build_dir_option, platform_option, spec_argument, verbosity_options
+from venvstacks.errors import UsageError
+
+if TYPE_CHECKING:
+    from venvstacks.building.why import Presence
+
+
+@click.command()
+@click.argument("package")
+@spec_argument
+@build_dir_option
+@platform_option
+@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@verbosity_options
+def why(*, package: str, spec: Path, build_dir: Path, platforms: tuple[str, ...], as_json: bool) -> None:
+    """Tell which layers have a package, which requirements brought it there, and what it costs.
+
+    The requirements and sizes are those of the built layers.
+
+    \b
+    Example:
+      venvstacks why numpy
+    """
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.runs import Options  # noqa: PLC0415
+
+    stack = load(spec)
+    found = api.why(stack, package, platforms=platforms, options=Options(build_dir=build_dir))
+    if as_json:
+        print_json({"package": package, "layers": [each.as_json() for each in found]})
+    elif not found:
+        raise UsageError(f"No layer of {stack.path.name} has the package {package!r}.")
+    else:
+        click.echo("".join(f"{line}\n" for line in _lines(package, found)), nl=False)
+
+
+def _lines(package: str, found: "Sequence[Presence]") -> Iterator[str]:
+    several = len({each.platform for each in found}) > 1
+    yield package
+    for each in found:
+        title = f"{each.layer} for {each.platform}" if several else each.layer
+        cost = f"from {each.provider}" if each.provider else _cost(each)
+        yield f"    {title}  {each.version}, {cost}"
+        if each.is_built:
+            yield f"        {' -> '.join(each.chain) or 'nothing in this layer requires it'}"
+
+
+def _cost(presence: "Presence") -> str:
+    from venvstacks.wording import size_text  # noqa: PLC0415 - help must be quick
+
+    return size_text(presence.size) if presence.is_built else "not built"

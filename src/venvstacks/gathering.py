@@ -1,0 +1,103 @@
+"""What the steps work on: layers and platforms, as the caller chose them."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from venvstacks.building.build import find_built
+from venvstacks.building.model import BuiltLayer
+from venvstacks.building.plan import Key, LayerBuild, load_locks, plan_layers
+from venvstacks.errors import UsageError
+from venvstacks.locking.model import LayerLock
+from venvstacks.locking.states import lock_states
+from venvstacks.platforms.targets import Target
+from venvstacks.runs import Options, in_definition
+from venvstacks.selection import extended, selected_targets
+from venvstacks.spec.model import Stack
+
+
+def find_layers(stack: Stack, options: Options, wanted: Collection[BuiltLayer]) -> dict[Key, BuiltLayer]:
+    """Find layers in the build folder, of which is known what they must be.
+
+    Args:
+        stack: The stack.
+        options: Where the build folder is.
+        wanted: The layers, as building them would make them.
+
+    Raises:
+        BuildError: One of them is not built, or not as it must be.
+    """
+    if not wanted:
+        return {}
+    keys = {built.key for built in wanted}
+    platforms = {built.target.name for built in wanted}
+    builds = gather_builds(stack, options, {built.layer.build_name for built in wanted}, platforms)
+    found = find_built([build for of_target in builds.values() for build in of_target], keys)
+    return {built.key: built for built in found}
+
+
+def chosen_layers(stack: Stack, include: Collection[str] | None) -> frozenset[str]:
+    """Give the build names of some layers; of all if ``include`` is None.
+
+    Raises:
+        UsageError: There is no layer of a name.
+    """
+    names = frozenset(layer.build_name for layer in stack.layers)
+    unknown = frozenset(include or ()) - names
+    if unknown:
+        raise UsageError(f"There is no layer with the build name {', '.join(map(repr, sorted(unknown)))}.")
+    return names if include is None else frozenset(include)
+
+
+def output_folder(stack: Stack, path: str | os.PathLike[str]) -> Path:
+    """Give an output folder, which is relative to the definition's, absolute.
+
+    Raises:
+        UsageError: It is a file.
+    """
+    folder = in_definition(stack, path)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"The output folder {folder} is a file.", hint="name another folder")
+    return folder
+
+
+def made_here(built: Collection[BuiltLayer], chosen: Collection[str]) -> frozenset[str]:
+    """Leave out the layers that are not made for the platform."""
+    return frozenset(layer.layer.build_name for layer in built) & frozenset(chosen)
+
+
+def gather_builds(
+    stack: Stack, options: Options, chosen: Collection[str], platforms: Collection[str]
+) -> dict[Target, tuple[LayerBuild, ...]]:
+    """Gather what building layers, and those below them, takes.
+
+    Args:
+        stack: The stack.
+        options: Where the build folder is.
+        chosen: Build names of the layers.
+        platforms: As for :func:`~.selection.selected_targets`.
+
+    Returns:
+        For each platform, sorted by name, the layers that are made for it, in the stack's order.
+
+    Raises:
+        UsageError: The platforms are of no use for these layers.
+        InvalidLockError: A layer has no valid lock.
+    """
+    targets = selected_targets(stack, chosen, platforms)
+    on = {target: {name for name in chosen if stack.layer(name).on(target) is not None} for target in targets}
+    states = lock_states(stack)
+    locks = load_locks(stack, states, set().union(*on.values()))
+    modules = {name: states[name].module_hashes for name in locks}
+    folder = in_definition(stack, options.build_dir)
+    return {
+        target: plan_layers(stack, _with_those_below(stack, locks, names), modules, target, folder)
+        for target, names in on.items()
+    }
+
+
+def _with_those_below(
+    stack: Stack, locks: Mapping[str, LayerLock], names: Collection[str]
+) -> dict[str, LayerLock]:
+    wanted = extended(stack, names, dependencies=True, derived=False)
+    return {name: lock for name, lock in locks.items() if name in wanted}
