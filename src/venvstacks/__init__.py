@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.building.model import BuiltLayer, ExcludedPackage
     from venvstacks.building.why import Presence
+    from venvstacks.deltas.patching import PatchedLayer, PatchPlan
     from venvstacks.errors import (
         ArchiveError,
         BuildError,
         BusyError,
         CoverageError,
         DefinitionError,
+        DeltaError,
         FilesystemError,
         InvalidLockError,
         LibrariesError,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from venvstacks.publishing.publish import PublishResult
     from venvstacks.runs import Options
     from venvstacks.spec.model import Layer, LayerKind, Stack
+    from venvstacks.updates import patch, plan_patching
 
 __all__ = [
     "ArchiveError",
@@ -79,6 +82,7 @@ __all__ = [
     "Compression",
     "CoverageError",
     "DefinitionError",
+    "DeltaError",
     "Event",
     "ExcludedPackage",
     "ExportOptions",
@@ -97,6 +101,8 @@ __all__ = [
     "LockedLayer",
     "Observer",
     "Options",
+    "PatchPlan",
+    "PatchedLayer",
     "Planned",
     "PlannedUnpack",
     "Presence",
@@ -122,9 +128,11 @@ __all__ = [
     "export",
     "load_stack",
     "lock",
+    "patch",
     "plan_building",
     "plan_exporting",
     "plan_locking",
+    "plan_patching",
     "plan_publication",
     "plan_unpacking",
     "publish",
@@ -142,6 +150,7 @@ _HOMES = (
     "venvstacks.building.library_report",
     "venvstacks.building.model",
     "venvstacks.building.why",
+    "venvstacks.deltas.patching",
     "venvstacks.errors",
     "venvstacks.events",
     "venvstacks.locking.lock",
@@ -152,6 +161,7 @@ _HOMES = (
     "venvstacks.publishing.publish",
     "venvstacks.runs",
     "venvstacks.spec.model",
+    "venvstacks.updates",
 )
 
 

@@ -21,6 +21,7 @@ from venvstacks.deltas.blob import encode_start, read_header
 from venvstacks.deltas.make import write_delta
 from venvstacks.deltas.model import DeltaHeader
 from venvstacks.deltas.patching import PatchedLayer, plan_patch, run_patch
+from venvstacks.deltas.plan import plan_delta
 from venvstacks.work import Work
 
 Content = Mapping[str, bytes | str | None]
@@ -106,13 +107,13 @@ def delta_between(
     """Write the delta between two archives."""
     with open_archive(old) as before, open_archive(new) as after, FramePool(Work(jobs=jobs)) as pool:
         return write_delta(
+            plan_delta(before.index, after.index, FRAME),
             before,
             after,
             destination,
             largest=largest,
             pool=pool,
             level=level,
-            frame_content=FRAME,
             progress=lambda _: None,
         )
 

@@ -25,8 +25,12 @@ def trees(draw: st.DrawFn) -> Content:
     for path in draw(st.lists(st.sampled_from(PATHS), unique=True)):
         parents = {"/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 1)}
         if not parents & content.keys() and not any(other.startswith(f"{path}/") for other in content):
-            content[("!" if draw(st.booleans()) else "") + path] = draw(contents)
-    return {name.lstrip("!") if not isinstance(value, bytes) else name: value for name, value in content.items()}
+            content[path] = draw(contents)
+    executable = draw(st.sets(st.sampled_from(PATHS)))
+    return {
+        f"!{path}" if path in executable and isinstance(value, bytes) else path: value
+        for path, value in content.items()
+    }
 
 
 @given(trees(), trees())

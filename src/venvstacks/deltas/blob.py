@@ -76,13 +76,12 @@ class DeltaReader:
             raise _damaged(self.name, f"frame {number + 1} is not what the header says: {error}") from error
 
 
-def read_header(path: Path) -> tuple[DeltaHeader, int]:
+def read_header(path: Path, *, promised: bool = True) -> tuple[DeltaHeader, int]:
     """Read and check the header of a delta.
-
-    The delta is verified against the manifest that stands beside it, if there is one.
 
     Args:
         path: The delta.
+        promised: Whether the delta must be the one that a manifest beside it names, if any does.
 
     Returns:
         The header, and where the frames begin.
@@ -92,7 +91,8 @@ def read_header(path: Path) -> tuple[DeltaHeader, int]:
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
-        check_promised(file, path)
+        if promised:
+            check_promised(file, path)
         header, start = _decode(file, path.name)
         check_header(header, os.fstat(file.fileno()).st_size - start, path.name)
     return header, start

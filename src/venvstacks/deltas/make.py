@@ -19,7 +19,7 @@ from venvstacks.deltas import prefixes
 from venvstacks.deltas.blob import encode_start
 from venvstacks.deltas.contents import gather
 from venvstacks.deltas.model import DeltaFrame, DeltaHeader, Source, Stretch
-from venvstacks.deltas.plan import FRAME_CONTENT, DeltaPlan, Part, PlannedFrame, plan_delta
+from venvstacks.deltas.plan import DeltaPlan, Part, PlannedFrame
 
 LEVEL = 12
 """Of the compression: higher ones take ten times as long for a tenth less, lower ones find too little."""
@@ -47,6 +47,7 @@ class _Packed:
 
 
 def write_delta(
+    plan: DeltaPlan,
     old: ArchiveReader,
     new: ArchiveReader,
     destination: Path,
@@ -54,7 +55,6 @@ def write_delta(
     largest: int,
     pool: FramePool,
     level: int = LEVEL,
-    frame_content: int = FRAME_CONTENT,
     progress: Callable[[int], None],
 ) -> WrittenFile | None:
     """Write a delta whose bytes depend on the contents of two archives and the level alone.
@@ -63,13 +63,13 @@ def write_delta(
     150 MB, whatever the sizes of files.
 
     Args:
+        plan: What it holds.
         old: The archive of the layer that clients have.
         new: The archive of the layer that they shall get.
         destination: The delta.
         largest: Bytes from which on it is of no use.
         pool: Compresses.
         level: Of the compression, 1 to 22.
-        frame_content: Bytes of the content of a frame.
         progress: Called with the number of bytes of new content handled since the last call.
 
     Returns:
@@ -79,7 +79,6 @@ def write_delta(
         ArchiveError: An archive is not what its index says.
         OSError: Something cannot be read or written.
     """
-    plan = plan_delta(old.index, new.index, frame_content)
     writing = _Writing(plan)
     with tempfile.TemporaryFile(dir=destination.parent, prefix=files.TEMPORARY_PREFIX) as spool:
         size = 0

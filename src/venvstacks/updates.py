@@ -1,0 +1,45 @@
+"""What is called around updates: apply a delta."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from venvstacks.deltas.patching import PatchedLayer, PatchPlan, plan_patch, run_patch
+from venvstacks.work import Work
+
+if TYPE_CHECKING:
+    from venvstacks.runs import Options
+
+
+def plan_patching(
+    old: str | os.PathLike[str], delta: str | os.PathLike[str], to: str | os.PathLike[str]
+) -> PatchPlan:
+    """Say what :func:`patch` would do, with the same parameters; the old folder is not read."""
+    old, delta, to = (Path(path).expanduser() for path in (old, delta, to))
+    return plan_patch(old, delta, to.absolute())
+
+
+def patch(
+    old: str | os.PathLike[str],
+    delta: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    options: "Options | None" = None,
+) -> PatchedLayer:
+    """Make a new layer's folder from the old one and a delta; it is what unpacking the new archive makes.
+
+    Args:
+        old: Folder of the old layer, only read; relative to the current folder, as the others.
+        delta: The delta.
+        to: Folder of the new layer; must not be there.
+        options: How; of these, only ``jobs`` and ``observe`` count.
+
+    Raises:
+        DeltaError: A file of the old folder is not what was published, or the delta is damaged.
+        FilesystemError: Something is there under the new folder's name, or cannot be written.
+    """
+    work = Work() if options is None else Work(options.observe, options.jobs)
+    try:
+        return run_patch(plan_patching(old, delta, to), work)
+    finally:
+        work.cancellation.cancel()
