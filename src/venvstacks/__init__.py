@@ -28,16 +28,20 @@ if TYPE_CHECKING:
         plan_exporting,
         plan_locking,
         plan_publication,
+        plan_unpacking,
         publish,
         shared_libraries,
+        unpack,
         why,
     )
-    from venvstacks.archives.formats import ArchiveFormat
+    from venvstacks.archives.formats import ArchiveFormat, Compression
+    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
     from venvstacks.building.library_report import LayerLibraries
-    from venvstacks.building.model import BuiltLayer
+    from venvstacks.building.model import BuiltLayer, ExcludedPackage
     from venvstacks.building.why import Presence
     from venvstacks.errors import (
+        ArchiveError,
         BuildError,
         BusyError,
         CoverageError,
@@ -66,14 +70,17 @@ if TYPE_CHECKING:
     from venvstacks.spec.model import Layer, LayerKind, Stack
 
 __all__ = [
+    "ArchiveError",
     "ArchiveFormat",
     "BuildError",
     "BuildPlan",
     "BuiltLayer",
     "BusyError",
+    "Compression",
     "CoverageError",
     "DefinitionError",
     "Event",
+    "ExcludedPackage",
     "ExportOptions",
     "ExportPlan",
     "ExportResult",
@@ -91,6 +98,7 @@ __all__ = [
     "Observer",
     "Options",
     "Planned",
+    "PlannedUnpack",
     "Presence",
     "Problem",
     "Progressed",
@@ -105,6 +113,7 @@ __all__ = [
     "Started",
     "Step",
     "ToolError",
+    "UnpackedLayer",
     "UsageError",
     "VenvstacksError",
     "Waiting",
@@ -117,8 +126,10 @@ __all__ = [
     "plan_exporting",
     "plan_locking",
     "plan_publication",
+    "plan_unpacking",
     "publish",
     "shared_libraries",
+    "unpack",
     "why",
 ]
 
@@ -126,6 +137,7 @@ __all__ = [
 _HOMES = (
     "venvstacks.api",
     "venvstacks.archives.formats",
+    "venvstacks.archives.unpack_plan",
     "venvstacks.building.build",
     "venvstacks.building.library_report",
     "venvstacks.building.model",

@@ -1,10 +1,12 @@
 """What a build script calls: lock, build, publish and export a stack."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from venvstacks.archives.cache_place import frame_cache
+from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer, plan_unpack, run_unpack
 from venvstacks.building.build import BuildPlan, expected, plan_build, run_build
 from venvstacks.building.install import Installer
 from venvstacks.building.library_report import LayerLibraries, describe_libraries
@@ -19,11 +21,12 @@ from venvstacks.publishing.exporting import ExportResult, run_export
 from venvstacks.publishing.plan import Action, PublishOptions, PublishPlan, plan_publish
 from venvstacks.publishing.publish import PublishResult, run_publish
 from venvstacks.publishing.published import read_published
-from venvstacks.runs import Bench, Options, held, new_bench
+from venvstacks.runs import Bench, Options, cache_folder, held, new_bench
 from venvstacks.runtimes.choice import choose_python
 from venvstacks.selection import HOST, extended, selected_targets
 from venvstacks.spec import loading
 from venvstacks.spec.model import LocalRuntime, Stack
+from venvstacks.work import Work
 
 
 def load_stack(path: str | os.PathLike[str], *, local_runtime: LocalRuntime | None = None) -> Stack:
@@ -216,10 +219,11 @@ def publish(
         plans = plan_publication(stack, settings, include=include, platforms=platforms, options=options)
         made = [archive for plan in plans for archive in plan.archives if archive.action is Action.CREATE]
         built = find_layers(stack, options, [archive.built for archive in made])
+        cache = frame_cache(cache_folder(stack, options), options.environ)
         results = []
         for plan in plans:
             archives = tuple(replace(a, built=built.get(a.built.key, a.built)) for a in plan.archives)
-            results.append(run_publish(replace(plan, archives=archives), work))
+            results.append(run_publish(replace(plan, archives=archives), work, cache))
         return tuple(results)
 
 
@@ -282,6 +286,49 @@ def export(
             exports = tuple(replace(e, built=built.get(e.built.key, e.built)) for e in plan.exports)
             results.append(run_export(replace(plan, exports=exports), work))
         return tuple(results)
+
+
+def plan_unpacking(
+    archives: Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    options: Options | None = None,
+) -> tuple[PlannedUnpack, ...]:
+    """Say what :func:`unpack` would do, with the same parameters."""
+    options = options or Options()
+    folder = Path(to).expanduser().absolute()
+    return plan_unpack([Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs))
+
+
+def unpack(
+    archives: Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    options: Options | None = None,
+) -> tuple[UnpackedLayer, ...]:
+    """Unpack published archives side by side into a folder, verified by their indexes while they are written.
+
+    Args:
+        archives: The archives, each with its index beside it; relative to the current folder.
+        to: What will hold the layers' folders; made if it is not there.
+        force: Whether to replace what is there and is something else.
+        options: How; of these, only ``jobs`` and ``observe`` count.
+
+    Returns:
+        The layers, in the order of the archives.
+
+    Raises:
+        ArchiveError: An archive or its index is damaged, or holds what no layer may hold.
+        FilesystemError: Something else is there under a layer's name, or cannot be written.
+    """
+    options = options or Options()
+    work = Work(options.observe, options.jobs)
+    try:
+        return run_unpack(plan_unpacking(archives, to, force=force, options=options), work)
+    finally:
+        work.cancellation.cancel()
 
 
 def shared_libraries(

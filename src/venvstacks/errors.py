@@ -17,6 +17,7 @@
     |  |- WheelError               a wheel would put files where they do not belong, or is not what it says
     |  `- BinaryFormatError        a native file is damaged
     |- PublishError                an archive, manifest or export cannot be made
+    |- ArchiveError                an archive or its index is damaged, forged, or of a newer version
     |- RunError                    an application cannot be started
     |- ToolError                   uv or another helper program failed
     |- FilesystemError             the operating system refused to read or write
@@ -148,6 +149,10 @@ class BinaryFormatError(BuildError):
 
 class PublishError(VenvstacksError):
     """An archive, manifest or export that cannot be made."""
+
+
+class ArchiveError(VenvstacksError):
+    """An archive, or something beside it, that is damaged, forged, or made by a newer version."""
 
 
 class RunError(VenvstacksError):

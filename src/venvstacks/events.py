@@ -1,8 +1,11 @@
 """What happens while work is done: small frozen events, and an observer that defaults to silence."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+
+_INTERVAL = 4 << 20  # bytes between two reports of progress
 
 
 class Step(StrEnum):
@@ -12,6 +15,7 @@ class Step(StrEnum):
     BUILD = "build"
     PUBLISH = "publish"
     EXPORT = "export"
+    UNPACK = "unpack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +111,34 @@ Observer = Callable[[Event], None]
 def silent(event: Event) -> None:
     """Ignore an event: the default observer."""
     del event
+
+
+class Meter:
+    """Counts the bytes of one layer, and reports now and then; any thread may use it.
+
+    Args:
+        observe: Gets the reports.
+        step: The kind of work.
+        layer: Build name.
+        total: Bytes to handle.
+        platform: As in :class:`Started`.
+    """
+
+    def __init__(self, observe: Observer, step: Step, layer: str, total: int, platform: str = "") -> None:
+        self._observe = observe
+        self._step = step
+        self._layer = layer
+        self._total = total
+        self._platform = platform
+        self._done = 0
+        self._reported = 0
+        self._guard = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Count some bytes."""
+        with self._guard:
+            self._done += count
+            due = self._done - self._reported >= _INTERVAL or self._reported < self._total <= self._done
+            if due:
+                self._reported = self._done
+                self._observe(Progressed(self._step, self._layer, self._done, self._total, self._platform))

@@ -111,6 +111,11 @@ def json_hash(value: Any) -> str:  # noqa: ANN401 - whatever json can encode
     return f"sha256:{hashlib.sha256(canonical_json(value).encode()).hexdigest()}"
 
 
+def sha256(content: bytes) -> str:
+    """Hash bytes: 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """Hash a file's content: 64 hexadecimal digits."""
     with path.open("rb") as file:

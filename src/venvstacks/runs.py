@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from venvstacks.errors import VenvstacksError
@@ -28,6 +28,8 @@ class Options:
         local_wheels: Folders with wheels; relative to the definition's folder.
         no_index: Whether these folders alone are used.
         check_binaries: Whether native files must fit the layers' targets.
+        cache_dir: Folder for caches, relative to the definition's folder: downloaded wheels in ``uv``, compressed
+            parts of archives in ``frames``. None for uv's own cache, and the user's cache folder.
         clean: Whether to make anew what is there, and to forget what was downloaded.
         wait: Whether to wait for another run in the same build folder.
         jobs: How many layers are handled at once.
@@ -39,6 +41,7 @@ class Options:
     local_wheels: tuple[Path, ...] = ()
     no_index: bool = False
     check_binaries: bool = True
+    cache_dir: Path | None = None
     clean: bool = False
     wait: bool = True
     jobs: int = field(default_factory=default_jobs)
@@ -77,6 +80,11 @@ def in_definition(stack: Stack, path: str | os.PathLike[str]) -> Path:
     return Path(os.path.normpath(stack.folder / Path(path).expanduser()))
 
 
+def cache_folder(stack: Stack, options: Options) -> Path | None:
+    """Give the folder for caches, absolute; None if none is named."""
+    return None if options.cache_dir is None else in_definition(stack, options.cache_dir)
+
+
 @contextmanager
 def held(stack: Stack, options: Options) -> Iterator[Work]:
     """Hold the build folder, so that no other run changes it meanwhile."""
@@ -111,6 +119,8 @@ def new_bench(stack: Stack, options: Options) -> Iterator[Bench]:
         ToolError: There is no usable uv.
     """
     folder = in_definition(stack, options.build_dir)
+    if (caches := cache_folder(stack, options)) is not None:
+        options = replace(options, environ={**options.environ, "UV_CACHE_DIR": str(caches / "uv")})
     with (
         workspace(folder, clean=options.clean, wait=options.wait, observe=options.observe) as space,
         _cancelling(stack, options) as work,

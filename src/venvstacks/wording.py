@@ -1,5 +1,10 @@
 """Words for numbers."""
 
+import re
+
+_UNITS = ("", "k", "m", "g", "t")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:b|bytes)?", re.IGNORECASE)
+
 
 def counted(count: int, noun: str) -> str:
     """Give a number with its noun: ``1 layer``, ``2 layers``."""
@@ -16,3 +21,15 @@ def size_text(count: int) -> str:
             break
         size, unit = size / 1000, larger
     return f"{size:.1f} {unit}"
+
+
+def read_size(text: str) -> int:
+    """Read a number of bytes as people write it: ``500000``, ``500 kB``, ``1.5GB``.
+
+    Raises:
+        ValueError: It is not a size.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(text)
+    return int(float(found[1]) * 1000 ** _UNITS.index(found[2].lower()))

@@ -1,6 +1,5 @@
 """What holds for every archive format."""
 
-import hashlib
 import os
 import random
 import subprocess
@@ -10,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from fakes.archive_reading import read_archive, unpack
+from fakes.archive_reading import read_archive, stream
+from fakes.archiving import MTIME, facts, pack, small_frames, unpack
 from fakes.built_layers import make_tree
 from venvstacks import files, trees
-from venvstacks.archives.formats import ArchiveDigest, ArchiveFormat
-from venvstacks.archives.write import write_archive
+from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.reading import open_archive
 from venvstacks.errors import PublishError, UsageError
 
-MTIME = 1_709_294_401
 DEEP = "/".join(["a-quite-long-folder-name-0123456789"] * 9)
 
 CONTENT: dict[str, bytes | str | None] = {
@@ -40,27 +40,6 @@ CONTENT: dict[str, bytes | str | None] = {
 }
 
 formats = pytest.mark.parametrize("kind", ArchiveFormat)
-
-
-def pack(
-    folder: Path,
-    destination: Path,
-    kind: ArchiveFormat,
-    *,
-    level: int | None = None,
-    mtime: int = MTIME,
-) -> ArchiveDigest:
-    return write_archive(
-        trees.scan(folder),
-        folder,
-        "app@1",
-        destination,
-        format=kind,
-        level=level,
-        mtime=mtime,
-        progress=lambda _: None,
-        check=lambda: None,
-    )
 
 
 @pytest.fixture
@@ -87,13 +66,59 @@ def test_standard_readers_find_everything(tree: Path, tmp_path: Path, kind: Arch
 
 
 @formats
-def test_members_are_sorted_under_one_top_folder(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+def test_folders_come_first_and_groups_stand_together(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
     archive = tmp_path / f"out.{kind}"
-    pack(tree, archive, kind)
-    names = [name.encode() for name in read_archive(archive, kind)]
-    assert names[0] == b"app@1"
-    assert names == sorted(names)
-    assert all(name.startswith(b"app@1/") for name in names[1:])
+    pack(tree, archive, kind, group_of=lambda path: "data" if "data" in path else None)
+    read = read_archive(archive, kind)
+    names = list(read)
+    assert names[0] == "app@1"
+    assert all(name.startswith("app@1/") for name in names[1:])
+    folders = [name for name, member in read.items() if member.content is None]
+    assert names[: len(folders)] == folders == sorted(folders)
+    others = [name.removeprefix("app@1/") for name in names[len(folders) :]]
+    assert others[:2] == ["lib-data", "lib/data-1"]
+    assert others[2:] == sorted(others[2:], key=lambda name: (name.partition("/")[0], name))
+
+
+@formats
+def test_unpacking_gives_the_same_tree(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    archive = tmp_path / f"out.{kind}"
+    pack(tree, archive, kind, profile=small_frames(kind))
+    umask = os.umask(0o077)
+    try:
+        unpack(archive, tmp_path / "new" / "app")
+    finally:
+        os.umask(umask)
+    assert facts(tmp_path / "new" / "app") == facts(tree)
+    found = [tmp_path / "new" / "app", *(tmp_path / "new" / "app").rglob("*")]
+    assert {path.lstat().st_mtime_ns for path in found} == {MTIME * 10**9}
+    modes = {path.lstat().st_mode & 0o7777 for path in found if not path.is_symlink()}
+    assert modes == {0o644, 0o755}
+    assert os.listdir(tmp_path / "new") == ["app"]  # noqa: PTH208 - hidden names count
+
+
+@formats
+def test_any_file_can_be_read_by_itself(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    archive = tmp_path / f"out.{kind}"
+    pack(tree, archive, kind, profile=small_frames(kind))
+    with open_archive(archive) as reader:
+        assert len(reader.index.frames) > 10
+        for entry in reversed(reader.index.entries):
+            if entry.type is trees.EntryKind.FILE:
+                assert b"".join(reader.content(entry)) == (tree / entry.path).read_bytes()
+
+
+@formats
+def test_cached_frames_give_the_same_bytes(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+    cache = FrameCache(tmp_path / "cache")
+    profile = small_frames(kind, scale=1 << 14)
+    written = [
+        pack(tree, tmp_path / f"{number}.{kind}", kind, profile=profile, cache=each, jobs=number + 1)
+        for number, each in enumerate((None, cache, cache))
+    ]
+    assert cache.measure().count > 3
+    assert len({each.archive.sha256 for each in written}) == 1
+    assert len({each.content_hash for each in written}) == 1
 
 
 @pytest.mark.parametrize("kind", [each for each in ArchiveFormat if each is not ArchiveFormat.ZIP])
@@ -104,14 +129,14 @@ def test_tar_extracts_the_same_tree(tree: Path, tmp_path: Path, kind: ArchiveFor
     out.mkdir()
     subprocess.run(
         ["tar", "-xf", "-"],
-        input=unpack(archive, kind),
+        input=stream(archive, kind),
         cwd=out,
         check=True,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     extracted = trees.scan(out / "app@1")
     assert {entry.changed_ns for entry in extracted if entry.kind is trees.EntryKind.FILE} == {MTIME * 10**9}
-    assert_same_trees(out / "app@1", tree)
+    assert facts(out / "app@1") == facts(tree)
 
 
 def test_zip_extracts_the_same_content(tree: Path, tmp_path: Path) -> None:
@@ -152,7 +177,8 @@ def test_bytes_depend_on_the_content_alone(
         os.umask(umask)
         monkeypatch.undo()
         time.tzset()
-    assert again == digest
+    assert again.archive.sha256 == digest.archive.sha256
+    assert again.content_hash == digest.content_hash
     assert (tmp_path / f"first.{kind}").read_bytes() == (tmp_path / f"second.{kind}").read_bytes()
 
 
@@ -170,23 +196,24 @@ def test_content_matters(tmp_path: Path, kind: ArchiveFormat) -> None:
     one = pack(make_tree(tmp_path / "one", {"file": b"1"}), tmp_path / "1", kind)
     two = pack(make_tree(tmp_path / "two", {"file": b"2"}), tmp_path / "2", kind)
     executable = pack(make_tree(tmp_path / "three", {"!file": b"1"}), tmp_path / "3", kind)
-    assert len({one.sha256, two.sha256, executable.sha256}) == 3
-    assert len({one.content_sha256, two.content_sha256, executable.content_sha256}) == 3
+    assert len({one.archive.sha256, two.archive.sha256, executable.archive.sha256}) == 3
+    assert len({one.content_hash, two.content_hash, executable.content_hash}) == 3
 
 
 @formats
 def test_digest_is_that_of_the_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
     archive = tmp_path / f"out.{kind}"
     digest = pack(tree, archive, kind)
-    assert digest.size == archive.stat().st_size
-    assert digest.sha256 == files.file_sha256(archive)
-    if kind is not ArchiveFormat.ZIP:
-        assert digest.content_sha256 == hashlib.sha256(unpack(archive, kind)).hexdigest()
+    assert (digest.archive.name, digest.archive.size) == (archive.name, archive.stat().st_size)
+    assert digest.archive.sha256 == files.file_sha256(archive)
+    index = archive.with_name(f"{archive.name}.index.zst")
+    assert (digest.index.name, digest.index.size) == (index.name, index.stat().st_size)
+    assert digest.index.sha256 == files.file_sha256(index)
 
 
 def test_content_hash_is_the_same_in_every_format_and_level(tree: Path, tmp_path: Path) -> None:
     hashes = {
-        pack(tree, tmp_path / f"out.{kind}", kind, level=level).content_sha256
+        pack(tree, tmp_path / f"out.{kind}", kind, level=level).content_hash
         for kind in ArchiveFormat
         for level in (1, None)
     }
@@ -196,8 +223,7 @@ def test_content_hash_is_the_same_in_every_format_and_level(tree: Path, tmp_path
 @formats
 def test_levels_change_the_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
     default = pack(tree, tmp_path / "default", kind)
-    assert pack(tree, tmp_path / "same", kind, level=kind.level(None)) == default
-    assert pack(tree, tmp_path / "fast", kind, level=1).sha256 != default.sha256
+    assert pack(tree, tmp_path / "fast", kind, level=1).archive.sha256 != default.archive.sha256
 
 
 @formats
@@ -208,24 +234,23 @@ def test_impossible_level_is_refused(tree: Path, tmp_path: Path, kind: ArchiveFo
 
 
 @formats
-@pytest.mark.parametrize("now", [b"", b"longer than it was"])
-def test_changed_file_is_refused(tmp_path: Path, kind: ArchiveFormat, now: bytes) -> None:
+@pytest.mark.parametrize(
+    ("now", "how"),
+    [
+        (b"", ": it had 7 bytes when the layer was built"),
+        (b"longer than it was", ": it had 7 bytes when the layer was built"),
+        (b"CONTENT", ""),
+    ],
+)
+def test_changed_file_is_refused(tmp_path: Path, kind: ArchiveFormat, now: bytes, how: str) -> None:
     tree = make_tree(tmp_path / "tree", {"lib/file": b"content"})
     entries = trees.scan(tree)
     (tree / "lib/file").write_bytes(now)
+    os.utime(tree / "lib/file", (1, 1))
     destination = tmp_path / "out" / "archive"
-    with pytest.raises(PublishError, match=r"'lib/file' changed while it was archived: it had 7 bytes"):
-        write_archive(
-            entries,
-            tree,
-            "app",
-            destination,
-            format=kind,
-            level=None,
-            mtime=0,
-            progress=lambda _: None,
-            check=lambda: None,
-        )
+    with pytest.raises(PublishError) as caught:
+        pack(tree, destination, kind, entries=entries)
+    assert caught.value.message == f"'lib/file' changed while it was archived{how}."
     assert list(destination.parent.iterdir()) == []
 
 
@@ -241,17 +266,7 @@ def test_check_calls_off_and_leaves_the_old_file(tree: Path, tmp_path: Path, kin
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_archive(
-            trees.scan(tree),
-            tree,
-            "app",
-            destination,
-            format=kind,
-            level=None,
-            mtime=0,
-            progress=handled.append,
-            check=check,
-        )
+        pack(tree, destination, kind, progress=handled.append, check=check, jobs=1)
     assert [path.name for path in destination.parent.iterdir()] == ["archive"]
     assert destination.read_bytes() == b"old"
     assert sum(handled) < 2 << 20
@@ -267,49 +282,17 @@ def test_check_calls_off_within_a_file(tmp_path: Path, kind: ArchiveFormat) -> N
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_archive(
-            trees.scan(tree),
-            tree,
-            "app",
-            tmp_path / "out",
-            format=kind,
-            level=1,
-            mtime=0,
-            progress=handled.append,
-            check=check,
-        )
-    assert handled == [1 << 20]
+        pack(tree, tmp_path / "out", kind, level=1, progress=handled.append, check=check)
+    assert 0 < sum(handled) <= 2 << 20
 
 
 @formats
-def test_progress_adds_up(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+@pytest.mark.parametrize("warm", [False, True])
+def test_progress_adds_up(tree: Path, tmp_path: Path, kind: ArchiveFormat, *, warm: bool) -> None:
+    cache = FrameCache(tmp_path / "cache")
     handled: list[int] = []
-    entries = trees.scan(tree)
-    write_archive(
-        entries,
-        tree,
-        "app",
-        tmp_path / "out",
-        format=kind,
-        level=1,
-        mtime=0,
-        progress=handled.append,
-        check=lambda: None,
-    )
-    assert sum(handled) == sum(entry.size for entry in entries)
-    assert max(handled) <= 1 << 20
-
-
-def assert_same_trees(one: Path, two: Path) -> None:
-    def facts(folder: Path) -> dict[str, tuple[object, ...]]:
-        return {
-            e.path: (
-                e.kind,
-                e.executable,
-                e.link_target,
-                (folder / e.path).read_bytes() if e.kind == "file" else b"",
-            )
-            for e in trees.scan(folder)
-        }
-
-    assert facts(one) == facts(two)
+    for _ in range(1 + warm):
+        handled.clear()
+        pack(tree, tmp_path / "out", kind, level=1, progress=handled.append, cache=cache)
+    assert sum(handled) == sum(entry.size for entry in trees.scan(tree))
+    assert warm or max(handled) <= 1 << 20

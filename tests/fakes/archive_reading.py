@@ -27,7 +27,7 @@ class Read:
     time: tuple[int, ...] | float
 
 
-def unpack(path: Path, format: ArchiveFormat) -> bytes:  # noqa: A002
+def stream(path: Path, format: ArchiveFormat) -> bytes:  # noqa: A002
     """Give the tar stream in an archive."""
     packed = path.read_bytes()
     match format:
@@ -41,7 +41,7 @@ def unpack(path: Path, format: ArchiveFormat) -> bytes:  # noqa: A002
 
 def read_archive(path: Path, format: ArchiveFormat) -> dict[str, Read]:  # noqa: A002
     """Give an archive's members under their names, in order."""
-    return _read_zip(path) if format is ArchiveFormat.ZIP else read_tar(unpack(path, format))
+    return _read_zip(path) if format is ArchiveFormat.ZIP else read_tar(stream(path, format))
 
 
 def read_tar(stream: bytes) -> dict[str, Read]:

@@ -185,6 +185,20 @@ def test_two_packages_with_one_file_give_the_same_layer_every_time(project: Proj
     )
 
 
+@pytest.mark.parametrize("name", ["alpha", "zeta"])
+def test_a_script_is_not_lost_to_another_packages_command(project: Project, name: str) -> None:
+    project.wheel(name, files={f"{name}.py": ""}, entry_points={"console_scripts": {"tool": f"{name}:main"}})
+    project.wheel("beta", files={"beta.py": ""}, data={"scripts/tool": "#!/bin/sh\necho of beta\n"})
+    project.define(runtime("base"), framework("one", name, "beta"))
+    project.build()
+    assert output(project.built / "framework-one" / "bin" / "tool") == "of beta"
+    recorded = recorded_files(project.built / "framework-one", project.site("framework-one"))
+    assert "bin/tool" in recorded
+    assert "../../../bin/tool" not in record(project.site("framework-one") / f"{name}-1.dist-info")
+    (warning,) = project.warnings()
+    assert warning.endswith("all install bin/tool: that of 'beta' is kept.")
+
+
 def test_a_wheel_that_is_not_the_locked_one_is_refused_and_the_old_layer_stays(project: Project) -> None:
     path = project.wheel("alpha")
     project.define(runtime(), framework("one", "alpha"))

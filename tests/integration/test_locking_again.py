@@ -129,7 +129,7 @@ def test_the_number_of_a_versioned_layer_rises_with_its_content(
     packages = pylock_of(three, "app-a")["packages"]
     make_wheel(wheels, "tool", "1.1")
     (three.folder / "app.py").write_text("print('changed')\n")
-    assert lock_states(three)["app-a"].reason == "its modules have changed"
+    assert lock_states(three)["app-a"].reason == "its modules, excluded packages or entry points have changed"
     second = lock(three, needed=["app-a"])["app-a"].lock
     assert (second.metadata.lock_version, second.install_target) == (2, "app-a@2")
     assert pylock_of(three, "app-a")["packages"] == packages  # the newer tool has to wait for a reset
@@ -138,6 +138,21 @@ def test_the_number_of_a_versioned_layer_rises_with_its_content(
     again = _three_layers(tmp_path / "stack", versioned=False)
     plain = lock(again)["app-a"].lock
     assert (plain.metadata.lock_version, plain.install_target) == (1, "app-a")
+
+
+def test_what_is_not_installed_is_locked_as_before(tmp_path: Path, three: Stack, lock: Locker) -> None:
+    lock(three)
+    before = content(three)
+    changes = {"exclude_packages": ["Tool"], "entry_points": ["tool"]}
+    changed = _three_layers(tmp_path / "stack", **changes)
+    locked = lock(changed, needed=["app-a"])
+    assert {name: layer.lock.install_target for name, layer in locked.items()}["app-a"] == "app-a@2"
+    after = content(changed)
+    different = {name for name in before if after[name] != before[name]}
+    assert different == {"app-a/pylock.app-a.meta.json", "app-a/packages-app-a.txt"}
+    assert after["app-a/packages-app-a.txt"] == b"tool==1.0  # excluded\n"
+    lock(changed)
+    assert content(changed) == after
 
 
 def test_an_unversioned_layer_stays_at_one_and_changes_its_time(

@@ -460,6 +460,39 @@ def test_musl_layers_stand_on_a_musl_runtime_that_is_not_run_here(project: Proje
     assert core.read_bytes() == elf(target.arch, needed=needed)
 
 
+@pytest.mark.parametrize(
+    ("target", "limit", "chosen"),
+    [
+        ("macosx_arm64", {"macosx_target": "13.0"}, "macosx_11_0_arm64"),
+        ("macosx_arm64", {"macosx_target": "15.2"}, "macosx_15_0_arm64"),
+        ("linux_aarch64", {"linux_target": "glibc@2.28"}, "manylinux_2_17_aarch64"),
+        ("linux_aarch64", {"linux_target": "glibc@2.39"}, "manylinux_2_39_aarch64"),
+        ("linux_aarch64", {"linux_target": "musl@1.2"}, "musllinux_1_2_aarch64"),
+    ],
+)
+def test_limits_of_a_layer_choose_its_wheels(
+    project: Project, target: str, limit: dict[str, str], chosen: str
+) -> None:
+    libc = "musl" if "musl" in str(limit) else "glibc"
+    downloads = [foreign_python(project.folder / "pythons", TARGETS[target], own_python().release, libc=libc)]
+    project.environ["UV_PYTHON_DOWNLOADS_JSON_URL"] = write_list(project.folder / "list.json", downloads)
+    contents = {
+        "macosx_11_0_arm64": macho("arm64", macos=(11, 0)),
+        "macosx_15_0_arm64": macho("arm64", macos=(15, 0)),
+        "manylinux_2_17_aarch64": elf("aarch64", versions={"libc.so.6": ["GLIBC_2.17"]}),
+        "manylinux_2_39_aarch64": elf("aarch64", versions={"libc.so.6": ["GLIBC_2.38"]}),
+        "musllinux_1_2_aarch64": elf("aarch64", needed=["libc.musl-aarch64.so.1"]),
+    }
+    for tag, content in contents.items():
+        project.wheel("beta", tag=f"py3-none-{tag}", files={"beta/__init__.py": "", "beta/core.so": content})
+    project.define(runtime(platforms=[target], **limit), framework("one", "beta", **limit))
+    project.lock()
+    stack = load_stack(project.folder / "venvstacks.toml")
+    venvstacks.build(stack, platforms=[target], options=project.options())
+    site = project.built / target / "framework-one" / f"lib/python{MINOR}/site-packages"
+    assert (site / "beta" / "core.so").read_bytes() == contents[chosen]
+
+
 def test_a_wheel_that_says_one_thing_and_holds_another(project: Project) -> None:
     project.environ["UV_PYTHON_DOWNLOADS_JSON_URL"] = list_of_all(project.folder / "pythons", project.root)
     tag = "py3-none-manylinux_2_28_aarch64"

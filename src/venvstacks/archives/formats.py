@@ -1,12 +1,20 @@
-"""Archive formats, and what is known of a written archive."""
+"""Archive formats and the ways to compress them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from venvstacks.archives.codecs import Codec
 from venvstacks.errors import UsageError
 
-WRITER_REVISION = 1
+WRITER_REVISION = 2
 """Rises when the same entries would give other bytes, so that published archives are made anew."""
+
+METADATA_FOLDER = "__venvstacks__"
+"""The folder beside archives with what is told about them."""
+
+LAYER_METADATA_FOLDER = f"{METADATA_FOLDER}/env_metadata"
+
+_MIB = 1 << 20
 
 
 class ArchiveFormat(StrEnum):
@@ -17,41 +25,84 @@ class ArchiveFormat(StrEnum):
     TAR_GZ = "tar.gz"
     ZIP = "zip"
 
-    def level(self, wanted: int | None) -> int:
-        """Give the compression level to use.
-
-        Args:
-            wanted: The user's choice, or None for the format's default.
-
-        Raises:
-            UsageError: The format has no such level.
-        """
-        lowest, default, highest = _LEVELS[self]
-        if wanted is None:
-            return default
-        if not lowest <= wanted <= highest:
-            raise UsageError(f"The levels of {self.value} are {lowest} to {highest}, not {wanted}.")
-        return wanted
+    @property
+    def codec(self) -> Codec:
+        """How its frames are compressed."""
+        return _CODECS[self]
 
 
-_LEVELS = {  # lowest, default, highest
-    ArchiveFormat.TAR_ZST: (1, 9, 22),
-    ArchiveFormat.TAR_XZ: (0, 6, 9),
-    ArchiveFormat.TAR_GZ: (1, 6, 9),
-    ArchiveFormat.ZIP: (1, 6, 9),
-}
+class Compression(StrEnum):
+    """How much time compressing may take."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveDigest:
-    """What identifies a written archive.
+class Profile:
+    """Everything beside a layer's content that decides the bytes of its archive.
 
     Attributes:
-        size: Of the file, in bytes.
-        sha256: Of the file, 64 hexadecimal digits.
-        content_sha256: Of the canonical tar stream, 64 hexadecimal digits: the same in every format.
+        format: The archive's format.
+        level: Of the compression.
+        shared: About how many bytes of small entries share a frame.
+        own: An entry of more bytes has frames of its own.
+        cut: A file of more bytes is cut whenever it has had as many.
+        window_log: How far back zstd looks for what it has seen, as the logarithm of the bytes to base 2;
+            None for what the level has.
     """
 
-    size: int
-    sha256: str
-    content_sha256: str
+    format: ArchiveFormat
+    level: int
+    shared: int
+    own: int
+    cut: int
+    window_log: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Everything in one line, for hashes."""
+        return f"{self.format} {self.level} {self.shared} {self.own} {self.cut} {self.window_log}"
+
+
+_CODECS = {
+    ArchiveFormat.TAR_ZST: Codec.ZSTD,
+    ArchiveFormat.TAR_XZ: Codec.XZ,
+    ArchiveFormat.TAR_GZ: Codec.GZIP,
+    ArchiveFormat.ZIP: Codec.DEFLATE,
+}
+_LEVELS = {  # lowest, highest, and those of the three kinds of compression
+    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 12, Compression.BEST: 19}),
+    ArchiveFormat.TAR_XZ: (0, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
+    ArchiveFormat.TAR_GZ: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
+    ArchiveFormat.ZIP: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
+}
+_HIGH_ZSTD = 16  # from this level on, time is of less account than size
+
+
+def profile_for(
+    format: ArchiveFormat,  # noqa: A002 - the word users know
+    level: int | None = None,
+    compression: Compression | None = None,
+) -> Profile:
+    """Give the way to write an archive.
+
+    Args:
+        format: The archive's format.
+        level: A level of the format; None to go by ``compression``.
+        compression: How much time it may take; ``balanced`` by default.
+
+    Raises:
+        UsageError: The format has no such level, or both a level and a kind of compression are given.
+    """
+    lowest, highest, levels = _LEVELS[format]
+    if level is None:
+        level = levels[compression or Compression.BALANCED]
+    elif compression is not None:
+        raise UsageError("A compression level and a kind of compression are given, and they may differ.")
+    elif not lowest <= level <= highest:
+        raise UsageError(f"The levels of {format.value} are {lowest} to {highest}, not {level}.")
+    if format is ArchiveFormat.TAR_ZST and level >= _HIGH_ZSTD:
+        return Profile(format, level, 32 * _MIB, 8 * _MIB, 32 * _MIB, 25)
+    return Profile(format, level, 4 * _MIB, 1 * _MIB, 16 * _MIB)

@@ -1,74 +1,71 @@
-"""What goes into an archive: a folder's entries under their names in it, checked and in order."""
+"""What goes into an archive: a folder's entries, checked, grouped and in order."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from venvstacks.archives.entries import FOLDER_MODE, LINK_MODE, entry_problem
 from venvstacks.errors import PublishError
 from venvstacks.trees import Entry, EntryKind
 
-_DRIVE = re.compile(r"[A-Za-z]:")
+GroupOf = Callable[[str], str | None]
+"""Names what a path belongs to, of which an update changes all or nothing; None if nothing is known."""
+
+_FOLDERS = (0, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry under its name in an archive.
+    """An entry as an archive holds it.
 
     Attributes:
-        name: UTF-8 path in the archive, ``/`` between its parts and none at its end.
-        link_target: UTF-8 target of a symbolic link; empty for the others.
-        entry: The entry; its path is relative to the archived folder.
+        path: POSIX path relative to the layer's folder.
+        type: What it is.
+        mode: Permission bits: 0644 or 0755 whatever the umask of the build was; 0777 for links.
+        size: Bytes of a file's content.
+        target: Where a symbolic link points.
+        group: Entries of one group stand together, and share no frame with others.
+        changed_ns: When a file was changed, in nanoseconds since 1970.
     """
 
-    name: bytes
-    link_target: bytes
-    entry: Entry
-
-    @property
-    def mode(self) -> int:
-        """Permission bits: 0644 or 0755 whatever the umask of the build was; 0777 for links."""
-        if self.entry.kind is EntryKind.SYMLINK:
-            return 0o777
-        return 0o755 if self.entry.kind is EntryKind.FOLDER or self.entry.executable else 0o644
+    path: str
+    type: EntryKind
+    mode: int
+    size: int
+    target: str
+    group: tuple[int, str]
+    changed_ns: int
 
 
-def members_of(entries: Sequence[Entry], top: str) -> tuple[Member, ...]:
-    """Name entries as an archive holds them.
+def members_of(entries: Sequence[Entry], top: str, group_of: GroupOf, *, windows: bool) -> tuple[Member, ...]:
+    """Give entries as an archive holds them.
 
     Args:
         entries: What a folder holds, in any order.
         top: Name of the only top-level folder of the archive.
+        group_of: Names the group of an entry that is not a folder.
+        windows: Whether the archive is to be unpacked on Windows.
 
     Returns:
-        The top folder, then the entries sorted by the bytes of their names: folders before what they hold.
+        The folders, then all else by groups; within these by the bytes of their paths. What has no group is
+        grouped by its top folder, behind the others.
 
     Raises:
-        PublishError: A name is not valid Unicode, or a link leads neither into the layer nor to a sibling.
+        PublishError: A name is not valid Unicode or cannot exist on the target, or a link leads neither into
+            the layer nor to a sibling.
     """
-    members = [Member(top.encode(), b"", Entry("", EntryKind.FOLDER))]
-    for entry in entries:
-        if entry.kind is EntryKind.SYMLINK:
-            _check_link(entry, top)
-        try:
-            members.append(Member(f"{top}/{entry.path}".encode(), entry.link_target.encode(), entry))
-        except UnicodeEncodeError:
-            raise PublishError(f"The name of {entry.path!r} is not valid Unicode.") from None
-    return tuple(sorted(members, key=lambda member: member.name))
+    # Comparing text compares code points, which have the same order as their UTF-8 bytes.
+    members = sorted((_member(e, group_of) for e in entries), key=lambda member: (member.group, member.path))
+    if problem := entry_problem(members, top, windows=windows):
+        raise PublishError(f"{problem[:1].upper()}{problem[1:]}.")
+    return tuple(members)
 
 
-def _check_link(entry: Entry, top: str) -> None:
-    target = entry.link_target
-    if target.startswith("/") or _DRIVE.match(target):
-        raise PublishError(f"The link {entry.path!r} is absolute (it leads to {target!r}).")
-    place = [top, *entry.path.split("/")[:-1]]
-    for part in target.split("/"):
-        if part == ".." and place:
-            place.pop()
-        elif part == "..":
-            break
-        elif part not in ("", "."):
-            place.append(part)
-    else:
-        if place:
-            return
-    raise PublishError(f"The link {entry.path!r} leads out of the stack (to {target!r}).")
+def _member(entry: Entry, group_of: GroupOf) -> Member:
+    if entry.kind is EntryKind.FOLDER:
+        return Member(entry.path, entry.kind, FOLDER_MODE, 0, "", _FOLDERS, 0)
+    group = group_of(entry.path)
+    key = (1, group) if group else (2, entry.path.partition("/")[0])
+    if entry.kind is EntryKind.SYMLINK:
+        return Member(entry.path, entry.kind, LINK_MODE, 0, entry.link_target, key, 0)
+    mode = 0o755 if entry.executable else 0o644
+    return Member(entry.path, entry.kind, mode, entry.size, "", key, entry.changed_ns)

@@ -1,8 +1,10 @@
-"""The canonical tar stream: POSIX ustar headers, with pax records only where ustar has no room."""
+"""The canonical tar stream: POSIX ustar headers, with pax records only where ustar has no room.
 
-from collections.abc import Callable
+The time stands once, in a global pax header at the very beginning, since it changes with every lock: if each
+header told it, no part of a new archive would be what it was in the old one. Readers that do not know global
+headers see the time of the headers, which is the earliest that zip can say.
+"""
 
-from venvstacks.archives.members import Member
 from venvstacks.trees import EntryKind
 
 _BLOCK = 512
@@ -10,76 +12,65 @@ _RECORD = 20 * _BLOCK  # what tar calls a record; some readers want the last one
 _NAME_SIZE = 100
 _PREFIX_SIZE = 155
 _LARGEST_SIZE = 8**11 - 1
+_HEADER_TIME = 315532800  # 1980-01-01 00:00:00 UTC
 _TYPES = {EntryKind.FILE: b"0", EntryKind.SYMLINK: b"2", EntryKind.FOLDER: b"5"}
 _NO_OWNER = b"0000000\0" * 2
 _MAGIC_AND_NAMES = b"ustar\x0000" + bytes(64) + b"0000000\0" * 2
 
 
-class TarWriter:
-    """Writes members as a tar stream.
+def stream_start(mtime: int) -> bytes:
+    """Give the global header that begins a stream.
 
     Args:
-        write: Takes the stream's bytes, in pieces of any size.
-        mtime: The time of every member, seconds since 1970.
+        mtime: The time of every entry, seconds since 1970.
     """
-
-    def __init__(self, write: Callable[[bytes], object], mtime: int) -> None:
-        self._write = write
-        self._mtime = mtime
-        self._size = 0
-
-    def begin(self, member: Member) -> None:
-        """Begin a member; a file's content must follow, in all as long as its entry says."""
-        header = tar_header(member, self._mtime)
-        self._size += len(header)
-        self._write(header)
-
-    def data(self, data: bytes) -> None:
-        """Write some of the file's content."""
-        self._size += len(data)
-        self._write(data)
-
-    def end(self) -> None:
-        """End the member."""
-        self._pad(_BLOCK)
-
-    def close(self) -> None:
-        """End the stream."""
-        self.data(bytes(2 * _BLOCK))
-        self._pad(_RECORD)
-
-    def _pad(self, multiple: int) -> None:
-        if missing := -self._size % multiple:
-            self.data(bytes(missing))
+    return _pax(b"g", _record(b"mtime", b"%d" % mtime))
 
 
-def tar_header(member: Member, mtime: int) -> bytes:
-    """Give what stands before a member's content: its header, and a pax header before that if it needs one.
+def stream_end(size: int) -> bytes:
+    """Give what ends a stream.
 
     Args:
-        member: The member.
-        mtime: Its time, seconds since 1970.
+        size: Of all that stands before, in bytes.
     """
-    kind = member.entry.kind
-    full_name = member.name + b"/" if kind is EntryKind.FOLDER else member.name
-    size = member.entry.size if kind is EntryKind.FILE else 0
+    return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % _RECORD)
+
+
+def padding(size: int) -> bytes:
+    """Give what follows a file's content of this size."""
+    return bytes(-size % _BLOCK)
+
+
+def tar_header(name: str, kind: EntryKind, mode: int, *, size: int = 0, target: str = "") -> bytes:
+    """Give what stands before an entry's content: its header, and a pax header before that if it needs one.
+
+    Args:
+        name: POSIX path in the archive.
+        kind: What the entry is.
+        mode: Permission bits.
+        size: Bytes of a file's content.
+        target: Where a symbolic link points.
+    """
+    full_name = name.encode() + b"/" if kind is EntryKind.FOLDER else name.encode()
     records = b""
     place = _split(full_name)
     if place is None:
         records += _record(b"path", full_name)
         place = b"", _fallback(full_name)
-    link = member.link_target
+    link = target.encode()
     if len(link) > _NAME_SIZE or not link.isascii():
         records += _record(b"linkpath", link)
         link = _fallback(link)
     if size > _LARGEST_SIZE:
         records += _record(b"size", b"%d" % size)
         size = 0
-    header = _ustar(place, member.mode, size, mtime, kind=_TYPES[kind], link=link)
-    if not records:
-        return header
-    pax = _ustar((b"", b"././@PaxHeader"), 0o644, len(records), 0, kind=b"x", link=b"")
-    return pax + records + bytes(-len(records) % _BLOCK) + header
+    header = _ustar(place, mode, size, kind=_TYPES[kind], link=link)
+    return _pax(b"x", records) + header if records else header
+
+
+def _pax(kind: bytes, records: bytes) -> bytes:
+    header = _ustar((b"", b"././@PaxHeader"), 0o644, len(records), kind=kind, link=b"")
+    return header + records + padding(len(records))
 
 
 def _split(name: bytes) -> tuple[bytes, bytes] | None:
@@ -106,9 +97,9 @@ def _record(key: bytes, value: bytes) -> bytes:
     return b"%d %s=%s\n" % (length, key, value)
 
 
-def _ustar(place: tuple[bytes, bytes], mode: int, size: int, mtime: int, *, kind: bytes, link: bytes) -> bytes:
+def _ustar(place: tuple[bytes, bytes], mode: int, size: int, *, kind: bytes, link: bytes) -> bytes:
     prefix, name = place
-    start = b"%s%07o\0%s%011o\0%011o\0" % (name.ljust(_NAME_SIZE, b"\0"), mode, _NO_OWNER, size, mtime)
+    start = b"%s%07o\0%s%011o\0%011o\0" % (name.ljust(_NAME_SIZE, b"\0"), mode, _NO_OWNER, size, _HEADER_TIME)
     end = b"%s%s%s%s" % (
         kind,
         link.ljust(_NAME_SIZE, b"\0"),

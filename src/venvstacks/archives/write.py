@@ -1,89 +1,114 @@
-"""Writing a folder as an archive."""
+"""Writing a folder as an archive, with its index."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from venvstacks import files
-from venvstacks.archives.codecs import BLOCK_SIZE, Compressor, compressor
-from venvstacks.archives.formats import ArchiveDigest, ArchiveFormat
-from venvstacks.archives.members import Member, members_of
-from venvstacks.archives.tar import TarWriter
+from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.entries import case_clash
+from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.index import FORMAT, SUFFIX, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
+from venvstacks.archives.layout import Slice, part_size
+from venvstacks.archives.packing import Packer
+from venvstacks.archives.plan import ArchivePlan
+from venvstacks.archives.pool import FramePool
 from venvstacks.archives.zips import ZipWriter
-from venvstacks.errors import PublishError
-from venvstacks.trees import Entry, EntryKind
+from venvstacks.trees import EntryKind
 
 
-class MemberWriter(Protocol):
-    """Takes members one after the other."""
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that was written.
 
-    def begin(self, member: Member) -> None:
-        """Begin a member."""
+    Attributes:
+        name: Of the file.
+        size: In bytes.
+        sha256: Of its content, 64 hexadecimal digits.
+    """
 
-    def data(self, data: bytes) -> None:
-        """Take some of the member's content."""
+    name: str
+    size: int
+    sha256: str
 
-    def end(self) -> None:
-        """End the member."""
 
-    def close(self) -> None:
-        """End the archive."""
+@dataclass(frozen=True, slots=True)
+class WrittenArchive:
+    """What identifies a written archive.
+
+    Attributes:
+        archive: The archive.
+        index: Its index, which stands beside it.
+        content_hash: Of everything that unpacking makes, ``sha256:HEX``: the same in every format.
+    """
+
+    archive: WrittenFile
+    index: WrittenFile
+    content_hash: str
 
 
 def write_archive(
-    entries: Sequence[Entry],
+    plan: ArchivePlan,
     folder: Path,
-    top: str,
     destination: Path,
     *,
-    format: ArchiveFormat,  # noqa: A002 - the word users know
-    level: int | None,
-    mtime: int,
+    layer_name: str,
+    target_platform: str,
+    pool: FramePool,
+    cache: FrameCache | None,
     progress: Callable[[int], None],
     check: Callable[[], None],
-) -> ArchiveDigest:
-    """Write entries of a folder as an archive whose bytes depend on them and on the options alone.
+) -> WrittenArchive:
+    """Write a folder as an archive whose bytes depend on the plan and the contents of the files alone.
 
-    The archive appears under its name when it is complete. Memory use does not grow with its size.
+    Archive and index appear under their names when they are complete, in this order. Memory use does not grow
+    with the sizes of files, and by some hundred bytes with each entry.
 
     Args:
-        entries: What to write; paths relative to ``folder``.
+        plan: What to write, and how.
         folder: What holds the entries.
-        top: Name of the archive's only top-level folder.
         destination: The archive's final name.
-        format: How to write it.
-        level: Of the compression; None for the format's default.
-        mtime: The time of every member, seconds since 1970.
-        progress: Called with the number of content bytes handled since the last call.
-        check: Called often; calls the work off by raising.
-
-    Returns:
-        The archive's size and hashes.
+        layer_name: Build name of the layer, for the index.
+        target_platform: Target name, for the index.
+        pool: Compresses.
+        cache: Frames of earlier runs; None to use none.
+        progress: Called with the number of content bytes handled since the last call, from any thread.
+        check: Called often, from any thread; calls the work off by raising.
 
     Raises:
-        UsageError: The format has no such level.
-        PublishError: A file changed meanwhile, or an entry cannot be put into an archive.
+        PublishError: A file changed meanwhile.
         OSError: Something cannot be read or written.
     """
-    level = format.level(level)
-    members = members_of(entries, top)
-    with files.atomic_path(destination) as temporary, temporary.open("xb") as file:
-        output = _Output(file)
-        content = hashlib.sha256()
-        if format is ArchiveFormat.ZIP:
-            _write_members(
-                members,
-                folder,
-                (TarWriter(content.update, mtime), ZipWriter(output.write, mtime, level)),
-                progress=progress,
-                check=check,
-            )
-        else:
-            packed = _PackedBlocks(compressor(format, level), output.write, content.update)
-            _write_members(members, folder, (TarWriter(packed.write, mtime),), progress=progress, check=check)
-            packed.close()
-        return ArchiveDigest(output.size, output.hash.hexdigest(), content.hexdigest())
+    packer = Packer(plan, folder, cache, pool, progress=progress, check=check)
+    with _output(destination) as output:
+        frames = tuple(_write_zip(plan, packer, output) if _is_zip(plan) else _write_tar(plan, packer, output))
+    archive = WrittenFile(destination.name, output.size, output.hash.hexdigest())
+    entries = tuple(_entries(plan, packer))
+    index = ArchiveIndex(
+        format=FORMAT,
+        archive=archive.name,
+        archive_size=archive.size,
+        codec=plan.profile.format.codec,
+        layer_name=layer_name,
+        install_target=plan.top,
+        target_platform=target_platform,
+        mtime=plan.mtime,
+        content_hash=content_hash(entries, plan.mtime),
+        differs_in_case=case_clash(entries) is not None,
+        frames=frames,
+        entries=entries,
+    )
+    data = encode_index(index)
+    place = destination.with_name(destination.name + SUFFIX)
+    files.write_bytes(place, data)
+    return WrittenArchive(archive, WrittenFile(place.name, len(data), files.sha256(data)), index.content_hash)
+
+
+def _is_zip(plan: ArchivePlan) -> bool:
+    return plan.profile.format is ArchiveFormat.ZIP
 
 
 class _Output:
@@ -100,67 +125,36 @@ class _Output:
         self.size += len(data)
 
 
-class _PackedBlocks:
-    """Feeds a compressor with blocks of one size, however its input is divided."""
-
-    def __init__(
-        self, stream: Compressor, write: Callable[[bytes], object], observe: Callable[[bytes], object]
-    ) -> None:
-        self._stream = stream
-        self._write = write
-        self._observe = observe
-        self._waiting = bytearray()
-
-    def write(self, data: bytes) -> None:
-        self._waiting += data
-        while len(self._waiting) >= BLOCK_SIZE:
-            self._feed(bytes(self._waiting[:BLOCK_SIZE]))
-            del self._waiting[:BLOCK_SIZE]
-
-    def close(self) -> None:
-        self._feed(bytes(self._waiting))
-        self._write(self._stream.flush())
-
-    def _feed(self, block: bytes) -> None:
-        self._observe(block)
-        self._write(self._stream.compress(block))
+@contextmanager
+def _output(destination: Path) -> Iterator[_Output]:
+    with files.atomic_path(destination) as temporary, temporary.open("xb") as file:
+        yield _Output(file)
 
 
-def _write_members(
-    members: Sequence[Member],
-    folder: Path,
-    writers: Sequence[MemberWriter],
-    *,
-    progress: Callable[[int], None],
-    check: Callable[[], None],
-) -> None:
-    for member in members:
-        check()
-        for writer in writers:
-            writer.begin(member)
-        if member.entry.kind is EntryKind.FILE:
-            for data in _content(folder, member.entry):
-                check()
-                for writer in writers:
-                    writer.data(data)
-                progress(len(data))
-        for writer in writers:
-            writer.end()
-    for writer in writers:
-        writer.close()
+def _write_tar(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
+    for content, packed in zip(plan.frames, packer.pack(), strict=True):
+        offset = output.size
+        output.write(packed.data)
+        yield Frame(offset, len(packed.data), content.size, packed.sha256)
 
 
-def _content(folder: Path, entry: Entry) -> Iterator[bytes]:
-    """Read a file in blocks; more or less than its entry promises would damage the archive."""
-    missing = entry.size
-    with (folder / entry.path).open("rb") as file:
-        while data := file.read(min(BLOCK_SIZE, missing + 1)):
-            missing -= len(data)
-            if missing < 0:
-                break
-            yield data
-    if missing:
-        raise PublishError(
-            f"{entry.path!r} changed while it was archived: it had {entry.size} bytes when the layer was built.",
-            hint="let nothing write into the build folder, and build the layer again",
-        )
+def _write_zip(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
+    writer = ZipWriter(output.write, plan.members, plan.top, plan.mtime)
+    for content, packed in zip(plan.frames, packer.pack(), strict=True):
+        offset = writer.frame(packed.data, content.size, packed.crc)
+        yield Frame(offset, len(packed.data), content.size, packed.sha256)
+    writer.close()
+
+
+def _entries(plan: ArchivePlan, packer: Packer) -> Iterator[IndexEntry]:
+    places: dict[int, tuple[int, int]] = {}
+    for number, content in enumerate(plan.frames):
+        offset = 0
+        for part in content.parts:
+            if isinstance(part, Slice) and not part.start:
+                places[part.entry] = number, offset
+            offset += part_size(part)
+    for number, member in enumerate(plan.members):
+        sha256 = packer.sha256(number) if member.type is EntryKind.FILE else ""
+        frame, offset = places.get(number, (0, 0))
+        yield IndexEntry(member.path, member.type, member.mode, member.size, member.target, sha256, frame, offset)

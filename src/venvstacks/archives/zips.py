@@ -1,13 +1,12 @@
-"""Zip archives in one pass: a file's checksum and sizes follow it, in a data descriptor."""
+"""The zip container, in one pass: a file's checksum and sizes follow it, in a data descriptor."""
 
 import stat
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from venvstacks.archives.codecs import Compressor, raw_deflate
 from venvstacks.archives.members import Member
 from venvstacks.trees import EntryKind
 
@@ -35,82 +34,131 @@ class _Open:
     name: bytes
     offset: int
     zip64: bool
-    deflate: Compressor | None
+    deflated: bool
     crc: int = 0
     packed: int = 0
     size: int = 0
 
     @property
     def flags_and_method(self) -> bytes:
-        if self.deflate is None:
+        if not self.deflated:
             return struct.pack("<HH", _UTF8, _STORED)
         return struct.pack("<HH", _UTF8 | _DESCRIPTOR, _DEFLATED)
 
 
 class ZipWriter:
-    """Writes members as a zip archive.
+    """Writes what stands around the deflated contents of files.
 
     Args:
         write: Takes the archive's bytes.
+        members: Everything but the top folder, in order; those whose content is not empty are deflated.
+        top: Name of the top folder.
         mtime: The time of every member, seconds since 1970, written in UTC; zip's own begins in 1980.
-        level: Of deflate.
     """
 
     _open: _Open
 
-    def __init__(self, write: Callable[[bytes], object], mtime: int, level: int) -> None:
+    def __init__(self, write: Callable[[bytes], object], members: Sequence[Member], top: str, mtime: int) -> None:
         self._write = write
+        self._top = top
         self._time = _dos_time(mtime)
-        self._level = level
         self._offset = 0
         self._directory: list[bytes] = []
+        self._waiting = iter(members)
+        self._begin(Member("", EntryKind.FOLDER, 0o755, 0, "", (0, ""), 0))
 
-    def begin(self, member: Member) -> None:
-        """Begin a member; a file's content must follow, in all as long as its entry says."""
-        entry = member.entry
-        self._open = opened = _Open(
-            member,
-            member.name + b"/" if entry.kind is EntryKind.FOLDER else member.name,
-            self._offset,
-            zip64=entry.size * 1.05 > LIMIT_32,  # deflate may grow what it cannot shrink
-            deflate=raw_deflate(self._level) if entry.kind is EntryKind.FILE and entry.size else None,
-        )
-        if entry.kind is EntryKind.SYMLINK:
-            opened.crc = zlib.crc32(member.link_target)
-            opened.packed = opened.size = len(member.link_target)
-        self._emit(_local_header(opened, self._time) + member.link_target)
+    def frame(self, packed: bytes, size: int, crc: int) -> int:
+        """Write the next part of the next deflated content.
 
-    def data(self, data: bytes) -> None:
-        """Write some of the file's content."""
+        Args:
+            packed: Deflated bytes.
+            size: Of the content that they hold, in bytes.
+            crc: CRC-32 of this content.
+
+        Returns:
+            Where the bytes stand in the archive.
+        """
         opened = self._open
-        if opened.deflate is not None:
-            opened.crc = zlib.crc32(data, opened.crc)
-            opened.size += len(data)
-            self._pack(opened.deflate.compress(data))
-
-    def end(self) -> None:
-        """End the member."""
-        opened = self._open
-        if opened.deflate is not None:
-            self._pack(opened.deflate.flush())
-            sizes = "<LLQQ" if opened.zip64 else "<LLLL"
-            self._emit(struct.pack(sizes, 0x08074B50, opened.crc, opened.packed, opened.size))
-        self._directory.append(_directory_header(opened, self._time))
+        while not opened.deflated or opened.size == opened.member.size:
+            opened = self._next()
+        place = self._offset
+        opened.crc = combined_crc(opened.crc, crc, size)
+        opened.size += size
+        opened.packed += len(packed)
+        self._emit(packed)
+        return place
 
     def close(self) -> None:
-        """Write the directory of all members."""
+        """Write the rest of the members, and the directory of all."""
+        for member in self._waiting:
+            self._end()
+            self._begin(member)
+        self._end()
         start = self._offset
         for header in self._directory:
             self._emit(header)
         self._emit(_end(len(self._directory), self._offset - start, start))
 
-    def _pack(self, packed: bytes) -> None:
-        self._open.packed += len(packed)
-        self._emit(packed)
+    def _next(self) -> _Open:
+        self._end()
+        self._begin(next(self._waiting))
+        return self._open
+
+    def _begin(self, member: Member) -> None:
+        name = f"{self._top}/{member.path}".rstrip("/")
+        target = member.target.encode()
+        self._open = opened = _Open(
+            member,
+            f"{name}/".encode() if member.type is EntryKind.FOLDER else name.encode(),
+            self._offset,
+            zip64=member.size * 1.05 > LIMIT_32,  # deflate may grow what it cannot shrink
+            deflated=member.type is EntryKind.FILE and member.size > 0,
+        )
+        if member.type is EntryKind.SYMLINK:
+            opened.crc = zlib.crc32(target)
+            opened.packed = opened.size = len(target)
+        self._emit(_local_header(opened, self._time) + target)
+
+    def _end(self) -> None:
+        opened = self._open
+        if opened.deflated:
+            sizes = "<LLQQ" if opened.zip64 else "<LLLL"
+            self._emit(struct.pack(sizes, 0x08074B50, opened.crc, opened.packed, opened.size))
+        self._directory.append(_directory_header(opened, self._time))
 
     def _emit(self, data: bytes) -> None:
         self._offset += len(data)
         self._write(data)
+
+
+def combined_crc(first: int, second: int, size: int) -> int:
+    """Give the CRC-32 of two contents one after the other, from theirs.
+
+    That of the first is what it would be if as many zero bytes followed as the second has; CRC-32 is linear, so
+    that this is a multiplication by a power of x, modulo its polynomial.
+
+    Args:
+        first: CRC-32 of the first content.
+        second: CRC-32 of the second.
+        size: Of the second, in bytes.
+    """
+    power, factor = 0x80000000, 0x00800000  # 1, and x to the 8th, with the coefficient of 1 in the highest bit
+    while size:
+        if size & 1:
+            power = _product(power, factor)
+        factor = _product(factor, factor)
+        size >>= 1
+    return _product(first, power) ^ second
+
+
+def _product(one: int, other: int) -> int:
+    """Multiply two polynomials over GF(2) modulo CRC-32's."""
+    result = 0
+    for bit in range(31, -1, -1):
+        if one >> bit & 1:
+            result ^= other
+        other = other >> 1 ^ (0xEDB88320 if other & 1 else 0)
+    return result
 
 
 def _dos_time(mtime: int) -> bytes:
@@ -131,7 +179,7 @@ def _local_header(opened: _Open, dos_time: bytes) -> bytes:
 
 
 def _directory_header(opened: _Open, dos_time: bytes) -> bytes:
-    kind = opened.member.entry.kind
+    kind = opened.member.type
     attributes = (_FILE_TYPES[kind] | opened.member.mode) << 16
     if kind is EntryKind.FOLDER:
         attributes |= _FOLDER_ATTRIBUTE

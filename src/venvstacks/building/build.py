@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from venvstacks.building.checks import check_layer, read_contents
+from venvstacks.building.checks import check_layer, read_contents, way_out
 from venvstacks.building.install import Installer
 from venvstacks.building.libraries import linking_hash, plan_linking
 from venvstacks.building.making import Filled, Maker, PlannedBuild, StepKey
@@ -118,6 +118,7 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
         inputs_hash=inputs_hash,
         module_hashes=build.module_hashes,
         entries=entries,
+        excluded=build.excluded,
     )
 
 
@@ -166,7 +167,7 @@ def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installe
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
             f"Layers were built, but packages in them do not find what they require:{listed}",
-            hint="lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there",
+            hint=way_out(checks.values()),
         )
 
 

@@ -1,6 +1,6 @@
 """What a built layer can really see: whether every package finds what it requires, and who hides whom."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -9,6 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.building.excluding import idle_exclusions
 from venvstacks.building.layout import OWN_MODULES
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import info_folders
@@ -79,15 +80,28 @@ def _modules(site: Path) -> Iterator[str]:
             yield name
 
 
-def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A requirement that is missing or mismatched.
+
+    Attributes:
+        text: One line that says so.
+        is_excluded: Whether it is missing because a layer below excludes the package.
+    """
+
+    text: str
+    is_excluded: bool = False
+
+
+def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[Unmet]:
     """Check that a layer's packages, and the layer itself, find what they require.
+
+    What the layer itself excludes is not missed.
 
     Args:
         path: The layer, then the layers below it in path order.
         settings: The stack's uv settings; what they override or exclude is judged accordingly.
 
-    Returns:
-        One line for each missing or mismatched requirement.
     """
     layer, target = path[0].build.layer, path[0].build.target
     where = "" if target == host_target() else f" on {target.name}"
@@ -97,22 +111,27 @@ def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[s
             visible.setdefault(name, distribution)
     rules = _Rules.of(settings)
     environment = path[0].build.compatibility.marker_environment(path[0].build.lock.python)
-    problems: list[str] = []
+    problems: list[Unmet] = []
     for owner, requirement in _active(path[0], visible, environment):
         name = canonicalize_name(requirement.name)
         for effective in rules.instead_of(requirement, environment):
             found = visible.get(name)
+            line = f"{layer.title}: {owner} requires '{requirement}'"
             if found is None:
-                problems.append(
-                    f"{layer.title}: {owner} requires '{requirement}', which is not on its path{where}"
-                )
+                if name not in layer.exclude_packages:
+                    problems.append(_missing(line, name, path, where))
             elif not effective.specifier.contains(found.version, prereleases=True):
                 by_rule = f" ([tool.uv] overrides it with '{effective}')" if effective is not requirement else ""
-                problems.append(
-                    f"{layer.title}: {owner} requires '{requirement}'{by_rule}, but finds {name} {found.version}"
-                    f"{where}"
-                )
+                problems.append(Unmet(f"{line}{by_rule}, but finds {name} {found.version}{where}"))
     return problems
+
+
+def _missing(line: str, name: str, path: Sequence[Contents], where: str) -> Unmet:
+    below = (contents.build for contents in path[1:])
+    culprit = next((build.layer for build in below if name in {each.name for each in build.excluded}), None)
+    if culprit is None:
+        return Unmet(f"{line}, which is not on its path{where}")
+    return Unmet(f"{line}, which {culprit.title} excludes{where}", is_excluded=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +245,13 @@ class Check:
 
     Attributes:
         problems: Requirements that are missing or mismatched, one line each.
-        warnings: Modules that hide others, one sentence each.
+        warnings: Modules that hide others and exclusions without effect, one sentence each.
+        lacks_excluded: Whether a requirement is missing because a layer below excludes the package.
     """
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    lacks_excluded: bool
 
 
 def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings) -> Check:
@@ -244,4 +265,18 @@ def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings
     target, _ = key
     own = contents[key]
     path = (own, *(contents[target, lower] for lower in own.build.layer.below))
-    return Check(tuple(check_requirements(path, settings)), tuple(hidden_modules(path)))
+    unmet = check_requirements(path, settings)
+    layers = [(contents.build.layer, contents.build.lock) for contents in path]
+    return Check(
+        problems=tuple(each.text for each in unmet),
+        warnings=(*hidden_modules(path), *idle_exclusions(*layers[0], layers[1:])),
+        lacks_excluded=any(each.is_excluded for each in unmet),
+    )
+
+
+def way_out(checks: Iterable[Check]) -> str:
+    """Say what to do about the problems that were found."""
+    if any(check.lacks_excluded for check in checks):
+        advice = "if a layer can do without what a layer below excludes, add that to its own exclude_packages"
+        return f"{advice}; otherwise have the layer below install it"
+    return "lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there"

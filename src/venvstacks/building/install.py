@@ -61,7 +61,7 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
         BuildError: A wheel is gone or is not the locked one, or a package would overwrite another's files.
         WheelError: A wheel holds what no layer takes, or lies about what it is for.
     """
-    wheels = build.lock.wheels_on(build.target)
+    wheels = build.wheels
     if not wheels:
         return
     project = staging / ".install"
@@ -116,7 +116,7 @@ def _install(
 
 def _prefer_winners(installer: Installer, build: LayerBuild, overlaps: Sequence[Overlap], project: Path) -> None:
     """Put the content of one and the same package in the place of a file that several installed."""
-    wheels = build.lock.wheels_on(build.target)
+    wheels = build.wheels
     for winner in sorted({overlap.winner for overlap in overlaps}):
         alone = project / f"only {winner}"
         _install(installer, build, [each for each in wheels if each[0].name == winner], project, alone)

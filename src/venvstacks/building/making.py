@@ -6,6 +6,8 @@ from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
+from venvstacks.building.commands import add_launchers
+from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.libraries import apply_linking, check_linking, linking_hash, plan_linking
 from venvstacks.building.native import check_native, read_native
@@ -88,9 +90,14 @@ class Maker:
     @property
     def needs_to_fill(self) -> tuple[StepKey, ...]:
         """The steps that come before :meth:`fill`."""
-        # on Windows, an environment holds copies of its runtime's launchers
-        build, runtime = self.item.build, self._runtime
-        return (("finish", runtime),) if build.target.is_windows and build.key != runtime else ()
+        build = self.item.build
+        if build.layer.entry_points:  # commands that are named may be those of packages below
+            keys = build.keys_below
+        elif build.target.is_windows:  # an environment there holds copies of its runtime's launchers
+            keys = build.keys_below[-1:]
+        else:
+            keys = ()
+        return tuple(("finish", key) for key in keys)
 
     @property
     def needs_to_finish(self) -> tuple[StepKey, ...]:
@@ -129,7 +136,8 @@ class Maker:
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in inspection.entries)
-        summary = f"{counted(len(build.lock.wheels_on(build.target)), 'package')}, {size_text(size)}"
+        parts = (counted(len(build.wheels), "package"), size_text(size), saving_text(build.excluded))
+        summary = ", ".join(filter(None, parts))
         seconds = filled.seconds + monotonic() - started
         observe(Finished(Step.BUILD, name, True, summary, seconds, platform))  # noqa: FBT003
         return Filled(inspection)
@@ -154,6 +162,8 @@ class Maker:
         install_packages(self.installer, build, staging)
         runtime = {} if build.key == self._runtime else {self._runtime: self.builds[self._runtime].folder}
         assemble(build, staging, runtime)
+        sites_below = [self.builds[key].folder / self.builds[key].layout.site for key in build.keys_below]
+        add_launchers(build, staging, sites_below, self.installer.work.observe)
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
         native = read_native(build, entries, staging)

@@ -4,10 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from venvstacks.locking.model import LayerLock
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer
 from venvstacks.trees import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedPackage:
+    """A package that a layer's lock has for a target, and that the layer leaves out.
+
+    Attributes:
+        name: Normalised name (PEP 503).
+        version: Exact version.
+        filename: The file name of the wheel that is not installed.
+        size: The size of that wheel in bytes; None if neither the lock nor a local file tells.
+    """
+
+    name: str
+    version: Version
+    filename: str
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +42,7 @@ class BuiltLayer:
         inputs_hash: Hash of everything that decides its content: ``sha256:HEX``.
         module_hashes: Import name -> hash of the launch and support modules.
         entries: Everything the folder holds that belongs to the layer, sorted by path.
+        excluded: What its definition excludes of the packages that are locked for the target, sorted by name.
     """
 
     layer: Layer
@@ -33,6 +53,7 @@ class BuiltLayer:
     inputs_hash: str
     module_hashes: Mapping[str, str]
     entries: tuple[Entry, ...]
+    excluded: tuple[ExcludedPackage, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

@@ -21,7 +21,7 @@ def read_native(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> tu
     Raises:
         OSError: A file cannot be read.
     """
-    wheels = [wheel.filename for _, wheel in build.lock.wheels_on(build.target)]
+    wheels = [wheel.filename for _, wheel in build.wheels]
     other = BASE_PYTHON if build.layer.kind is LayerKind.RUNTIME else THE_LAYER
     return find_binaries(entries, folder, owners_of(folder, build.layout, wheels, other=other))
 

@@ -3,7 +3,7 @@
 Which one uv leaves there depends on the order in which its threads run; a layer must not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -21,7 +21,7 @@ class Overlap:
     Attributes:
         path: The file, relative to the folder that was installed into.
         losers: The packages whose content is not kept, by normalised name.
-        winner: The package whose content is kept: the last one by name.
+        winner: The package whose content is kept: the last one by name that ships it.
     """
 
     path: str
@@ -40,23 +40,24 @@ class Overlap:
 def find_overlaps(prefix: Path, layout: Layout) -> tuple[Overlap, ...]:
     """Find the files that several packages installed with different content, sorted by path.
 
-    Programs that entry points ask for are left out: they are not shipped.
+    Programs that entry points ask for are not shipped: they never win, and among themselves are left out.
     """
     owners: dict[str, dict[str, str]] = {}
-    commands: set[str] = set()
+    commands: set[tuple[str, str]] = set()
     for info in info_folders(prefix / layout.site):
         distribution = PathDistribution(info)
         name = canonicalize_name(distribution.metadata["Name"])
-        commands.update(f"{layout.scripts}/{point.name}" for point in distribution.entry_points)
+        commands.update((f"{layout.scripts}/{point.name}", name) for point in distribution.entry_points)
         for row in read_record(info / "RECORD"):
             owners.setdefault(from_site(row.path, layout.site), {})[name] = row.digest
     return tuple(
-        _overlap(path, digests)
+        _overlap(path, digests, shipped)
         for path, digests in sorted(owners.items())
-        if len(set(digests.values())) > 1 and path not in commands
+        if len(set(digests.values())) > 1
+        and (shipped := {name for name in digests if (path, name) not in commands})
     )
 
 
-def _overlap(path: str, digests: Mapping[str, str]) -> Overlap:
-    *losers, winner = sorted(digests)
-    return Overlap(path, tuple(losers), winner)
+def _overlap(path: str, names: Collection[str], shipped: Collection[str]) -> Overlap:
+    winner = max(shipped)
+    return Overlap(path, tuple(sorted(set(names) - {winner})), winner)

@@ -9,6 +9,9 @@ from venvstacks.binaries.policy import Owner
 from venvstacks.building.layout import Layout
 from venvstacks.building.records import from_site, info_folders, read_record
 from venvstacks.libraries import model as libraries
+from venvstacks.trees import BYTECODE_FOLDER
+
+_BYTECODE = f"/{BYTECODE_FOLDER}/"
 
 BASE_PYTHON = Owner(libraries.BASE_PYTHON, promises=True)
 THE_LAYER = Owner("the layer itself", promises=False)
@@ -39,3 +42,30 @@ def owners_of(folder: Path, layout: Layout, wheels: Iterable[str], *, other: Own
         for row in read_record(info / "RECORD"):
             owners[from_site(row.path, layout.site)] = owner
     return lambda path: owners.get(path, other)
+
+
+def distributions_of(folder: Path, layout: Layout) -> Callable[[str], str | None]:
+    """Tell distributions by path.
+
+    Args:
+        folder: The layer.
+        layout: Where things stand in it.
+
+    Returns:
+        A function that takes a path relative to the layer, and gives the normalised name of the distribution
+        whose RECORD has it. Bytecode belongs to whatever its source belongs to.
+    """
+    names: dict[str, str] = {}
+    for info in info_folders(folder / layout.site):
+        record = info / "RECORD"
+        if record.is_file():
+            name = canonicalize_name(info.name.partition("-")[0])
+            names |= {from_site(row.path, layout.site): name for row in read_record(record)}
+
+    def name_of(path: str) -> str | None:
+        if (name := names.get(path)) is None and _BYTECODE in path:
+            parent, _, file = path.rpartition(_BYTECODE)
+            return names.get(f"{parent}/{file.partition('.')[0]}.py")
+        return name
+
+    return name_of

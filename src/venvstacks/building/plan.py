@@ -7,10 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from venvstacks.building.excluding import excluded_packages, installed_wheels
+from venvstacks.building.launchers import launcher_inputs
 from venvstacks.building.layout import Layout, layer_layout
+from venvstacks.building.model import ExcludedPackage
 from venvstacks.files import json_hash
 from venvstacks.libraries.model import DYNLIB
-from venvstacks.locking.model import LayerLock
+from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel
+from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target, host_target
@@ -40,6 +44,7 @@ class LayerBuild:
         inputs_hash: Hash of all of this.
         local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
             that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
+        excluded: What the layer leaves out of the packages that are locked for the target, sorted by name.
     """
 
     layer: Layer
@@ -52,6 +57,12 @@ class LayerBuild:
     module_hashes: Mapping[str, str]
     inputs_hash: str
     local_runtime: str = ""
+    excluded: tuple[ExcludedPackage, ...] = ()
+
+    @property
+    def wheels(self) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
+        """What is installed: packages with their wheels, sorted by name."""
+        return installed_wheels(self.layer, self.lock, self.target)
 
     @property
     def key(self) -> Key:
@@ -132,6 +143,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
 ) -> LayerBuild:
     lock = locks[layer.build_name]
     below = tuple(locks[name] for name in layer.below)
+    target = compatibility.target
     layout = layer_layout(layer.kind, compatibility.target, lock.python)
     configuration = _configuration(stack, layer, lock, below, compatibility.target)
     inputs = {
@@ -141,8 +153,9 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "target": compatibility.describe(),
         "install_target": lock.install_target,
         "configuration": configuration,
-        "wheels": [[wheel.filename, wheel.sha256] for _, wheel in lock.wheels_on(compatibility.target)],
+        "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
+        **launcher_inputs(layer, target, [(stack.layer(lower.layer), lower) for lower in below]),
         "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     return LayerBuild(
@@ -157,6 +170,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         inputs_hash=json_hash(inputs),
         # an interpreter of this machine can serve nobody else
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
+        excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
     )
 
 

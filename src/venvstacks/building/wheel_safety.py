@@ -6,7 +6,6 @@ a plain file of a symbolic link, installs names that other systems cannot hold, 
 
 import re
 import stat
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from email.parser import HeaderParser
 from pathlib import Path
@@ -16,6 +15,7 @@ from packaging.tags import InvalidTag, Tag, parse_tag
 from packaging.utils import parse_wheel_filename
 
 from venvstacks.errors import BuildError, WheelError
+from venvstacks.file_names import folded, parents, windows_problem
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.trees import Entry, EntryKind
 
@@ -23,8 +23,6 @@ _LONGEST_METADATA = 1 << 20
 _SHOWN = 5
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SEPARATORS = re.compile(r"[/\\]")
-_NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"\\|?*]')
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
 _LINUX = re.compile(r"(?P<libc>many|musl)?linux(\d+|_\d+_\d+)?_(?P<arch>.+)")
 _MACOS = re.compile(r"macosx_\d+_\d+_(?P<arch>.+)")
 _FAT = {"universal2": ("arm64", "x86_64"), "universal": ("x86_64",), "intel": ("x86_64",), "fat64": ("x86_64",)}
@@ -137,35 +135,12 @@ def name_problems(names: Iterable[tuple[str, bool]], compatibility: Compatibilit
         return
     known: dict[str, tuple[str, bool]] = {}
     for name, is_file in names:
-        for path, as_file in (*((parent, False) for parent in _parents(name)), (name, is_file)):
-            other, other_is_file = known.setdefault(_folded(path), (path, as_file))
+        for path, as_file in (*((parent, False) for parent in parents(name)), (name, is_file)):
+            other, other_is_file = known.setdefault(folded(path), (path, as_file))
             if other != path and (as_file or other_is_file):
                 yield f"{other!r} and {path!r} differ only in case"
-        if compatibility.target.is_windows and (problem := _windows_problem(name)):
+        if compatibility.target.is_windows and (problem := windows_problem(name)):
             yield f"{name!r} {problem}"
-
-
-def _parents(path: str) -> Iterator[str]:
-    place = path.find("/")
-    while place > 0:
-        yield path[:place]
-        place = path.find("/", place + 1)
-
-
-def _folded(path: str) -> str:
-    """Give a key that is equal for paths of one file: macOS ignores the composition of characters, too."""
-    return unicodedata.normalize("NFC", path.casefold())
-
-
-def _windows_problem(path: str) -> str | None:
-    for part in path.split("/"):
-        if found := _NOT_ON_WINDOWS.search(part):
-            return f"has a {found[0]!r}, which cannot stand in a name on Windows"
-        if _DEVICE.fullmatch(part.partition(".")[0].rstrip()):
-            return "has the name of a device on Windows"
-        if part.endswith((".", " ")):
-            return "ends with a dot or a space, which Windows drops"
-    return None
 
 
 def _wheel_metadata(wheel: ZipFile) -> str:

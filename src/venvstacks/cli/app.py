@@ -3,6 +3,7 @@
 import click
 
 from venvstacks.cli.build import build
+from venvstacks.cli.cache import cache
 from venvstacks.cli.completion import completion
 from venvstacks.cli.local_export import local_export
 from venvstacks.cli.lock import lock
@@ -10,6 +11,7 @@ from venvstacks.cli.options import verbosity_options
 from venvstacks.cli.publish import publish
 from venvstacks.cli.run import run
 from venvstacks.cli.show import show
+from venvstacks.cli.unpack import unpack
 from venvstacks.cli.why import why
 
 
@@ -45,5 +47,5 @@ def cli() -> None:
     """
 
 
-for command in (show, lock, build, publish, local_export, run, why, completion):
+for command in (show, why, lock, build, publish, local_export, unpack, run, cache, completion):
     cli.add_command(command)

@@ -22,6 +22,7 @@ from venvstacks.cli.common import (
 )
 from venvstacks.cli.options import (
     Archiving,
+    Caching,
     Finding,
     Locking,
     Publishing,
@@ -29,6 +30,7 @@ from venvstacks.cli.options import (
     Showing,
     Working,
     archive_options,
+    cache_options,
     find_options,
     lock_options,
     output_dir_option,
@@ -40,7 +42,7 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
-from venvstacks.cli.publish import print_published
+from venvstacks.cli.publish import print_published, publish_settings
 from venvstacks.errors import UsageError
 from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.wording import counted
@@ -81,6 +83,7 @@ class _Chosen:
 @archive_options
 @find_options
 @show_options
+@cache_options
 @work_options
 @verbosity_options
 def build(
@@ -102,6 +105,7 @@ def build(
     archiving: Archiving,
     finding: Finding,
     showing: Showing,
+    caching: Caching,
     working: Working,
 ) -> None:
     """Build layers for this machine's platform, or for any others; nothing of these is executed.
@@ -114,8 +118,6 @@ def build(
       venvstacks build --lock --publish --platform all
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
-    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
     _refuse_contradictions(
@@ -158,7 +160,7 @@ def build(
     }
     if print_plan(stack, gathered(stack, **steps), showing, targets) or not included:
         return
-    with options(stack, working, finding, clean=clean, check_binaries=check_binaries) as how:
+    with options(working, finding, caching, clean=clean, check_binaries=check_binaries) as how:
         made = _Made(how.observe)
         how = replace(how, observe=made)  # noqa: PLW2901
         if lock and not build:
@@ -168,12 +170,7 @@ def build(
                 stack, include=chosen.build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
             )
         if publish:
-            settings = PublishOptions(
-                output_dir,
-                ArchiveFormat(archiving.archive_format),
-                archiving.compression_level,
-                archiving.tag_outputs,
-            )
+            settings = publish_settings(output_dir, archiving)
             results = api.publish(stack, settings, include=chosen.publish, platforms=platforms, options=how)
     if build:
         folder = shown(located(stack, working.build_dir))

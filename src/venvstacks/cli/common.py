@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from venvstacks.cli.console import print_warning, reporter
-from venvstacks.cli.options import Finding, Selecting, Showing, Working, verbosity
+from venvstacks.cli.options import Caching, Finding, Selecting, Showing, Working, verbosity
 from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -153,9 +153,9 @@ def located(stack: "Stack", folder: Path) -> Path:
 
 @contextmanager
 def options(
-    stack: "Stack",
     working: Working,
     finding: Finding | None = None,
+    caching: Caching | None = None,
     *,
     clean: bool = False,
     check_binaries: bool = True,
@@ -164,18 +164,15 @@ def options(
     from venvstacks.runs import Options  # noqa: PLC0415 - help must be quick
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
-    environ = dict(os.environ)
-    if finding is not None and finding.cache_dir is not None:
-        environ["UV_CACHE_DIR"] = str(located(stack, finding.cache_dir))
     with reporter(verbosity()) as observe:
         yield Options(
             build_dir=working.build_dir,
             local_wheels=finding.local_wheels if finding else (),
             no_index=not finding.index if finding else False,
             check_binaries=check_binaries,
+            cache_dir=caching.cache_dir if caching else None,
             clean=clean,
             wait=not working.no_wait,
             jobs=working.jobs or default_jobs(),
             observe=observe,
-            environ=environ,
         )

@@ -13,8 +13,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
-_DOING = {Step.LOCK: "locking", Step.BUILD: "building", Step.PUBLISH: "publishing", Step.EXPORT: "exporting"}
-_DONE = {Step.LOCK: "locked", Step.BUILD: "built", Step.PUBLISH: "published", Step.EXPORT: "exported"}
+_DOING = {
+    Step.LOCK: "locking",
+    Step.BUILD: "building",
+    Step.PUBLISH: "publishing",
+    Step.EXPORT: "exporting",
+    Step.UNPACK: "unpacking",
+}
+_DONE = {
+    Step.LOCK: "locked",
+    Step.BUILD: "built",
+    Step.PUBLISH: "published",
+    Step.EXPORT: "exported",
+    Step.UNPACK: "unpacked",
+}
 _WIDTH = 10
 
 

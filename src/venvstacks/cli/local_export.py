@@ -78,7 +78,7 @@ def local_export(
     if print_plan(stack, gathered(stack, export=made), showing.beside(updating), targets) or not chosen:
         return
     settings = ExportOptions(output_dir, updating.force)
-    with options(stack, working) as how:
+    with options(working) as how:
         if updating.dry_run:
             plans = api.plan_exporting(stack, settings, include=chosen, platforms=platforms, options=how)
         else:

@@ -15,11 +15,13 @@ from venvstacks.cli.common import (
     shown,
 )
 from venvstacks.cli.options import (
+    Caching,
     Finding,
     Locking,
     Selecting,
     Showing,
     Working,
+    cache_options,
     find_options,
     lock_options,
     selection_options,
@@ -39,6 +41,7 @@ from venvstacks.wording import counted
 @lock_options
 @find_options
 @show_options
+@cache_options
 @work_options
 @verbosity_options
 def lock(
@@ -50,6 +53,7 @@ def lock(
     locking: Locking,
     finding: Finding,
     showing: Showing,
+    caching: Caching,
     working: Working,
 ) -> None:
     """Lock layers for all their target platforms.
@@ -73,7 +77,7 @@ def lock(
     resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
     if print_plan(stack, gathered(stack, lock=resolved), showing) or not chosen:
         return
-    with options(stack, working, finding, clean=clean) as how:
+    with options(working, finding, caching, clean=clean) as how:
         locked = api.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
     changed = sum(item.changed for item in locked)
     folder = shown(stack.requirements_folder)

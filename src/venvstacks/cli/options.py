@@ -64,7 +64,6 @@ class Finding:
     index: bool
     local_wheels: tuple[Path, ...]
     local_runtime: Literal["never", "fallback", "always"] | None
-    cache_dir: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,19 @@ class Publishing:
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    """What archives are like: ``--tag-outputs``, ``--format``, ``--compression-level``."""
+    """What archives are like: ``--tag-outputs``, ``--format``, ``--compression``, ``--compression-level``."""
 
     tag_outputs: bool
     archive_format: str
+    compression: str | None
     compression_level: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """What is kept between runs: ``--cache-dir``."""
+
+    cache_dir: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,13 @@ def build_dir_option(command: Command) -> Command:
         show_default=True,
         help="Build folder, relative to the definition's folder.",
     )(command)
+
+
+def jobs_option(what: str) -> Callable[[Command], Command]:
+    """Add --jobs, for a number of something."""
+    return click.option(
+        "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=f"{what} (default: processors)."
+    )
 
 
 def output_dir_option(default: str) -> Callable[[Command], Command]:
@@ -187,9 +201,7 @@ work_options = _group(
     "working",
     Working,
     build_dir_option,
-    click.option(
-        "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Layers at once (default: processors)."
-    ),
+    jobs_option("Layers at once"),
     click.option("--no-wait", is_flag=True, help="Fail if another run is at work in the build folder."),
 )
 
@@ -209,11 +221,17 @@ find_options = _group(
         type=click.Choice(["never", "fallback", "always"]),
         help="Whether an interpreter of this machine may serve as a runtime (default: as defined, or never).",
     ),
+)
+
+cache_options = _group(
+    "caching",
+    Caching,
     click.option(
         "--cache-dir",
         type=FOLDER,
         metavar="DIR",
-        help="Where downloaded wheels are kept, relative to the definition's folder (default: uv's cache).",
+        help="Keep downloads in DIR/uv and compressed parts of archives in DIR/frames; relative to the "
+        "definition's folder (default: uv's own cache, and the user's cache folder).",
     ),
 )
 
@@ -249,7 +267,12 @@ archive_options = _group(
         help="Format of the archives.",
     ),
     click.option(
-        "--compression-level", type=int, metavar="N", help="As the format has them (default: the format's own)."
+        "--compression",
+        type=click.Choice(["fast", "balanced", "best"]),
+        help="How much time compressing may take (default: balanced).",
+    ),
+    click.option(
+        "--compression-level", type=int, metavar="N", help="A level of the format, in place of --compression."
     ),
 )
 

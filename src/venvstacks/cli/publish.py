@@ -20,12 +20,14 @@ from venvstacks.cli.common import (
 )
 from venvstacks.cli.options import (
     Archiving,
+    Caching,
     Publishing,
     Selecting,
     Showing,
     Updating,
     Working,
     archive_options,
+    cache_options,
     output_dir_option,
     platform_option,
     publish_options,
@@ -41,6 +43,7 @@ from venvstacks.wording import size_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from venvstacks.publishing.plan import PublishOptions
     from venvstacks.publishing.publish import PublishResult
 
 
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 @archive_options
 @update_options
 @show_options
+@cache_options
 @work_options
 @verbosity_options
 def publish(
@@ -65,6 +69,7 @@ def publish(
     archiving: Archiving,
     updating: Updating,
     showing: Showing,
+    caching: Caching,
     working: Working,
 ) -> None:
     """Make an archive of each built layer, and the manifests that describe them.
@@ -76,8 +81,6 @@ def publish(
       venvstacks publish --include 'app-*' --format tar.xz
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.archives.formats import ArchiveFormat  # noqa: PLC0415
-    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
     stack = load(spec)
@@ -88,14 +91,8 @@ def publish(
     targets, made = made_for(stack, chosen, platforms)
     if print_plan(stack, gathered(stack, publish=made), showing.beside(updating), targets) or not chosen:
         return
-    settings = PublishOptions(
-        output_dir,
-        ArchiveFormat(archiving.archive_format),
-        archiving.compression_level,
-        archiving.tag_outputs,
-        updating.force,
-    )
-    with options(stack, working) as how:
+    settings = publish_settings(output_dir, archiving, force=updating.force)
+    with options(working, caching=caching) as how:
         if updating.dry_run:
             plans = api.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
         else:
@@ -108,6 +105,21 @@ def publish(
         for archive in (archive for plan in plans for archive in plan.archives):
             name = archive.destination.relative_to(located(stack, output_dir)).as_posix()
             click.echo(f"{archive.action}  {name}  ({archive.reason})")
+
+
+def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = False) -> "PublishOptions":
+    """Give the API's settings for what options say."""
+    from venvstacks.archives.formats import ArchiveFormat, Compression  # noqa: PLC0415 - help must be quick
+    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
+
+    return PublishOptions(
+        output_dir,
+        ArchiveFormat(archiving.archive_format),
+        archiving.compression_level,
+        archiving.tag_outputs,
+        force,
+        Compression(archiving.compression) if archiving.compression else None,
+    )
 
 
 def print_published(results: "Iterable[PublishResult]", showing: Showing) -> None:

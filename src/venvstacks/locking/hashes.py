@@ -100,14 +100,18 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
 def version_inputs_hash(layer: Layer, module_hashes: Mapping[str, str]) -> str:
     """Hash what changes a versioned layer's number without changing its packages."""
     launch = layer.launch_module
-    return json_hash(
-        {
-            "name": layer.build_name,
-            "launch_module": launch.name if launch else None,
-            "launch_module_hash": module_hashes.get(launch.name) if launch else None,
-            "support_modules": {module.name: module_hashes[module.name] for module in layer.support_modules},
-        }
-    )
+    inputs: dict[str, Any] = {
+        "name": layer.build_name,
+        "launch_module": launch.name if launch else None,
+        "launch_module_hash": module_hashes.get(launch.name) if launch else None,
+        "support_modules": {module.name: module_hashes[module.name] for module in layer.support_modules},
+    }
+    # only where they are in use: locks from before they were known stay valid
+    if layer.exclude_packages:
+        inputs["exclude_packages"] = list(layer.exclude_packages)
+    if layer.entry_points or layer.all_entry_points:
+        inputs["entry_points"] = layer.all_entry_points or list(layer.entry_points)
+    return json_hash(inputs)
 
 
 def hash_modules(layer: Layer) -> dict[str, str]:

@@ -220,7 +220,7 @@ def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str)
         remove_leftovers(paths.folder)
         changed = write_text(paths.declared, declared_text(layer))
         changed |= write_text(paths.pylock, text)
-        write_summary(paths.summary, resolution)
+        write_summary(paths.summary, resolution, layer.exclude_packages)
         # the metadata comes last: until it stands, the lock is not valid, and locking again mends it
         changed |= write_text(paths.metadata, canonical_json(msgspec.structs.asdict(metadata)))
     except OSError as error:

@@ -256,9 +256,16 @@ def _has_local_wheels(below: Sequence[LayerLock], names: Collection[str]) -> boo
     return any(wheel.path is not None for package in packages for wheel in package.wheels.values())
 
 
-def write_summary(path: Path, resolution: Resolution) -> None:
-    """Write ``packages-L.txt``: own packages, then those shared from below, for people to read in a diff."""
-    lines = [f"{package.name}=={package.version}" for package in resolution.packages]
+def write_summary(path: Path, resolution: Resolution, excluded: Collection[str]) -> None:
+    """Write ``packages-L.txt``: own packages, then those shared from below, for people to read in a diff.
+
+    Args:
+        path: The file.
+        resolution: The packages.
+        excluded: Normalised names of those that are not installed.
+    """
+    marks = dict.fromkeys(excluded, "  # excluded")
+    lines = [f"{each.name}=={each.version}{marks.get(each.name, '')}" for each in resolution.packages]
     lines += [f"{item.name}=={item.version}  # from {item.layer}" for item in resolution.shared]
     write_text(path, "".join(f"{line}\n" for line in lines))
 

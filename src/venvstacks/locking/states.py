@@ -23,7 +23,7 @@ from venvstacks.locking.hashes import (
 from venvstacks.locking.model import FORMAT, LayerLock, LockMetadata, read_time
 from venvstacks.locking.paths import LockPaths, lock_paths
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.spec.model import Layer, Stack
+from venvstacks.spec.model import Layer, LayerKind, Stack
 
 _FORMAT = re.compile(r"^\[tool\.venvstacks\]\s+^format = (\d+)", re.MULTILINE)
 
@@ -153,7 +153,7 @@ def _judged(
         reason = (
             _own_reason(layer, metadata, pylock, declared)
             or _other_reason(stack, layer, metadata, below)
-            or _module_reason(layer, metadata, state.module_hashes)
+            or _content_reason(layer, metadata, state.module_hashes)
         )
     return replace(state, metadata=metadata, reason=_reason_below(layer, below) or reason)
 
@@ -186,9 +186,12 @@ def _other_reason(stack: Stack, layer: Layer, metadata: LockMetadata, below: Map
     return ""
 
 
-def _module_reason(layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
-    changed = metadata.version_inputs_hash != version_inputs_hash(layer, module_hashes)
-    return "its modules have changed" if changed else ""
+def _content_reason(layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
+    if metadata.version_inputs_hash == version_inputs_hash(layer, module_hashes):
+        return ""
+    is_application = layer.kind is LayerKind.APPLICATION
+    parts = "modules, excluded packages or entry points" if is_application else "excluded packages"
+    return f"its {parts} have changed"
 
 
 def _legacy_reason(layer: Layer, metadata: LockMetadata, declared: str) -> tuple[LockMetadata, str]:

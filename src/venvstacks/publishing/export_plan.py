@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from venvstacks import files
+from venvstacks.archives.formats import LAYER_METADATA_FOLDER
 from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import PublishError
 from venvstacks.platforms.targets import Target
 from venvstacks.publishing.manifests import (
-    LAYER_METADATA_FOLDER,
     ExportManifest,
     StackManifest,
     describe_layer,

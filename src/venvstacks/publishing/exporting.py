@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from venvstacks import files
-from venvstacks.events import Finished, Planned, Started, Step
+from venvstacks.events import Finished, Meter, Planned, Started, Step
 from venvstacks.publishing.copying import Copier
 from venvstacks.publishing.export_plan import ExportPlan, PlannedExport
 from venvstacks.publishing.manifests import ExportManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action
-from venvstacks.publishing.reporting import Meter, content_size, explained, remove_leftovers
+from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
 from venvstacks.trees import Entry, EntryKind
 from venvstacks.wording import size_text
 from venvstacks.work import Task, Work, run_tasks
@@ -106,7 +106,8 @@ class _Copy:
         self.temporary = files.temporary_beside(export.destination)
         self._export = export
         self._work = work
-        self._meter = Meter(work.observe, Step.EXPORT, export.built)
+        built = export.built
+        self._meter = Meter(work.observe, Step.EXPORT, export.layer, content_size(built), built.target.name)
         self._copier = Copier(export.built.folder, self.temporary)
         self._begin = 0.0
 

@@ -8,11 +8,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from venvstacks import files
+from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
 from venvstacks.building.model import BuiltLayer
 from venvstacks.spec.model import LayerKind, SourceModule
-
-METADATA_FOLDER = "__venvstacks__"
-LAYER_METADATA_FOLDER = f"{METADATA_FOLDER}/env_metadata"
 
 
 class ModuleManifest(msgspec.Struct, frozen=True):
@@ -70,7 +68,10 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
         archive_inputs_hash: Of everything that decides the archive's bytes.
         archive_size: Of the file, in bytes.
         archive_hashes: Of the file: algorithm -> hexadecimal digits.
-        archive_content_hash: Of the uncompressed archive: ``sha256:HEX``.
+        archive_content_hash: Of everything that unpacking makes: ``sha256:HEX``.
+        archive_index_name: File name of the archive's index, which stands beside it.
+        archive_index_size: Of the index, in bytes.
+        archive_index_hashes: Of the index: algorithm -> hexadecimal digits.
     """
 
     archive_name: str
@@ -79,6 +80,9 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
     archive_size: int | UnsetType = UNSET
     archive_hashes: dict[str, str] | UnsetType = UNSET
     archive_content_hash: str | UnsetType = UNSET
+    archive_index_name: str | UnsetType = UNSET
+    archive_index_size: int | UnsetType = UNSET
+    archive_index_hashes: dict[str, str] | UnsetType = UNSET
 
 
 class ExportManifest(LayerManifest, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from venvstacks import files
 from venvstacks.archives.codecs import codec_identity
-from venvstacks.archives.formats import WRITER_REVISION, ArchiveFormat
+from venvstacks.archives.formats import WRITER_REVISION, ArchiveFormat, Compression, Profile, profile_for
 from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import PublishError
 from venvstacks.publishing.manifests import (
@@ -40,6 +40,7 @@ class Reason(StrEnum):
     FORCED = "forced"
     MISSING = "archive is missing"
     DAMAGED = "archive is damaged"
+    INDEX = "index is missing or damaged"
     UNCHANGED = "unchanged"
 
 
@@ -50,7 +51,8 @@ class PublishOptions:
     Attributes:
         output: The output folder, absolute.
         format: Of the archives.
-        level: Of the compression; None for the format's default.
+        level: Of the compression; None to go by ``compression``.
+        compression: How much time compressing may take; None for what is balanced. Not together with a level.
         tag_outputs: Whether names carry the target, and those of archives the build number.
         force: Whether to make archives anew whose inputs have not changed.
     """
@@ -60,6 +62,16 @@ class PublishOptions:
     level: int | None = None
     tag_outputs: bool = False
     force: bool = False
+    compression: Compression | None = None
+
+    @property
+    def profile(self) -> Profile:
+        """How archives are divided and compressed.
+
+        Raises:
+            UsageError: The format has no such level, or there is both a level and a kind of compression.
+        """
+        return profile_for(self.format, self.level, self.compression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,7 @@ def plan_publish(
         published: What earlier publications left, by :func:`~.published.read_published` for the whole stack.
 
     Raises:
-        UsageError: The format has no such level.
+        UsageError: The format has no such level, or there is both a level and a kind of compression.
         PublishError: A selected layer is not built.
         ValueError: The layers are for more than one target.
     """
@@ -181,8 +193,11 @@ def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierAr
             archive_size=earlier.manifest.archive_size,
             archive_hashes=earlier.manifest.archive_hashes,
             archive_content_hash=earlier.manifest.archive_content_hash,
+            archive_index_name=earlier.manifest.archive_index_name,
+            archive_index_size=earlier.manifest.archive_index_size,
+            archive_index_hashes=earlier.manifest.archive_index_hashes,
         )
-    elif earlier.manifest is not None and reason in (Reason.MISSING, Reason.DAMAGED):
+    elif earlier.manifest is not None and reason in (Reason.MISSING, Reason.DAMAGED, Reason.INDEX):
         published_sha256 = (earlier.manifest.archive_hashes or {}).get("sha256")
     tag = built.target.name if options.tag_outputs else None
     return PlannedArchive(
@@ -206,7 +221,9 @@ def _reason(earlier: EarlierArchive, inputs_hash: str, expected_name: str, *, fo
         return Reason.FORCED
     if earlier.file_size is None or manifest.archive_name != expected_name:
         return Reason.MISSING
-    return Reason.UNCHANGED if earlier.file_size == manifest.archive_size else Reason.DAMAGED
+    if earlier.file_size != manifest.archive_size:
+        return Reason.DAMAGED
+    return Reason.UNCHANGED if earlier.index_size == manifest.archive_index_size else Reason.INDEX
 
 
 def _archive_name(built: BuiltLayer, options: PublishOptions, build: int) -> str:
@@ -222,9 +239,8 @@ def _inputs_hash(built: BuiltLayer, options: PublishOptions) -> str:
             "install_target": built.lock.install_target,
             "target_platform": built.target.name,
             "locked_at": built.lock.metadata.locked_at,
-            "format": options.format.value,
-            "level": options.format.level(options.level),
-            "codec": codec_identity(options.format),
+            "profile": options.profile.text,
+            "codec": codec_identity(options.format.codec),
             "writer": WRITER_REVISION,
         }
     )

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import msgspec
 
+from venvstacks import files
+from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.plan import plan_archive
+from venvstacks.archives.pool import FramePool
 from venvstacks.archives.write import write_archive
-from venvstacks.events import Finished, Planned, Started, Step, Warned
+from venvstacks.building.layout import layer_layout
+from venvstacks.building.owners import distributions_of
+from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action, PlannedArchive, PublishOptions, PublishPlan
-from venvstacks.publishing.reporting import Meter, content_size, explained, remove_leftovers
+from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
 from venvstacks.wording import size_text
 from venvstacks.work import Task, Work, run_tasks
 
@@ -49,15 +55,16 @@ class PublishResult:
     archives: tuple[PublishedArchive, ...]
 
 
-def run_publish(plan: PublishPlan, work: Work) -> PublishResult:
+def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) -> PublishResult:
     """Make the planned archives and write the manifests.
 
-    A layer's manifest is written after its archive, the stack's after all. Whatever ends the process, each
-    of these files is whole, and the next run goes on from there.
+    A layer's index is written after its archive, its manifest after both, the stack's after all. Whatever ends
+    the process, each of these files is whole, and the next run goes on from there.
 
     Args:
         plan: What to do.
-        work: How; layers are compressed in parallel, the largest first.
+        work: How; the frames of several layers are compressed in parallel, the largest layer's first.
+        cache: Frames of earlier runs; None to use none.
 
     Raises:
         PublishError: A layer changed meanwhile, or holds what cannot be put into an archive.
@@ -66,23 +73,43 @@ def run_publish(plan: PublishPlan, work: Work) -> PublishResult:
     remove_leftovers(plan.options.output)
     work.observe(Planned(Step.PUBLISH, tuple(archive.layer for archive in plan.archives)))
     largest_first = sorted(plan.archives, key=lambda archive: -content_size(archive.built))
-    done = run_tasks([Task(a.layer, (), partial(_publish, a, plan.options, work)) for a in largest_first], work)
+    with FramePool(work) as pool:
+        run = _Run(plan.options, work, pool, cache)
+        done = run_tasks([Task(a.layer, (), partial(_publish, a, run)) for a in largest_first], work)
+    if cache is not None:
+        _tidy(cache, work)
     manifest = plan.manifest({name: archive.manifest for name, archive in done.items()})
     with explained("write the stack's manifest"):
         write_manifest(plan.manifest_path, manifest)
     return PublishResult(plan.manifest_path, manifest, tuple(done[archive.layer] for archive in plan.archives))
 
 
-def _publish(
-    planned: PlannedArchive, options: PublishOptions, work: Work, _: Mapping[str, PublishedArchive]
-) -> PublishedArchive:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the layers of one publication share."""
+
+    options: PublishOptions
+    work: Work
+    pool: FramePool
+    cache: FrameCache | None
+
+
+def _tidy(cache: FrameCache, work: Work) -> None:
+    cache.trim()
+    if (problem := cache.problem) is not None:
+        error = files.explain_os_error(problem, f"keep compressed parts for the next run in {cache.folder}")
+        work.observe(Warned(f"{error.message}. It will take longer than it has to."))
+
+
+def _publish(planned: PlannedArchive, run: _Run, _: Mapping[str, PublishedArchive]) -> PublishedArchive:
     begin = time.monotonic()
+    work = run.work
     created = planned.action is Action.CREATE
     built = planned.built
     platform = built.target.name
     work.observe(Started(Step.PUBLISH, planned.layer, platform))
     with explained(f"publish {built.layer.title} for {built.target.name}"):
-        manifest = _make(planned, options, work) if created else planned.manifest
+        manifest = _make(planned, run) if created else planned.manifest
         write_manifest(planned.manifest_path, manifest)
     summary = (
         f"{size_text(manifest.archive_size or 0)}, build {manifest.archive_build}" if created else planned.reason
@@ -91,21 +118,29 @@ def _publish(
     return PublishedArchive(planned.layer, planned.destination, created, manifest)
 
 
-def _make(planned: PlannedArchive, options: PublishOptions, work: Work) -> ArchiveManifest:
+def _make(planned: PlannedArchive, run: _Run) -> ArchiveManifest:
     built = planned.built
-    digest = write_archive(
-        built.entries,
+    layout = layer_layout(built.layer.kind, built.target, built.lock.python)
+    written = write_archive(
+        plan_archive(
+            built.entries,
+            built.lock.install_target,
+            mtime=built.lock.locked_at_seconds,
+            profile=run.options.profile,
+            group_of=distributions_of(built.folder, layout),
+            windows=built.target.is_windows,
+        ),
         built.folder,
-        built.lock.install_target,
         planned.destination,
-        format=options.format,
-        level=options.level,
-        mtime=built.lock.locked_at_seconds,
-        progress=Meter(work.observe, Step.PUBLISH, built).add,
-        check=work.cancellation.check,
+        layer_name=planned.layer,
+        target_platform=built.target.name,
+        pool=run.pool,
+        cache=run.cache,
+        progress=Meter(run.work.observe, Step.PUBLISH, planned.layer, content_size(built), built.target.name).add,
+        check=run.work.cancellation.check,
     )
-    if planned.published_sha256 not in (None, digest.sha256):
-        work.observe(
+    if planned.published_sha256 not in (None, written.archive.sha256):
+        run.work.observe(
             Warned(
                 f"The archive of {built.layer.title} ({planned.destination.name}) was made again under the same "
                 "build number, and differs from the one that was published."
@@ -113,7 +148,10 @@ def _make(planned: PlannedArchive, options: PublishOptions, work: Work) -> Archi
         )
     return msgspec.structs.replace(
         planned.manifest,
-        archive_size=digest.size,
-        archive_hashes={"sha256": digest.sha256},
-        archive_content_hash=f"sha256:{digest.content_sha256}",
+        archive_size=written.archive.size,
+        archive_hashes={"sha256": written.archive.sha256},
+        archive_content_hash=written.content_hash,
+        archive_index_name=written.index.name,
+        archive_index_size=written.index.size,
+        archive_index_hashes={"sha256": written.index.sha256},
     )

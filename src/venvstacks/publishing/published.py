@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import UNSET
 
+from venvstacks.archives.index import SUFFIX
 from venvstacks.platforms.targets import Target
 from venvstacks.publishing.manifests import ArchiveManifest, layer_manifest_name, read_manifest
 from venvstacks.spec.model import Layer, LayerKind
@@ -19,11 +20,13 @@ class EarlierArchive:
         kind: The layer's kind.
         manifest: Its manifest; None if there is no usable one for the target.
         file_size: Bytes of the archive that the manifest names; None if there is no such file.
+        index_size: Bytes of the index that the manifest names; None if there is no such file.
     """
 
     kind: LayerKind
     manifest: ArchiveManifest | None = None
     file_size: int | None = None
+    index_size: int | None = None
 
 
 def read_published(
@@ -49,7 +52,9 @@ def read_published(
         if manifest is None or not _is_of(manifest, layer, target):
             found[layer.build_name] = EarlierArchive(layer.kind)
         else:
-            found[layer.build_name] = EarlierArchive(layer.kind, manifest, _size(output / manifest.archive_name))
+            archive = output / manifest.archive_name
+            index = archive.with_name(archive.name + SUFFIX)
+            found[layer.build_name] = EarlierArchive(layer.kind, manifest, _size(archive), _size(index))
     return found
 
 

@@ -134,6 +134,16 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    exclude_packages: (
+        Annotated[
+            list[str],
+            Meta(
+                description="Packages that are resolved and locked, and never installed in this layer.",
+                examples=[["nvidia-nccl-cu12", "triton"]],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     versioned: (
         Annotated[
             bool,
@@ -210,6 +220,17 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
         Annotated[
             list[ModulePath],
             Meta(description="Modules and packages that are copied beside the launch module."),
+        ]
+        | UnsetType
+    ) = UNSET
+    entry_points: (
+        Annotated[
+            bool | list[str],
+            Meta(
+                description="Commands of packages that get launchers in the layer: names, which packages of this "
+                "layer or of those below it offer, or true for all that its own packages offer. Default: none.",
+                examples=[["hello", "hello-admin"], True],
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from packaging.utils import InvalidName, canonicalize_name
-
 from venvstacks.spec.drafts import Draft
+from venvstacks.spec.packages import package_names
 from venvstacks.spec.report import Report, did_you_mean, listed, quoted
 from venvstacks.spec.tables import Table
 
@@ -51,23 +50,9 @@ def read_indexes(table: Table, defined: Sequence[str] | None) -> Indexes:
 
 
 def _read_packages(table: Table) -> dict[str, str]:
-    packages: dict[str, str] = {}
-    spellings: dict[str, str] = {}
-    for spelling, index in table.mapping("package_indexes").items():
-        try:
-            name = canonicalize_name(spelling, validate=True)
-        except InvalidName:
-            table.report.add("package_indexes", f"{quoted(spelling)} is not a valid package name")
-            continue
-        if name in packages:
-            table.report.add(
-                "package_indexes",
-                f"{quoted(spellings[name])} and {quoted(spelling)} are two spellings of one package ({name})",
-                "keep one of them",
-            )
-            continue
-        packages[name], spellings[name] = index, spelling
-    return packages
+    written = table.mapping("package_indexes")
+    names = package_names("package_indexes", written, table.report)
+    return {name: written[spelling] for name, spelling in names.items()}
 
 
 def _check_defined(where: str, used: Iterable[str], defined: Sequence[str], report: Report) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from venvstacks.platforms.compatibility import Version
+from venvstacks.spec.commands import read_entry_points
 from venvstacks.spec.drafts import Catalogue, Draft, Place
 from venvstacks.spec.indexes import agreed_indexes, read_indexes
 from venvstacks.spec.model import Layer, LayerKind
 from venvstacks.spec.modules import read_modules
 from venvstacks.spec.names import file_key, name_problem
+from venvstacks.spec.packages import read_excluded
 from venvstacks.spec.pythons import read_python
 from venvstacks.spec.references import find_place
 from venvstacks.spec.report import Report, quoted
@@ -131,6 +133,7 @@ def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surrounding
     compatibilities = read_compatibilities(table, below, surroundings.macos)
     indexes = read_indexes(table, surroundings.indexes)
     package_indexes = agreed_indexes(indexes, below or (), table.report)
+    excluded, entry_points = read_excluded(table), read_entry_points(table)
     launch, support = read_modules(table, surroundings.folder, must_exist=compatibilities != ())
     catalogue.add(Draft(kind, name, place, python, compatibilities, indexes.packages))
     if place is None or python is None or compatibilities is None:
@@ -147,7 +150,10 @@ def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surrounding
         dynlib_allow_missing=table.texts("dynlib_allow_missing"),
         package_indexes=package_indexes,
         priority_indexes=indexes.priority,
+        exclude_packages=excluded,
         versioned=table.flag("versioned"),
         launch_module=launch,
         support_modules=support,
+        entry_points=entry_points.names,
+        all_entry_points=entry_points.everything,
     )

@@ -110,9 +110,12 @@ class Layer:
         dynlib_allow_missing: Globs of names of shared libraries that nobody has to provide.
         package_indexes: Normalised package -> index name, its own and inherited.
         priority_indexes: Indexes that go first for this layer.
+        exclude_packages: Normalised names of packages that are locked and not installed, sorted.
         versioned: Whether its install target carries the lock version.
         launch_module: Applications only.
         support_modules: Applications only.
+        entry_points: Names of the commands that get launchers, sorted; applications only.
+        all_entry_points: Whether instead all commands of the layer's own packages get one; applications only.
     """
 
     kind: LayerKind
@@ -126,9 +129,12 @@ class Layer:
     dynlib_allow_missing: tuple[str, ...] = ()
     package_indexes: Mapping[str, str] | None = None
     priority_indexes: tuple[str, ...] = ()
+    exclude_packages: tuple[str, ...] = ()
     versioned: bool = False
     launch_module: SourceModule | None = None
     support_modules: tuple[SourceModule, ...] = ()
+    entry_points: tuple[str, ...] = ()
+    all_entry_points: bool = False
 
     @property
     def build_name(self) -> str:

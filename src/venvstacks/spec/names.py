@@ -1,4 +1,4 @@
-"""Which layer names can serve as folder and file names on every platform."""
+"""Which names of layers and commands can serve as folder and file names on every platform."""
 
 import re
 import unicodedata
@@ -10,6 +10,7 @@ from venvstacks.spec.report import quoted
 
 _RESERVED_CHARACTERS = '<>:"/\\|?*'
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+_PYTHON = re.compile(r"pythonw?[0-9.]*t?", re.IGNORECASE)
 _OTHER_FOLDERS = frozenset({"__venvstacks__", *TARGETS})
 _LONGEST = 200  # bytes; file systems allow 255, and lock files and install targets add to the name
 
@@ -24,7 +25,7 @@ def name_problem(kind: LayerKind, name: str) -> str | None:
     Returns:
         What is wrong with the name, or None if it can be used.
     """
-    problem = next(_character_problems(name), None) or (
+    problem = next(_character_problems(name, "folder"), None) or (
         _runtime_problem(name) if kind is LayerKind.RUNTIME else None
     )
     length = len(f"{kind.prefix}{name}".encode())
@@ -33,7 +34,27 @@ def name_problem(kind: LayerKind, name: str) -> str | None:
     return problem
 
 
-def _character_problems(name: str) -> Iterator[str]:
+def command_problem(name: str) -> str | None:
+    """Say why a command cannot have a launcher of its name in every layer.
+
+    Args:
+        name: The command's name, without any ending.
+
+    Returns:
+        What is wrong with the name, or None if it can be used.
+    """
+    if problem := next(_character_problems(name, "file"), None):
+        return problem
+    if _DEVICES.fullmatch(name.split(".", maxsplit=1)[0].rstrip()):
+        return f"{quoted(name)} is the name of a device on Windows"
+    if _PYTHON.fullmatch(name):
+        return f"{quoted(name)} must not be used: a layer's own interpreter has that name"
+    if len(name.encode()) > _LONGEST:
+        return f"is too long for a file name: {len(name.encode())} bytes, at most {_LONGEST} are allowed"
+    return None
+
+
+def _character_problems(name: str, kind: str) -> Iterator[str]:
     if not name:
         yield "must not be empty"
     if name in {".", ".."}:
@@ -42,11 +63,11 @@ def _character_problems(name: str) -> Iterator[str]:
         if unicodedata.category(char) in {"Cc", "Zl", "Zp"}:
             yield f"{name!r} must not contain control characters (found U+{ord(char):04X})"
         if char in _RESERVED_CHARACTERS:
-            yield f"{quoted(name)} must not contain {char}, which cannot stand in a folder name on every platform"
+            yield f"{quoted(name)} must not contain {char}, which cannot stand in a {kind} name on every platform"
     if name != name.strip():
         yield f"{quoted(name)} must not start or end with a space"
     if name.endswith("."):
-        yield f"{quoted(name)} must not end with a dot, which Windows drops from folder names"
+        yield f"{quoted(name)} must not end with a dot, which Windows drops from {kind} names"
 
 
 def _runtime_problem(name: str) -> str | None:

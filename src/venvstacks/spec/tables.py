@@ -129,18 +129,22 @@ def _mismatch(value: object, expected: inspect.Type) -> tuple[str, str | None]:
         words = [str(word) for word in expected.values]
         found = quoted(value) if isinstance(value, str) else describe(value)
         return f"expected one of {listed(words)}, found {found}", did_you_mean(str(value), words)
-    if isinstance(expected, inspect.ListType):
-        if not isinstance(value, list):
-            hint = _FOUND_HINTS[list] if isinstance(value, str) else None
-            return f"expected an array of strings, found {describe(value)}", hint
-        position, item = next((n, item) for n, item in enumerate(value, 1) if not isinstance(item, str))
-        return f"expected an array of strings, found {describe(item)} as its item {position}", None
+    if isinstance(expected, (inspect.ListType, inspect.UnionType)):  # the latter with a boolean
+        return _array_mismatch(value, "true or " if isinstance(expected, inspect.UnionType) else "")
     if isinstance(expected, inspect.DictType):
         return _table_mismatch(value)
     if isinstance(expected, inspect.BoolType):
         return f"expected true or false, found {describe(value)}", None
     hint = _FOUND_HINTS[str] if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     return f"expected a string, found {describe(value)}", hint
+
+
+def _array_mismatch(value: object, otherwise: str) -> tuple[str, str | None]:
+    if not isinstance(value, list):
+        hint = _FOUND_HINTS[list] if isinstance(value, str) else None
+        return f"expected {otherwise}an array of strings, found {describe(value)}", hint
+    position, item = next((n, item) for n, item in enumerate(value, 1) if not isinstance(item, str))
+    return f"expected an array of strings, found {describe(item)} as its item {position}", None
 
 
 def _table_mismatch(value: object) -> tuple[str, None]:

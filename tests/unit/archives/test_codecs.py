@@ -1,65 +1,169 @@
 import gzip
 import lzma
+import os
 import re
+import struct
+import sys
 
 import pytest
 
-from venvstacks.archives.codecs import BLOCK_SIZE, codec_identity, compressor
-from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.archives.write import _PackedBlocks
+from venvstacks.archives.codecs import (
+    BLOCK_SIZE,
+    Codec,
+    CodecError,
+    codec_identity,
+    compress,
+    compress_text,
+    compressor,
+    decompress,
+    decompress_text,
+    is_x86_code,
+)
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+codecs = pytest.mark.parametrize("codec", Codec)
+CONTENT = b"content" * 1000
+
+
+def packed(codec: Codec, content: bytes = CONTENT, level: int = 6) -> bytes:
+    return compress(compressor(codec, level, len(content)), [content], lambda: None)
+
+
+@codecs
+@pytest.mark.parametrize("content", [b"", b"x", CONTENT, os.urandom(3 * BLOCK_SIZE + 1)], ids=len)
+def test_round_trip(codec: Codec, content: bytes) -> None:
+    assert decompress(codec, packed(codec, content), len(content)) == content
 
 
 def test_gzip_header_tells_nothing_of_the_host() -> None:
-    stream = compressor(ArchiveFormat.TAR_GZ, 6)
-    packed = stream.compress(b"content") + stream.flush()
-    assert packed[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-    assert gzip.decompress(packed) == b"content"
-
-
-def test_empty_gzip_stream() -> None:
-    assert gzip.decompress(compressor(ArchiveFormat.TAR_GZ, 6).flush()) == b""
+    assert packed(Codec.GZIP)[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+    assert gzip.decompress(packed(Codec.GZIP)) == CONTENT
 
 
 def test_xz_has_a_checksum() -> None:
-    stream = compressor(ArchiveFormat.TAR_XZ, 0)
     decompressor = lzma.LZMADecompressor()
-    assert decompressor.decompress(stream.compress(b"content") + stream.flush()) == b"content"
+    assert decompressor.decompress(packed(Codec.XZ)) == CONTENT
     assert decompressor.check == lzma.CHECK_CRC64
 
 
-def test_zstd_frame_has_a_checksum_and_no_size() -> None:
-    stream = compressor(ArchiveFormat.TAR_ZST, 9)
-    packed = stream.compress(b"content") + stream.flush()
-    descriptor = packed[4]
-    assert (descriptor >> 6, descriptor >> 5 & 1, descriptor >> 2 & 1) == (0, 0, 1)
+def test_xz_makes_code_smaller() -> None:
+    # calls of one function from many places: the addresses in them are relative, and differ
+    code = b"".join(b"\x55\x48\x89\xe5\xe8" + struct.pack("<l", 100_000 - place * 9) for place in range(9000))
+    sizes = {}
+    for x86 in (False, True):
+        data = compress(compressor(Codec.XZ, 6, len(code), x86=x86), [code], lambda: None)
+        assert decompress(Codec.XZ, data, len(code)) == code
+        assert lzma.decompress(data) == code
+        sizes[x86] = len(data)
+    assert sizes[True] < sizes[False] / 2
+
+
+def test_zstd_frame_tells_its_size_and_has_a_checksum() -> None:
+    data = packed(Codec.ZSTD)
+    assert data[4] >> 2 & 1 == 1
+    assert zstd.get_frame_info(data).decompressed_size == len(CONTENT)
+
+
+def test_parts_of_a_deflate_stream_follow_each_other() -> None:
+    first = compress(compressor(Codec.DEFLATE, 6, 7, last=False), [b"content"], lambda: None)
+    assert decompress(Codec.DEFLATE, first, 7) == b"content"
+    assert decompress(Codec.DEFLATE, first + packed(Codec.DEFLATE), 7 + len(CONTENT)) == b"content" + CONTENT
+    with pytest.raises(CodecError, match="does not end where it should"):
+        decompress(Codec.DEFLATE, first[:-1], 7)
 
 
 @pytest.mark.parametrize("piece", [1000, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 3 * BLOCK_SIZE])
 def test_compressors_are_fed_the_same_blocks_whatever_the_pieces(piece: int) -> None:
     content = bytes(range(256)) * (BLOCK_SIZE // 100)
     fed: list[bytes] = []
+    checks: list[None] = []
 
     class Recorder:
         def compress(self, data: bytes, /) -> bytes:
             fed.append(data)
-            return b""
+            return b"<"
 
         def flush(self) -> bytes:
-            return b""
+            return b">"
 
-    observed = bytearray()
-    blocks = _PackedBlocks(Recorder(), len, observed.extend)
-    for start in range(0, len(content), piece):
-        blocks.write(content[start : start + piece])
-    blocks.close()
-    assert observed == content
+    pieces = (content[start : start + piece] for start in range(0, len(content), piece))
+    assert compress(Recorder(), pieces, lambda: checks.append(None)) == b"<<<>"
     assert b"".join(fed) == content
     assert [len(block) for block in fed] == [BLOCK_SIZE, BLOCK_SIZE, len(content) - 2 * BLOCK_SIZE]
+    assert len(checks) == 3
+
+
+@codecs
+@pytest.mark.parametrize("wrong", [-1, 1, -len(CONTENT), 1 << 40])
+def test_another_size_is_refused(codec: Codec, wrong: int) -> None:
+    with pytest.raises(CodecError, match=r"it holds (more|less) than the \d+ bytes that it should"):
+        decompress(codec, packed(codec), len(CONTENT) + wrong)
+
+
+@codecs
+@pytest.mark.parametrize("change", ["longer", "shorter", "empty", "twice"])
+def test_frames_end_where_they_should(codec: Codec, change: str) -> None:
+    data = packed(codec)
+    changed = {"longer": data + b"x", "shorter": data[:-1], "empty": b"", "twice": data + data}[change]
+    with pytest.raises(CodecError):
+        decompress(codec, changed, len(CONTENT))
+
+
+def test_bombs_are_not_made() -> None:
+    bomb = packed(Codec.ZSTD, bytes(100 << 20), level=1)
+    assert len(bomb) < 20_000
+    with pytest.raises(CodecError, match="it holds more than the 1000 bytes"):
+        decompress(Codec.ZSTD, bomb, 1000)
+    with pytest.raises(CodecError, match="it is too large"):
+        decompress_text(bomb, 1 << 20)
+
+
+def test_windows_are_bounded() -> None:
+    parameter = zstd.CompressionParameter
+    stream = zstd.ZstdCompressor(options={parameter.window_log: 28, parameter.content_size_flag: 0})
+    data = stream.compress(CONTENT) + stream.flush()
+    assert zstd.decompress(data, options={zstd.DecompressionParameter.window_log_max: 28}) == CONTENT
+    with pytest.raises(CodecError, match="cannot be decompressed"):
+        decompress(Codec.ZSTD, data, len(CONTENT))
+
+
+def test_texts() -> None:
+    data = compress_text(CONTENT, 3)
+    assert decompress_text(data, len(CONTENT)) == CONTENT
+    for changed in (data + b"x", data[:-1], b"", b"other"):
+        with pytest.raises(CodecError):
+            decompress_text(changed, len(CONTENT))
 
 
 def test_codecs_tell_their_versions_where_they_can() -> None:
-    identities = {kind: codec_identity(kind) for kind in ArchiveFormat}
-    assert re.fullmatch(r"zstd \d+\.\d+\.\d+", identities[ArchiveFormat.TAR_ZST])
-    assert re.match(r"zlib \d+\.\d+", identities[ArchiveFormat.TAR_GZ])
-    assert identities[ArchiveFormat.ZIP] == identities[ArchiveFormat.TAR_GZ]
-    assert identities[ArchiveFormat.TAR_XZ] == "xz"
+    identities = {codec: codec_identity(codec) for codec in Codec}
+    assert re.fullmatch(r"zstd \d+\.\d+\.\d+", identities[Codec.ZSTD])
+    assert re.match(r"zlib \d+\.\d+", identities[Codec.GZIP])
+    assert identities[Codec.DEFLATE] == identities[Codec.GZIP]
+    assert re.fullmatch(r"xz [0-9a-f]{16}", identities[Codec.XZ])
+
+
+ELF = b"\x7fELF%c\x01" + bytes(12) + b"%b" + bytes(10)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (ELF % (2, b"\x3e\x00"), True),
+        (ELF % (1, b"\x03\x00"), True),
+        (ELF % (2, b"\xb7\x00"), False),
+        (b"MZ" + bytes(58) + b"\x40\x00\x00\x00PE\x00\x00\x64\x86", True),
+        (b"MZ" + bytes(58) + b"\x40\x00\x00\x00PE\x00\x00\x64\xaa", False),
+        (b"MZ" + bytes(58) + b"\xff\xff\xff\xff", False),
+        (b"\xcf\xfa\xed\xfe\x07\x00\x00\x01", True),
+        (b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01", False),
+        (b"#!/bin/sh\n", False),
+        (b"", False),
+    ],
+)
+def test_x86_code(head: bytes, *, expected: bool) -> None:
+    assert is_x86_code(head) is expected

@@ -1,44 +1,59 @@
 import io
+import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
 from venvstacks.archives import zips
-from venvstacks.archives.members import Member, members_of
-from venvstacks.archives.zips import ZipWriter
-from venvstacks.trees import Entry, EntryKind
+from venvstacks.archives.codecs import Codec, compress, compressor
+from venvstacks.archives.members import Member
+from venvstacks.archives.zips import ZipWriter, combined_crc
+from venvstacks.trees import EntryKind
 
 
-def written(members: list[tuple[Member, bytes]], mtime: int = 1_700_000_000) -> bytes:
+def file(name: str, content: bytes) -> tuple[Member, bytes]:
+    return Member(name, EntryKind.FILE, 0o644, len(content), "", (0, ""), 0), content
+
+
+def written(members: list[tuple[Member, bytes]], mtime: int = 1_700_000_000, cut: int = 10) -> bytes:
     out = bytearray()
-    writer = ZipWriter(out.extend, mtime, 6)
-    for member, content in members:
-        writer.begin(member)
-        writer.data(content[:10])
-        writer.data(content[10:])
-        writer.end()
+    writer = ZipWriter(out.extend, [member for member, _ in members], "top", mtime)
+    for _, content in members:
+        for start in range(0, len(content), cut):
+            piece = content[start : start + cut]
+            last = start + cut >= len(content)
+            stream = compressor(Codec.DEFLATE, 6, len(piece), last=last)
+            packed = compress(stream, [piece], lambda: None)
+            place = writer.frame(packed, len(piece), zlib.crc32(piece))
+            assert out[place : place + len(packed)] == packed
     writer.close()
     return bytes(out)
 
 
-def file(name: str, content: bytes) -> tuple[Member, bytes]:
-    return members_of([Entry(name, EntryKind.FILE, len(content))], "top")[1], content
+@pytest.mark.parametrize("cut", [1, 7, 100, 1000])
+def test_contents_in_several_parts(cut: int) -> None:
+    contents = {"a": b"0123456789" * 10, "b": b"", "c": os.urandom(150), "d": b"x"}
+    data = written([file(name, content) for name, content in contents.items()], cut=cut)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(f"top/{name}") for name in contents} == contents
 
 
 def test_more_members_than_16_bits_count() -> None:
     data = written([file(f"f{number}", b"") for number in range(70_000)])
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
-    assert (len(names), names[0], names[-1]) == (70_000, "top/f0", "top/f69999")
+    assert (len(names), names[:2], names[-1]) == (70_001, ["top/", "top/f0"], "top/f69999")
 
 
 def test_sizes_and_offsets_beyond_32_bits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(zips, "LIMIT_32", 50)  # stands for 4 GiB: every long field is in use
-    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 50)
+    monkeypatch.setattr(zips, "LIMIT_32", 80)  # stands for 4 GiB: every long field is in use
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 80)
     packed = bytes(range(256)) * 4
-    data = written([file("small", b"1234567890123"), file("big", packed)])
-    fixed = data.replace(b"\x32\0\0\0", b"\xff\xff\xff\xff")
+    data = written([file("small", b"1234567890123"), file("big", packed)], cut=1 << 20)
+    fixed = data.replace(b"\x50\0\0\0", b"\xff\xff\xff\xff")
     (tmp_path / "long.zip").write_bytes(fixed)
     with zipfile.ZipFile(tmp_path / "long.zip") as archive:
         assert archive.testzip() is None
@@ -59,4 +74,10 @@ def test_sizes_and_offsets_beyond_32_bits(monkeypatch: pytest.MonkeyPatch, tmp_p
 )
 def test_times_are_utc_within_what_zip_can_say(mtime: int, expected: tuple[int, ...]) -> None:
     with zipfile.ZipFile(io.BytesIO(written([file("a", b"")], mtime))) as archive:
-        assert archive.infolist()[0].date_time == expected
+        assert {info.date_time for info in archive.infolist()} == {expected}
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (0, 5), (5, 0), (1, 1), (100, 70_000), (70_000, 100)])
+def test_checksums_of_parts_give_that_of_the_whole(sizes: tuple[int, int]) -> None:
+    one, two = map(os.urandom, sizes)
+    assert combined_crc(zlib.crc32(one), zlib.crc32(two), len(two)) == zlib.crc32(one + two)

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from fakes.built_layers import make_lock
-from venvstacks.building.checks import check_layer, read_contents
+from venvstacks.building.checks import Check, check_layer, read_contents, way_out
 from venvstacks.building.layout import layer_layout
+from venvstacks.building.model import ExcludedPackage
 from venvstacks.building.plan import LayerBuild
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
@@ -21,7 +23,15 @@ class Layers:
         self.folder = folder
         self.builds: dict[str, LayerBuild] = {}
 
-    def add(self, name: str, *requires: str, on: tuple[str, ...] = ()) -> "Layers":
+    def add(
+        self,
+        name: str,
+        *requires: str,
+        on: tuple[str, ...] = (),
+        excluding: tuple[str, ...] = (),
+        locked: str = "",
+    ) -> "Layers":
+        """Add a layer; of what it excludes, only what is ``locked`` was its own to exclude."""
         kind = LayerKind.FRAMEWORK if on else LayerKind.RUNTIME
         layer = Layer(
             kind,
@@ -31,13 +41,17 @@ class Layers:
             on[-1] if on else name,
             tuple(f"framework-{lower}" for lower in on[:-1]),
             PythonRequest("cpython", "3.12"),
+            exclude_packages=excluding,
         )
         lock = make_lock(layer.build_name)
         layout = layer_layout(kind, LINUX.target, lock.python)
         place = self.folder / layer.build_name
         (place / layout.site).mkdir(parents=True)
         below = tuple(self.builds[lower].lock for lower in layer.below)
-        self.builds[layer.build_name] = LayerBuild(layer, lock, below, LINUX, place, layout, {}, {}, "")
+        left_out = tuple(ExcludedPackage(each, Version("1"), "", None) for each in excluding if each in locked)
+        self.builds[layer.build_name] = LayerBuild(
+            layer, lock, below, LINUX, place, layout, {}, {}, "", excluded=left_out
+        )
         return self
 
     def install(
@@ -59,14 +73,16 @@ class Layers:
             (site / name).touch()
         return self
 
-    def problems(self, layer: str, **settings: list[str]) -> list[str]:
+    def check(self, layer: str, **settings: list[str]) -> Check:
         table = {name.replace("_", "-"): value for name, value in settings.items()}
         contents = {build.key: read_contents(build) for build in self.builds.values()}
-        return [*check_layer(contents, (LINUX.target.name, layer), UvSettings(table, self.folder)).problems]
+        return check_layer(contents, (LINUX.target.name, layer), UvSettings(table, self.folder))
+
+    def problems(self, layer: str, **settings: list[str]) -> list[str]:
+        return [*self.check(layer, **settings).problems]
 
     def warnings(self, layer: str) -> list[str]:
-        contents = {build.key: read_contents(build) for build in self.builds.values()}
-        return [*check_layer(contents, (LINUX.target.name, layer), UvSettings({}, self.folder)).warnings]
+        return [*self.check(layer).warnings]
 
 
 @pytest.fixture
@@ -166,6 +182,40 @@ def test_overrides_with_markers_hold_where_their_markers_do(layers: Layers) -> N
 def test_excluded_dependencies_are_not_missed(layers: Layers) -> None:
     layers.install("framework-fw", "top", "1", "alpha>=2", "Beta.Two")
     assert layers.problems("framework-fw", exclude_dependencies=["alpha", "beta-two"]) == []
+
+
+def test_what_a_layer_excludes_itself_is_not_missed(tmp_path: Path) -> None:
+    layers = Layers(tmp_path).add("base", "alpha", "beta", excluding=("alpha",), locked="alpha")
+    layers.install("base", "gamma", "1", "Alpha>=2")
+    assert layers.problems("base") == ["runtime 'base': the layer requires 'beta', which is not on its path"]
+    assert "override" in way_out([layers.check("base")])
+
+
+def test_what_only_a_layer_below_excludes_is_missed_and_the_culprit_named(tmp_path: Path) -> None:
+    layers = Layers(tmp_path).add("base", excluding=("alpha",), locked="alpha")
+    layers.add("fw", on=("base",), excluding=("alpha",)).add("top", on=("fw", "base"))
+    for layer in ("framework-fw", "framework-top"):
+        layers.install(layer, "gamma", "1", "alpha")
+    assert layers.problems("framework-fw") == []
+    assert layers.problems("framework-top") == [
+        "framework 'top': gamma 1 requires 'alpha', which runtime 'base' excludes"
+    ]
+    assert "exclude_packages" in way_out([layers.check("framework-fw"), layers.check("framework-top")])
+    layers.install("framework-fw", "alpha", "1")
+    assert layers.problems("framework-top") == []
+
+
+def test_an_excluded_package_that_another_layer_brings_must_still_fit(layers: Layers) -> None:
+    layers.add("top", on=("fw", "base"), excluding=("alpha",))
+    layers.install("base", "alpha", "1").install("framework-top", "gamma", "1", "alpha>=2")
+    assert layers.problems("framework-top") == ["framework 'top': gamma 1 requires 'alpha>=2', but finds alpha 1"]
+
+
+def test_exclusions_without_effect_are_warned_of(tmp_path: Path) -> None:
+    layers = Layers(tmp_path).add("base", excluding=("alpha",))
+    assert layers.warnings("base") == [
+        "Excluding 'alpha' from runtime 'base' has no effect: the layer does not need it."
+    ]
 
 
 def test_a_line_that_is_no_requirement_is_passed_over(layers: Layers) -> None:

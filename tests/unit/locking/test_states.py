@@ -10,6 +10,8 @@ import pytest
 from fakes.definitions import define
 from fakes.locks import file_of, lock_everything, write_lock
 from venvstacks.errors import FilesystemError, InvalidLockError
+from venvstacks.files import json_hash
+from venvstacks.locking.hashes import version_inputs_hash
 from venvstacks.locking.states import load_lock, lock_states, python_of
 from venvstacks.spec.model import Stack
 
@@ -133,13 +135,48 @@ def test_files_that_cannot_be_read(stack: Stack) -> None:
         ),
         ({"versioned": True}, {"app-a": "its targets, the layers below it or the package indexes have changed"}),
         ({"dynlib_exclude": ["*.so"]}, {}),
-        ({"launch_module": "other.py"}, {"app-a": "its modules have changed"}),
-        ({"support_modules": ["other.py"]}, {"app-a": "its modules have changed"}),
+        ({"launch_module": "other.py"}, {"app-a": "its modules, excluded packages or entry points have changed"}),
+        (
+            {"support_modules": ["other.py"]},
+            {"app-a": "its modules, excluded packages or entry points have changed"},
+        ),
+        ({"exclude_packages": ["two"]}, {"app-a": "its modules, excluded packages or entry points have changed"}),
+        ({"entry_points": ["tool"]}, {"app-a": "its modules, excluded packages or entry points have changed"}),
+        ({"entry_points": True}, {"app-a": "its modules, excluded packages or entry points have changed"}),
+        ({"exclude_packages": [], "entry_points": False}, {}),
+        ({"entry_points": []}, {}),
     ],
 )
 def test_definitions_that_have_changed(stack: Stack, change: dict[str, object], reasons: dict[str, str]) -> None:
     (stack.folder / "other.py").touch()
     assert _reasons(_define(stack.folder, **change)) == reasons
+
+
+def test_locks_from_before_some_fields_were_known_stay_valid(stack: Stack) -> None:
+    """The hash of a layer that has none of them, as it always was."""
+    layer = stack.layer("app-a")
+    inputs = {
+        "name": "app-a",
+        "launch_module": "app",
+        "launch_module_hash": "sha256:1",
+        "support_modules": {},
+    }
+    assert version_inputs_hash(layer, {"app": "sha256:1"}) == json_hash(inputs)
+
+
+def test_orders_and_spellings_do_not_count(stack: Stack) -> None:
+    first, second = (
+        version_inputs_hash(layer, {"app": "sha256:1"})
+        for names, commands in ((["A_b", "c"], ["x", "y"]), (["c", "a-b"], ["y", "x"]))
+        for layer in [_define(stack.folder, exclude_packages=names, entry_points=commands).layer("app-a")]
+    )
+    assert first == second
+
+
+def test_other_exclusions_of_a_runtime_reach_all_above(stack: Stack) -> None:
+    reasons = _reasons(_define(stack.folder, runtime={"exclude_packages": ["one"]}))
+    assert reasons.pop("py") == "its excluded packages have changed"
+    assert set(reasons) == {"framework-f", "framework-v", "app-a"}
 
 
 def test_a_change_below_reaches_all_above(stack: Stack) -> None:
@@ -164,7 +201,7 @@ def test_a_lower_layer_that_was_locked_again(stack: Stack) -> None:
 
 def test_an_edited_module(stack: Stack) -> None:
     (stack.folder / "app.py").write_text("print('edited')\n")
-    assert _reasons(stack) == {"app-a": "its modules have changed"}
+    assert _reasons(stack) == {"app-a": "its modules, excluded packages or entry points have changed"}
 
 
 def test_locks_of_a_newer_venvstacks(stack: Stack) -> None:

@@ -38,9 +38,17 @@ def published(
     """Give what a publication leaves that found an earlier build."""
     planned = plan_one(built, None, options)
     name = planned.manifest.archive_name.replace("-1.tar", f"-{build}.tar")
-    facts = {"archive_size": 10, "archive_hashes": {"sha256": "00"}, "archive_name": name, "archive_build": build}
+    facts = {
+        "archive_size": 10,
+        "archive_hashes": {"sha256": "00"},
+        "archive_name": name,
+        "archive_build": build,
+        "archive_index_name": f"{name}.index.zst",
+        "archive_index_size": 5,
+        "archive_index_hashes": {"sha256": "11"},
+    }
     manifest = msgspec.structs.replace(planned.manifest, **{**facts, **changes})
-    return EarlierArchive(built.layer.kind, manifest, 10)
+    return EarlierArchive(built.layer.kind, manifest, 10, 5)
 
 
 def outcome(planned: PlannedArchive) -> tuple[Action, Reason, int, str]:

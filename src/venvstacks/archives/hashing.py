@@ -1,0 +1,108 @@
+"""Hashes of files, remembered as long as size, time and place of a file say that it is still the same."""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.members import Member
+from venvstacks.errors import PublishError
+
+_SETTLED_NS = 2 * 10**9  # a file that was changed a moment ago may be changed once more without showing it
+
+Fact = tuple[int, int, int, str]
+"""Bytes, time of the last change in nanoseconds since 1970, number of the file in its file system, SHA-256."""
+
+
+class FileHashes:
+    """Hashes of the files of one folder.
+
+    Args:
+        folder: The folder, absolute.
+        cache: Where they are remembered; None to remember nothing.
+    """
+
+    def __init__(self, folder: Path, cache: FrameCache | None) -> None:
+        self._folder = os.fspath(folder)
+        self._cache = cache
+        self._key = hashlib.sha256(f"hashes of files in {self._folder}".encode()).hexdigest()
+        self._known = self._read()
+        self._new: dict[str, Fact] = {}
+
+    def _read(self) -> Mapping[str, Fact]:
+        found = self._cache.get(self._key) if self._cache is not None else None
+        if found is None:
+            return {}
+        try:
+            return msgspec.msgpack.decode(found.data, type=dict[str, Fact])
+        except msgspec.MsgspecError:
+            return {}
+
+    def known(self, member: Member) -> str | None:
+        """Give a file's hash if it is remembered, and the file is still what it was."""
+        fact = self._known.get(member.path)
+        if fact is None or fact[:2] != (member.size, member.changed_ns):
+            return None
+        try:
+            same = os.lstat(f"{self._folder}/{member.path}").st_ino == fact[2]
+        except OSError:
+            return None
+        if same:
+            self._new[member.path] = fact
+        return fact[3] if same else None
+
+    def remember(self, member: Member, inode: int, sha256: str) -> None:
+        """Remember a hash.
+
+        Args:
+            member: The file.
+            inode: Its number in its file system.
+            sha256: 64 hexadecimal digits.
+        """
+        if time.time_ns() - member.changed_ns > _SETTLED_NS:
+            self._new[member.path] = (member.size, member.changed_ns, inode, sha256)
+
+    def save(self) -> None:
+        """Keep what is known for the next run."""
+        if self._cache is not None and self._new != self._known:
+            self._cache.put(self._key, msgspec.msgpack.encode(self._new))
+
+
+def read_part(folder: Path, member: Member, start: int, size: int) -> tuple[bytes, int]:
+    """Read a part of a file that must be what it was when the folder was listed.
+
+    Args:
+        folder: Holds the member.
+        member: The file.
+        start: Where the part begins, in bytes.
+        size: Of the part, in bytes; less is read where the file ends.
+
+    Returns:
+        The content, and the file's number in its file system.
+
+    Raises:
+        PublishError: The file has changed.
+        OSError: It cannot be read.
+    """
+    with open(f"{folder}/{member.path}", "rb", buffering=0) as file:  # noqa: PTH123 - a Path an entry is slow
+        file.seek(start)
+        data = file.read(size)
+        while len(data) < size and (more := file.read(size - len(data))):
+            data += more
+        info = os.fstat(file.fileno())
+    if info.st_size != member.size:
+        raise _changed(member, f": it had {member.size} bytes when the layer was built")
+    if info.st_mtime_ns != member.changed_ns:
+        raise _changed(member, "")
+    return data, info.st_ino
+
+
+def _changed(member: Member, how: str) -> PublishError:
+    return PublishError(
+        f"{member.path!r} changed while it was archived{how}.",
+        hint="let nothing write into the build folder, and build the layer again",
+    )

@@ -1,0 +1,177 @@
+"""The index of an archive: which frame holds which part of which entry (see the reference, *Archives*)."""
+
+import hashlib
+import inspect
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from venvstacks.archives import codecs
+from venvstacks.errors import ArchiveError
+from venvstacks.trees import EntryKind
+
+FORMAT = 1
+"""Version of the index's form; readers refuse newer ones."""
+
+SUFFIX = ".index.zst"
+"""What is added to an archive's file name to name its index."""
+
+FETCH_AGAIN = "fetch the archive and its index again, from where they were published"
+
+LARGEST_INDEX = 32 << 20
+"""Bytes of the largest index file that is read."""
+
+_LARGEST_TEXT = 128 << 20  # bytes of its JSON: room for half a million entries
+_LEVEL = 9  # of the compression; hashes, which cannot be compressed, are most of it
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+FileSha256 = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$", max_length=64)]
+ContentHash = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
+
+
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of an archive that can be fetched, verified and decompressed by itself.
+
+    Attributes:
+        offset: Where it begins in the archive file, in bytes.
+        size: Its size there, in bytes.
+        content_size: Its uncompressed size, in bytes.
+        sha256: Hash of its bytes as they stand in the archive, 64 hexadecimal digits.
+    """
+
+    offset: Count
+    size: Count
+    content_size: Count
+    sha256: Sha256
+
+
+class IndexEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A file, folder or symbolic link of an archive.
+
+    Attributes:
+        path: POSIX path relative to the layer's folder.
+        type: What it is.
+        mode: Permission bits.
+        size: Bytes of a file's content.
+        target: Where a symbolic link points, as written in it.
+        sha256: Hash of a file's content, 64 hexadecimal digits.
+        frame: Number of the frame in which a file's content begins; it goes on in those that follow.
+        offset: Where the content begins in that frame, in uncompressed bytes.
+    """
+
+    path: str
+    type: EntryKind
+    mode: Count
+    size: Count = 0
+    target: str = ""
+    sha256: FileSha256 = ""
+    frame: Count = 0
+    offset: Count = 0
+
+
+class ArchiveIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an archive holds, and where.
+
+    Attributes:
+        format: Version of this form.
+        archive: File name of the archive.
+        archive_size: Of the archive file, in bytes.
+        codec: ``zstd``, ``xz``, ``gzip`` (tar archives) or ``deflate`` (zip).
+        layer_name: Build name of the layer.
+        install_target: The only top-level folder of the archive.
+        target_platform: Target name.
+        mtime: The time of every entry, seconds since 1970.
+        content_hash: Of everything that unpacking makes, ``sha256:HEX``.
+        differs_in_case: Whether names differ in nothing but case: then only file systems that tell these
+            names apart can hold the layer.
+        frames: In the order of the archive.
+        entries: Folders first; all in the order of the archive.
+    """
+
+    format: Count
+    archive: str
+    archive_size: Count
+    codec: codecs.Codec
+    layer_name: str
+    install_target: str
+    target_platform: str
+    mtime: Count
+    content_hash: ContentHash
+    differs_in_case: bool = False
+    frames: tuple[Frame, ...]
+    entries: tuple[IndexEntry, ...]
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+def content_hash(entries: Iterable[IndexEntry], mtime: int) -> str:
+    """Hash what unpacking an archive makes, whatever its format, codec, level and the name of its folder.
+
+    Args:
+        entries: All entries, in any order.
+        mtime: Their time, seconds since 1970.
+
+    Returns:
+        ``sha256:HEX``.
+    """
+    digest = hashlib.sha256(b"%d\n" % mtime)
+    encode = msgspec.json.Encoder().encode
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        fields = [entry.path, entry.type, f"{entry.mode:o}", str(entry.size), entry.target, entry.sha256]
+        digest.update(encode(fields) + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def encode_index(index: ArchiveIndex) -> bytes:
+    """Give the content of an index file: the same for equal indexes."""
+    return codecs.compress_text(msgspec.json.encode(index), _LEVEL)
+
+
+def decode_index(data: bytes, what: str) -> ArchiveIndex:
+    """Read the content of an index file; whether it makes sense is not looked at.
+
+    Args:
+        data: The file's content.
+        what: How messages name it, for example ``the index app.tar.zst.index.zst``.
+
+    Raises:
+        ArchiveError: It is damaged, or of a newer version.
+    """
+    try:
+        text = codecs.decompress_text(data, _LARGEST_TEXT)
+        version = msgspec.json.decode(text, type=_Version).format
+        if version <= FORMAT:
+            return msgspec.json.decode(text, type=ArchiveIndex)
+    except (msgspec.MsgspecError, codecs.CodecError, UnicodeDecodeError, RecursionError) as error:
+        raise ArchiveError(f"{what[:1].upper()}{what[1:]} is damaged: {error}.", hint=FETCH_AGAIN) from error
+    raise ArchiveError(
+        f"{what[:1].upper()}{what[1:]} has format {version}, and this venvstacks knows formats up to {FORMAT}.",
+        hint="use the version of venvstacks that made it, or a newer one",
+    )
+
+
+def index_schema() -> dict[str, Any]:
+    """Give the JSON Schema of an index's JSON."""
+    schema = msgspec.json.schema(ArchiveIndex)
+    for kind in (ArchiveIndex, Frame, IndexEntry):
+        _describe(kind, schema["$defs"][kind.__name__])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Index of a venvstacks archive",
+        **schema,
+    }
+
+
+def _describe(kind: type[msgspec.Struct], schema: dict[str, Any]) -> None:
+    """Take the descriptions of a kind and its attributes from its docstring."""
+    summary, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
+    schema["description"] = summary
+    for text in re.split(r"\n(?=    \w)", attributes):
+        name, _, description = text.strip().partition(": ")
+        schema["properties"][name]["description"] = " ".join(description.split()).replace("``", "`")

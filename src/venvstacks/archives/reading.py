@@ -1,0 +1,203 @@
+"""Reading an archive by its index: any file or frame of it, and nothing that the index does not vouch for."""
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from venvstacks import files
+from venvstacks.archives.checking import check_index
+from venvstacks.archives.codecs import CodecError, decompress
+from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, SUFFIX, ArchiveIndex, IndexEntry, decode_index
+from venvstacks.archives.layout import FrameContent
+from venvstacks.archives.promises import check_promised, promises_for
+from venvstacks.errors import ArchiveError
+
+_KEPT_FRAMES = 2
+
+
+class ArchiveReader:
+    """An open archive; any thread may use it.
+
+    Args:
+        file: The archive.
+        name: How messages name it.
+        index: Its index, checked.
+        contents: What each frame holds, by :func:`~.checking.check_index`.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> None:
+        self.index = index
+        self.contents = contents
+        self._file = file
+        self._name = name
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def frame(self, number: int) -> bytes:
+        """Read, verify and decompress a frame.
+
+        Raises:
+            ArchiveError: It is not what the index says.
+            OSError: The archive cannot be read.
+        """
+        frame = self.index.frames[number]
+        packed = self._read(frame.offset, frame.size)
+        if files.sha256(packed) != frame.sha256:
+            raise self._error(f"frame {number} is not the one that the index describes")
+        try:
+            content = decompress(self.index.codec, packed, frame.content_size)
+        except CodecError as error:
+            raise self._error(f"frame {number} is not what the index says: {error}") from error
+        place = 0
+        for part in self.contents[number].parts:
+            if isinstance(part, bytes):
+                if content[place : place + len(part)] != part:
+                    raise self._error(f"a header in frame {number} contradicts the index")
+                place += len(part)
+            else:
+                place += part.size
+        return content
+
+    def pieces(self, entry: IndexEntry) -> Iterator[tuple[int, int, int]]:
+        """Tell where a file's content is: number of a frame, where in its content, and how many bytes."""
+        left, number, start = entry.size, entry.frame, entry.offset
+        while left:
+            size = min(left, self.index.frames[number].content_size - start)
+            yield number, start, size
+            left, number, start = left - size, number + 1, 0
+
+    def content(self, entry: IndexEntry) -> Iterator[bytes]:
+        """Give a file's content in pieces, none larger than a frame.
+
+        The last piece is given only if the whole content has the hash that the index tells.
+
+        Args:
+            entry: A file of this archive's index.
+
+        Raises:
+            ArchiveError: The archive is not what the index says.
+            OSError: The archive cannot be read.
+        """
+        digest = hashlib.sha256()
+        waiting = b""
+        for number, start, size in self.pieces(entry):
+            if waiting:
+                yield waiting
+            waiting = self._kept_frame(number)[start : start + size]
+            digest.update(waiting)
+        if digest.hexdigest() != entry.sha256:
+            raise self._error(f"the content of {entry.path!r} is not what the index says")
+        if waiting:
+            yield waiting
+
+    def _kept_frame(self, number: int) -> bytes:
+        with self._guard:
+            content = self._kept.get(number)
+        if content is None:
+            content = self.frame(number)
+        with self._guard:
+            self._kept[number] = content
+            self._kept.move_to_end(number)
+            while len(self._kept) > _KEPT_FRAMES:
+                self._kept.popitem(last=False)
+        return content
+
+    def _read(self, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            pieces, missing = [], size
+            while missing and (piece := os.pread(self._file.fileno(), missing, offset + size - missing)):
+                pieces.append(piece)
+                missing -= len(piece)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        else:
+            with self._guard:
+                self._file.seek(offset)
+                data = self._file.read(size)
+        if len(data) != size:
+            raise self._error("it ends too early")
+        return data
+
+    def _error(self, problem: str) -> ArchiveError:
+        return ArchiveError(f"The archive {self._name} is damaged: {problem}.", hint=FETCH_AGAIN)
+
+
+def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
+    """Read and check the index beside an archive.
+
+    It is verified against the manifest that stands beside the archive, if there is one.
+
+    Args:
+        path: The archive.
+
+    Returns:
+        The index, and what each frame of the archive holds.
+
+    Raises:
+        ArchiveError: It is missing, damaged, refused, of a newer version, or not the one of the manifest.
+        OSError: It cannot be read.
+    """
+    place = path.with_name(path.name + SUFFIX)
+    try:
+        with place.open("rb") as file:
+            data = file.read(LARGEST_INDEX + 1)
+    except FileNotFoundError:
+        raise ArchiveError(
+            f"The archive {path.name} has no index: {place} is not there.",
+            hint="fetch the index as well, or open the archive with tar or unzip, which do not verify it",
+        ) from None
+    what = f"the index {place.name}"
+    if len(data) > LARGEST_INDEX:
+        raise ArchiveError(f"The index {place.name} is too large to be read.", hint=FETCH_AGAIN)
+    check_promised(data, place, promises_for(path))
+    index = decode_index(data, what)
+    return index, check_index(index, what)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[ArchiveReader]:
+    """Open an archive for reading, with the index beside it.
+
+    Args:
+        path: The archive.
+
+    Yields:
+        The open archive.
+
+    Raises:
+        ArchiveError: Its index cannot be used (see :func:`read_index`), or the archive has another size.
+        OSError: It cannot be read.
+    """
+    index, contents = read_index(path)
+    with opened(path, index, contents) as reader:
+        yield reader
+
+
+@contextmanager
+def opened(path: Path, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> Iterator[ArchiveReader]:
+    """Open an archive for reading, whose index was read before.
+
+    Args:
+        path: The archive.
+        index: Its index, by :func:`read_index`.
+        contents: What each of its frames holds, as that function gives it.
+
+    Yields:
+        The open archive.
+
+    Raises:
+        ArchiveError: The archive has another size than its index says.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != index.archive_size:
+            raise ArchiveError(
+                f"The archive {path.name} has {size} bytes, and its index says {index.archive_size}.",
+                hint=FETCH_AGAIN,
+            )
+        yield ArchiveReader(file, path.name, index, contents)

@@ -1,0 +1,189 @@
+"""Unpacking layers side by side into a folder: what will be done, and doing it."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from venvstacks import files
+from venvstacks.archives.index import ArchiveIndex
+from venvstacks.archives.layout import FrameContent
+from venvstacks.archives.placing import remove_abandoned
+from venvstacks.archives.pool import FramePool
+from venvstacks.archives.reading import opened, read_index
+from venvstacks.archives.unpacking import unpack_archive
+from venvstacks.archives.verifying import tree_difference
+from venvstacks.errors import FilesystemError, UsageError
+from venvstacks.events import Finished, Meter, Planned, Started, Step
+from venvstacks.wording import size_text
+from venvstacks.work import Task, Work, run_tasks
+
+
+class UnpackAction(StrEnum):
+    """What is done about a layer's folder."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedUnpack:
+    """What will be done about one archive.
+
+    Attributes:
+        archive: The archive.
+        index: Its index, checked.
+        contents: What each of its frames holds.
+        destination: The layer's folder.
+        action: Whether the folder is made, replaced, or what it should be already.
+    """
+
+    archive: Path
+    index: ArchiveIndex
+    contents: tuple[FrameContent, ...]
+    destination: Path
+    action: UnpackAction
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.index.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedLayer:
+    """A layer's folder, complete and verified.
+
+    Attributes:
+        layer: Build name.
+        archive: What it was unpacked from.
+        path: The folder.
+        created: False if it was there already.
+        content_hash: Of everything in it.
+    """
+
+    layer: str
+    archive: Path
+    path: Path
+    created: bool
+    content_hash: str
+
+
+def plan_unpack(archives: Sequence[Path], folder: Path, *, force: bool, work: Work) -> tuple[PlannedUnpack, ...]:
+    """Decide what unpacking will do; nothing is written.
+
+    Args:
+        archives: The archives, each with its index beside it.
+        folder: What will hold the layers' folders.
+        force: Whether to replace what is there and is something else.
+        work: How what is there is compared.
+
+    Raises:
+        UsageError: Two archives are of the same folder.
+        ArchiveError: An index cannot be used.
+        FilesystemError: Something else is there under a layer's name, or something cannot be read.
+    """
+    planned: dict[str, PlannedUnpack] = {}
+    with FramePool(work) as pool:
+        for archive in archives:
+            try:
+                index, contents = read_index(archive)
+                destination = folder / index.install_target
+                action = _action(archive, index, destination, pool, force=force)
+            except OSError as error:
+                raise files.explain_os_error(error, f"unpack {archive.name}") from error
+            other = planned.get(index.install_target)
+            if other is not None:
+                raise UsageError(
+                    f"{other.archive.name} and {archive.name} are both unpacked as {index.install_target}.",
+                    hint="unpack one of them, or each into a folder of its own",
+                )
+            planned[index.install_target] = PlannedUnpack(archive, index, contents, destination, action)
+    return tuple(planned.values())
+
+
+def _action(
+    archive: Path, index: ArchiveIndex, destination: Path, pool: FramePool, *, force: bool
+) -> UnpackAction:
+    if not os.path.lexists(destination):
+        return UnpackAction.CREATE
+    difference = tree_difference(destination, index, pool)
+    if difference is None:
+        return UnpackAction.KEEP
+    if force:
+        return UnpackAction.REPLACE
+    raise FilesystemError(
+        f"Cannot unpack {archive.name}: {destination} is there and {difference}.",
+        hint="use --force to replace it, or choose another folder",
+    )
+
+
+def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[UnpackedLayer, ...]:
+    """Unpack archives, each into a folder that appears when it is complete and verified.
+
+    Args:
+        plan: What to do.
+        work: How; archives and their frames are handled in parallel, the largest archive first.
+
+    Returns:
+        The layers, in the order of the plan.
+
+    Raises:
+        ArchiveError: An archive is not what its index says, or holds what no layer may hold.
+        FilesystemError: Something cannot be read or written, or there is not enough space.
+    """
+    work.observe(Planned(Step.UNPACK, tuple(planned.index.layer_name for planned in plan)))
+    for folder in {planned.destination.parent for planned in plan}:
+        _prepare(folder, [planned for planned in plan if planned.destination.parent == folder])
+    largest_first = sorted(plan, key=lambda planned: -planned.size)
+    with FramePool(work) as pool:
+        tasks = [Task(planned.destination, (), partial(_unpack, planned, pool, work)) for planned in largest_first]
+        done = run_tasks(tasks, work)
+    return tuple(done[planned.destination] for planned in plan)
+
+
+def _prepare(folder: Path, plan: Sequence[PlannedUnpack]) -> None:
+    """Make the folder, clean it of what killed runs left, and see that there is room.
+
+    Nothing that an archive says of its size is believed so far that a disk would be filled with it.
+    """
+    needed = sum(planned.size for planned in plan if planned.action is not UnpackAction.KEEP)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise files.explain_os_error(error, f"use the folder {folder}") from error
+    if needed > free:
+        raise FilesystemError(
+            f"The layers need {size_text(needed)} in {folder}, and {size_text(free)} are free.",
+            hint="free some space, or choose another folder",
+        )
+
+
+def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path, UnpackedLayer]) -> UnpackedLayer:
+    begin = time.monotonic()
+    index, name = planned.index, planned.archive.name
+    work.observe(Started(Step.UNPACK, index.layer_name))
+    created = planned.action is not UnpackAction.KEEP
+    if created:
+        try:
+            with opened(planned.archive, index, planned.contents) as reader:
+                unpack_archive(
+                    reader,
+                    planned.destination,
+                    pool,
+                    replace=planned.action is UnpackAction.REPLACE,
+                    what=f"the archive {name}",
+                    progress=Meter(work.observe, Step.UNPACK, index.layer_name, planned.size).add,
+                )
+        except OSError as error:
+            raise files.explain_os_error(error, f"unpack {name}") from error
+    summary = size_text(planned.size) if created else "unchanged"
+    work.observe(Finished(Step.UNPACK, index.layer_name, created, summary, time.monotonic() - begin))
+    return UnpackedLayer(index.layer_name, planned.archive, planned.destination, created, index.content_hash)

@@ -1,0 +1,122 @@
+"""Unpacking archives: in parallel, verified while it is written, and whole or not at all."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from functools import partial
+from pathlib import Path
+
+from venvstacks.archives.index import IndexEntry
+from venvstacks.archives.layout import Slice, part_size
+from venvstacks.archives.placing import TreeWriter, new_tree
+from venvstacks.archives.pool import FramePool
+from venvstacks.archives.reading import ArchiveReader
+from venvstacks.trees import EntryKind
+
+_AHEAD = 2  # frames of a large file that are decompressed while another is written
+
+
+def unpack_archive(
+    reader: ArchiveReader,
+    destination: Path,
+    pool: FramePool,
+    *,
+    replace: bool,
+    what: str,
+    progress: Callable[[int], None],
+) -> None:
+    """Unpack an archive into a folder that appears when it is complete.
+
+    Args:
+        reader: The open archive.
+        destination: The layer's folder.
+        pool: Decompresses, verifies and writes.
+        replace: Whether to take the place of what is there.
+        what: How messages name the archive.
+        progress: Called with the number of bytes written since the last call, from any thread.
+
+    Raises:
+        ArchiveError: The archive is not what its index says, or holds what no layer may hold.
+        FileExistsError: Something is there, and ``replace`` is false.
+        OSError: Something cannot be read or written.
+    """
+    index = reader.index
+    with new_tree(destination, index.entries, index.mtime, what, replace=replace) as tree:
+        unpacker = _Unpacker(reader, tree, pool, progress)
+        begun = [pool.submit(task) for task in unpacker.tasks()]
+        try:
+            wait(begun, return_when=FIRST_EXCEPTION)
+            for future in begun:
+                if future.done():
+                    future.result()
+        finally:
+            for future in begun:
+                future.cancel()
+            wait(begun)
+
+
+class _Unpacker:
+    """The parts of unpacking one archive."""
+
+    def __init__(
+        self, reader: ArchiveReader, tree: TreeWriter, pool: FramePool, progress: Callable[[int], None]
+    ) -> None:
+        self._reader = reader
+        self._tree = tree
+        self._pool = pool
+        self._progress = progress
+
+    def tasks(self) -> "list[Callable[[], None]]":
+        """Give the parts, which may be done in any order: large files first, as they take longest."""
+        entries = self._reader.index.entries
+        large: dict[int, IndexEntry] = {}
+        frames: list[Callable[[], None]] = []
+        for number, content in enumerate(self._reader.contents):
+            place, whole = 0, []
+            for part in content.parts:
+                if isinstance(part, Slice):
+                    entry = entries[part.entry]
+                    if part.size == entry.size:
+                        whole.append((place, entry))
+                    else:
+                        large[part.entry] = entry
+                place += part_size(part)
+            # also one that holds nothing but headers, which are compared with the index
+            if whole or all(isinstance(part, bytes) for part in content.parts):
+                frames.append(partial(self._write_frame, number, whole))
+        empty = [entry for entry in entries if entry.type is EntryKind.FILE and not entry.size]
+        largest_first = sorted(large.values(), key=lambda entry: -entry.size)
+        return [
+            *(partial(self._write_large, entry) for entry in largest_first),
+            *frames,
+            partial(self._write_empty, empty),
+        ]
+
+    def _write_empty(self, entries: Sequence[IndexEntry]) -> None:
+        for entry in entries:
+            self._tree.write(entry, ())
+
+    def _write_frame(self, number: int, entries: Sequence[tuple[int, IndexEntry]]) -> None:
+        """Write the files that lie in one frame."""
+        content = memoryview(self._reader.frame(number))
+        for place, entry in entries:
+            self._tree.write(entry, (content[place : place + entry.size],))
+            self._progress(entry.size)
+
+    def _write_large(self, entry: IndexEntry) -> None:
+        """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
+        pieces = list(self._reader.pieces(entry))
+        ahead: dict[int, Future[bytes]] = {}
+        try:
+            with self._tree.open(entry) as file:
+                for position, (number, start, size) in enumerate(pieces, 1):
+                    for later, _, _ in pieces[position : position + _AHEAD]:
+                        if later not in ahead:
+                            ahead[later] = self._pool.submit(partial(self._reader.frame, later))
+                    future = ahead.pop(number, None)
+                    # one that no thread has begun yet would be waited for too long, or for ever
+                    content = self._reader.frame(number) if future is None or future.cancel() else future.result()
+                    file.write(memoryview(content)[start : start + size])
+                    self._progress(size)
+        finally:
+            for future in ahead.values():
+                future.cancel()

@@ -1,0 +1,149 @@
+"""The commands of packages: which of them an application gets launchers for, and where these are put."""
+
+import keyword
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, PathDistribution
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from venvstacks.building.launchers import Command, launcher
+from venvstacks.building.plan import LayerBuild
+from venvstacks.building.records import info_folders
+from venvstacks.errors import BuildError
+from venvstacks.events import Observer, Warned
+from venvstacks.spec.names import command_problem
+from venvstacks.spec.report import did_you_mean, listed
+
+_CONSOLE, _GUI = "console_scripts", "gui_scripts"
+_REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*(\[.*\])?")
+_PROGRAM_ENDINGS = {"", ".exe", ".com", ".bat", ".cmd"}
+_WAY_OUT = "list the commands that the layer shall have: entry_points = [...]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """An entry point that may become a command.
+
+    Attributes:
+        package: Normalised name of the package that has it.
+        point: The entry point.
+    """
+
+    package: str
+    point: EntryPoint
+
+
+_Offers = Mapping[str, Sequence[_Offer]]
+"""Name -> who offers the command; of several, the last one counts."""
+
+
+def add_launchers(build: LayerBuild, staging: Path, below: Sequence[Path], observe: Observer) -> None:
+    """Put launchers of the commands that the definition asks for into an unfinished layer.
+
+    Args:
+        build: The layer.
+        staging: Its unfinished folder, with all packages and its interpreter in place.
+        below: The site-packages of the layers below, in path order, if commands are named.
+        observe: Told of commands that several packages offer.
+
+    Raises:
+        BuildError: No package offers a command of that name, or it cannot have a launcher.
+    """
+    if build.layer.all_entry_points:
+        offers = _offers(staging / build.layout.site)
+        if not offers:
+            observe(Warned(f"{build.headline} has entry_points = true, but its own packages offer no command."))
+    elif build.layer.entry_points:
+        offers = _named(build, [_offers(site) for site in (staging / build.layout.site, *below)])
+    else:
+        return
+    for name in sorted(offers):
+        _add(build, staging, _command(build, offers[name], observe))
+
+
+def _offers(site: Path) -> _Offers:
+    """Find the commands that the packages in a folder offer.
+
+    As of files that several packages bring, the one of the last package by name counts.
+    """
+    found: dict[str, list[_Offer]] = {}
+    packages = [PathDistribution(info) for info in info_folders(site)]
+    by_name = {canonicalize_name(package.metadata["Name"]): package for package in packages}
+    for name, package in sorted(by_name.items()):
+        for group in (_GUI, _CONSOLE):
+            for point in package.entry_points.select(group=group):
+                found.setdefault(point.name, []).append(_Offer(name, point))
+    return found
+
+
+def _named(build: LayerBuild, path: Sequence[_Offers]) -> _Offers:
+    """Give who offers the commands that the definition names; the first layer of the path that has one counts."""
+    known = {name: offers[name] for offers in reversed(path) for name in offers}
+    unknown = [name for name in build.layer.entry_points if name not in known]
+    if unknown:
+        near = [hint for name in unknown if (hint := did_you_mean(name, known))]
+        there = f"there are: {listed(sorted(known))}" if known else "they offer none at all"
+        raise BuildError(
+            f"{build.headline} for {build.target.name} asks for launchers of {listed(unknown)}, "
+            "but its packages and those of the layers below offer no such command.",
+            hint=" ".join([*near, there]),
+        )
+    return {name: known[name] for name in build.layer.entry_points}
+
+
+def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> Command:
+    """Choose among those who offer one command, and check that it can have a launcher."""
+    package, point = offers[-1].package, offers[-1].point
+    others = sorted({offer.package for offer in offers} - {package})
+    if others:
+        names = f"{listed(others)} and {package!r}"
+        observe(
+            Warned(f"Packages {names} of {build.layer.title} offer the command {point.name!r}: {package!r} wins.")
+        )
+    if problem := command_problem(point.name):
+        raise BuildError(
+            f"{build.headline} cannot have a launcher of a command of package {package!r}: {problem}.",
+            hint=_WAY_OUT,
+        )
+    reference = _REFERENCE.fullmatch(point.value.strip())
+    parts = f"{reference['module']}.{reference['attribute']}".split(".") if reference else []
+    if reference is None or not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+        raise BuildError(
+            f"{build.headline} cannot have a launcher of {point.name!r}: package {package!r} says that it is "
+            f"{point.value!r}, which is not MODULE:OBJECT.",
+            hint=_WAY_OUT if build.layer.all_entry_points else "take it out of entry_points",
+        )
+    return Command(point.name, reference["module"], reference["attribute"], point.group == _GUI)
+
+
+def _add(build: LayerBuild, staging: Path, command: Command) -> None:
+    name, content = launcher(command, build.target)
+    programs = staging / build.layout.scripts
+    taken = _taken(programs, name, on_windows=build.target.is_windows)
+    if taken:
+        raise BuildError(
+            f"{build.headline} cannot have a launcher of {command.name!r}: a package brings the program "
+            f"{build.layout.scripts}/{taken}.",
+            hint=f"that program can be used as it is; {_WAY_OUT}",
+        )
+    path = programs / name
+    path.write_bytes(content)
+    path.chmod(0o755)
+
+
+def _taken(programs: Path, name: str, *, on_windows: bool) -> str:
+    """Give what has a launcher's name already, or on Windows could be meant by it; empty if nothing has."""
+    if os.path.lexists(programs / name):
+        return name
+    if not on_windows:
+        return ""
+    stem = name.removesuffix(".exe").casefold()
+    for path in sorted(programs.iterdir()):
+        other, ending = os.path.splitext(path.name.casefold())  # noqa: PTH122 - both at once
+        if other == stem and ending in _PROGRAM_ENDINGS:
+            return path.name
+    return ""

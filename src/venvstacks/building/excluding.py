@@ -1,0 +1,87 @@
+"""Packages that are locked and not installed, because a layer's definition excludes them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from venvstacks.building.model import ExcludedPackage
+from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel
+from venvstacks.platforms.targets import Target
+from venvstacks.spec.model import Layer
+from venvstacks.spec.report import did_you_mean
+from venvstacks.wording import size_text
+
+
+def installed_wheels(
+    layer: Layer, lock: LayerLock, target: Target
+) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
+    """Give what a layer installs on a target: packages with their wheels, sorted by name."""
+    return tuple(each for each in lock.wheels_on(target) if each[0].name not in layer.exclude_packages)
+
+
+def excluded_packages(
+    layer: Layer, lock: LayerLock, target: Target, lock_folder: Path
+) -> tuple[ExcludedPackage, ...]:
+    """Give what a layer does not install on a target though its lock has it, sorted by name.
+
+    Args:
+        layer: The layer.
+        lock: Its lock.
+        target: The target.
+        lock_folder: The folder of its lock file, absolute; local wheels are looked for from there.
+    """
+    return tuple(
+        ExcludedPackage(package.name, package.version, wheel.filename, _size(wheel, lock_folder))
+        for package, wheel in lock.wheels_on(target)
+        if package.name in layer.exclude_packages
+    )
+
+
+def _size(wheel: LockedWheel, lock_folder: Path) -> int | None:
+    if wheel.size is not None or wheel.path is None:
+        return wheel.size
+    try:
+        return (lock_folder / wheel.path).stat().st_size
+    except OSError:  # it is not needed, and may be gone
+        return None
+
+
+def saving_text(excluded: Sequence[ExcludedPackage]) -> str:
+    """Say for people what excluding packages saves: ``2 excluded (saves 41.3 MB)``; empty if none are."""
+    if not excluded:
+        return ""
+    known = [package.size for package in excluded if package.size is not None]
+    least = "" if len(known) == len(excluded) else "at least "
+    return f"{len(excluded)} excluded" + (f" (saves {least}{size_text(sum(known))})" if known else "")
+
+
+def idle_exclusions(layer: Layer, lock: LayerLock, below: Sequence[tuple[Layer, LayerLock]]) -> list[str]:
+    """Find names in ``exclude_packages`` that have no effect.
+
+    What a layer below excludes may be excluded here as well: then nothing in this layer misses it.
+
+    Args:
+        layer: The layer.
+        lock: Its lock.
+        below: The layers below with their locks, in path order.
+
+    Returns:
+        One complete sentence for each.
+    """
+    own = _names(lock)
+    warnings = []
+    for name in layer.exclude_packages:
+        providers = [lower for lower, locked in below if name in _names(locked)]
+        installing = next((lower for lower in providers if name not in lower.exclude_packages), None)
+        if name in own or (providers and installing is None):
+            continue
+        if installing is not None:
+            why = f"{installing.title} below provides it"
+        else:
+            near = did_you_mean(name, own)
+            why = "the layer does not need it" + (f" ({near})" if near else "")
+        warnings.append(f"Excluding {name!r} from {layer.title} has no effect: {why}.")
+    return warnings
+
+
+def _names(lock: LayerLock) -> set[str]:
+    return {package.name for package in lock.packages}

@@ -1,0 +1,92 @@
+"""``venvstacks unpack``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from venvstacks.cli.common import print_json, shown
+from venvstacks.cli.console import reporter
+from venvstacks.cli.options import FOLDER, jobs_option, verbosity, verbosity_options
+from venvstacks.wording import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
+
+
+@click.command()
+@click.argument("archives", metavar="ARCHIVE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--to", "folder", type=FOLDER, required=True, metavar="DIR", help="What will hold the layers' folders."
+)
+@click.option("--force", is_flag=True, help="Replace what is there and is something else.")
+@click.option("--dry-run", is_flag=True, help="Check the indexes, print what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@jobs_option("Threads")
+@verbosity_options
+def unpack(
+    *, archives: tuple[Path, ...], folder: Path, force: bool, dry_run: bool, as_json: bool, jobs: int | None
+) -> None:
+    """Unpack published archives side by side into a folder, and verify them meanwhile.
+
+    The index beside each archive is compared with the manifest, if that is there; then every part of the archive
+    and every file with the index. A layer's folder appears when it is complete. One that is there already and
+    has the right content is left alone.
+
+    \b
+    Example:
+      venvstacks unpack _artifacts/*.tar.zst --to ~/deployed
+    """
+    from venvstacks import api  # noqa: PLC0415 - help must be quick
+    from venvstacks.runs import Options  # noqa: PLC0415
+    from venvstacks.work import default_jobs  # noqa: PLC0415
+
+    with reporter(verbosity()) as observe:
+        how = Options(jobs=jobs or default_jobs(), observe=observe)
+        if dry_run:
+            plan = api.plan_unpacking(archives, folder, force=force, options=how)
+        else:
+            layers = api.unpack(archives, folder, force=force, options=how)
+    if dry_run:
+        _print_plan(plan, as_json=as_json)
+    elif as_json:
+        _print_data(layers)
+    elif verbosity() >= 0:
+        for layer in layers:
+            click.echo(f"{shown(layer.path)}  {'made' if layer.created else 'unchanged'}")
+
+
+def _print_plan(plan: "Sequence[PlannedUnpack]", *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {
+                    "archive": str(planned.archive),
+                    "layer_name": planned.index.layer_name,
+                    "path": str(planned.destination),
+                    "size": planned.size,
+                    "action": planned.action,
+                }
+                for planned in plan
+            ]
+        )
+        return
+    for planned in plan:
+        click.echo(f"{planned.action}  {shown(planned.destination)}  {size_text(planned.size)}")
+
+
+def _print_data(layers: "Sequence[UnpackedLayer]") -> None:
+    print_json(
+        [
+            {
+                "archive": str(layer.archive),
+                "layer_name": layer.layer,
+                "path": str(layer.path),
+                "created": layer.created,
+                "content_hash": layer.content_hash,
+            }
+            for layer in layers
+        ]
+    )

@@ -1,0 +1,36 @@
+"""What the file systems of other platforms make of names."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"\\|?*]')
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+
+
+def parents(path: str) -> Iterator[str]:
+    """Give the folders on the way to a POSIX path, from the top."""
+    place = path.find("/")
+    while place > 0:
+        yield path[:place]
+        place = path.find("/", place + 1)
+
+
+def folded(path: str) -> str:
+    """Give a key that is equal for paths of one file where case does not count.
+
+    The composition of characters counts neither, as on macOS.
+    """
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path.casefold())
+
+
+def windows_problem(path: str) -> str | None:
+    """Say why a POSIX path cannot exist on Windows, as the end of a sentence that begins with it."""
+    for part in path.split("/"):
+        if found := _NOT_ON_WINDOWS.search(part):
+            return f"has a {found[0]!r}, which cannot stand in a name on Windows"
+        if _DEVICE.fullmatch(part.partition(".")[0].rstrip()):
+            return "has the name of a device on Windows"
+        if part.endswith((".", " ")):
+            return "ends with a dot or a space, which Windows drops"
+    return None

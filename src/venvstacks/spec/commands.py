@@ -1,0 +1,47 @@
+"""The commands of packages for which an application gets launchers."""
+
+from dataclasses import dataclass
+
+from venvstacks.spec.names import command_problem
+from venvstacks.spec.report import quoted
+from venvstacks.spec.tables import Table
+
+_FIELD = "entry_points"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoints:
+    """What ``entry_points`` asks for.
+
+    Attributes:
+        names: Names of commands, sorted.
+        everything: Whether it is all that the layer's own packages offer instead.
+    """
+
+    names: tuple[str, ...] = ()
+    everything: bool = False
+
+
+def read_entry_points(table: Table) -> EntryPoints:
+    """Read an application's ``entry_points``.
+
+    Args:
+        table: The layer; takes what is wrong with it.
+    """
+    value = table.values.get(_FIELD, False)
+    if isinstance(value, bool):
+        return EntryPoints(everything=value)
+    seen: dict[str, str] = {}
+    for name in value:
+        if problem := command_problem(name):
+            table.report.add(_FIELD, problem)
+            continue
+        folded = name.casefold()
+        if folded not in seen:
+            seen[folded] = name
+        elif seen[folded] == name:
+            table.report.add(_FIELD, f"{quoted(name)} is listed twice", "keep one of them")
+        else:
+            message = f"{quoted(seen[folded])} and {quoted(name)} differ only in case"
+            table.report.add(_FIELD, message, "Windows and macOS would take them for one file")
+    return EntryPoints(tuple(sorted(seen.values())))

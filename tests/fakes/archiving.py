@@ -1,0 +1,95 @@
+"""Writing and unpacking archives of any folder, without a layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from venvstacks import trees
+from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.formats import ArchiveFormat, Profile, profile_for
+from venvstacks.archives.plan import plan_archive
+from venvstacks.archives.pool import FramePool
+from venvstacks.archives.reading import open_archive
+from venvstacks.archives.unpacking import unpack_archive
+from venvstacks.archives.write import WrittenArchive, write_archive
+from venvstacks.work import Work
+
+MTIME = 1_709_294_401
+TOP = "app@1"
+
+
+def small_frames(kind: ArchiveFormat, level: int | None = 1, scale: int = 1 << 10) -> Profile:
+    """Give a profile that divides small folders as usual ones divide large folders: a KiB stands for a MiB."""
+    profile = profile_for(kind, level)
+    mib = 1 << 20
+    return replace(
+        profile,
+        shared=profile.shared // mib * scale,
+        own=profile.own // mib * scale,
+        cut=profile.cut // mib * scale,
+    )
+
+
+def pack(
+    folder: Path,
+    destination: Path,
+    kind: ArchiveFormat,
+    *,
+    level: int | None = None,
+    profile: Profile | None = None,
+    mtime: int = MTIME,
+    entries: Sequence[trees.Entry] | None = None,
+    group_of: Callable[[str], str | None] = lambda _: None,
+    cache: FrameCache | None = None,
+    jobs: int = 2,
+    platform: str = "linux_x86_64",
+    progress: Callable[[int], None] = lambda _: None,
+    check: Callable[[], None] = lambda: None,
+) -> WrittenArchive:
+    """Write a folder as an archive."""
+    plan = plan_archive(
+        trees.scan(folder) if entries is None else entries,
+        TOP,
+        mtime=mtime,
+        profile=profile or profile_for(kind, level),
+        group_of=group_of,
+        windows=platform.startswith("win"),
+    )
+    with FramePool(Work(jobs=jobs)) as pool:
+        return write_archive(
+            plan,
+            folder,
+            destination,
+            layer_name="app",
+            target_platform=platform,
+            pool=pool,
+            cache=cache,
+            progress=progress,
+            check=check,
+        )
+
+
+def unpack(archive: Path, destination: Path, *, jobs: int = 2, replace: bool = False) -> None:
+    """Unpack an archive with the index beside it."""
+    with open_archive(archive) as reader, FramePool(Work(jobs=jobs)) as pool:
+        unpack_archive(
+            reader,
+            destination,
+            pool,
+            replace=replace,
+            what=f"the archive {archive.name}",
+            progress=lambda _: None,
+        )
+
+
+def facts(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Give what an archive keeps of a folder, under the paths."""
+    return {
+        entry.path: (
+            entry.kind,
+            entry.executable,
+            entry.link_target,
+            (folder / entry.path).read_bytes() if entry.kind == "file" else b"",
+        )
+        for entry in trees.scan(folder)
+    }

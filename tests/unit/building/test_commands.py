@@ -1,0 +1,166 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fakes.built_layers import make_built_layer
+from fakes.locks import make_lock
+from venvstacks.building.commands import add_launchers
+from venvstacks.building.layout import layer_layout
+from venvstacks.building.plan import LayerBuild
+from venvstacks.errors import BuildError
+from venvstacks.events import Event, Warned
+from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.platforms.targets import TARGETS
+from venvstacks.spec.model import LayerKind
+
+
+class Application:
+    """An unfinished application, whose packages are their metadata alone."""
+
+    def __init__(self, folder: Path, target: str = "linux_x86_64") -> None:
+        self.folder = folder
+        self.target = TARGETS[target]
+        self.warnings: list[str] = []
+        self.lock = make_lock("app-a")
+        self.layout = layer_layout(LayerKind.APPLICATION, self.target, self.lock.python)
+        self.programs = folder / "staging" / self.layout.scripts
+        self.programs.mkdir(parents=True)
+
+    def offer(self, package: str, *points: str, group: str = "console_scripts", layer: str = "staging") -> None:
+        info = self.site(layer) / f"{package}-1.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[{group}]\n" + "".join(f"{point}\n" for point in points))
+
+    def site(self, layer: str) -> Path:
+        return self.folder / layer / self.layout.site
+
+    def add(self, *names: str, below: tuple[str, ...] = ()) -> set[str]:
+        """Add launchers of some commands, or of all; give what there is then."""
+        plain = make_built_layer(self.programs, "app-a").layer
+        layer = replace(plain, entry_points=names, all_entry_points=not names)
+        build = LayerBuild(layer, self.lock, (), Compatibility(self.target), self.folder, self.layout, {}, {}, "")
+        add_launchers(build, self.folder / "staging", [self.site(lower) for lower in below], self.observe)
+        return {path.name for path in self.programs.iterdir()}
+
+    def observe(self, event: Event) -> None:
+        assert isinstance(event, Warned)
+        self.warnings.append(event.message)
+
+    def refusal(self, *names: str) -> BuildError:
+        with pytest.raises(BuildError) as caught:
+            self.add(*names)
+        return caught.value
+
+    def started_by(self, name: str) -> str:
+        (line,) = re.findall(r"from (\w+) import main as command", (self.programs / name).read_text())
+        return str(line)
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Application:
+    return Application(tmp_path)
+
+
+def test_commands_of_both_kinds_and_no_other_entry_points(application: Application) -> None:
+    application.offer("one", "tool = one:main", "two words = one:main [extra]")
+    application.offer("one", "gui = one:gui", group="gui_scripts")
+    application.offer("one", "plugin = one", group="one.plugins")
+    assert application.add() == {"tool", "two words", "gui"}
+    assert all(path.stat().st_mode & 0o777 == 0o755 for path in application.programs.iterdir())
+
+
+def test_the_first_layer_of_the_path_that_offers_a_command_counts(application: Application) -> None:
+    for package, layer in (("own", "staging"), ("upper", "f"), ("lower", "base")):
+        application.offer(package, f"{package} = {package}:main", layer=layer)
+    application.offer("upper", "shared = upper:main", layer="f")
+    application.offer("lower", "shared = lower:main", "own = lower:main", layer="base")
+    assert application.add("own", "shared", "lower", below=("f", "base")) == {"own", "shared", "lower"}
+    assert {name: application.started_by(name) for name in ("own", "shared", "lower")} == {
+        "own": "own",
+        "shared": "upper",
+        "lower": "lower",
+    }
+    assert application.warnings == []
+
+
+def test_of_several_packages_with_one_command_the_last_one_wins(application: Application) -> None:
+    for package in ("beta", "Alpha.x"):
+        application.offer(package, f"tool = {package.partition('.')[0]}:gui", group="gui_scripts")
+        application.offer(package, f"tool = {package.partition('.')[0]}:main")
+    assert application.add() == {"tool"}
+    assert application.warnings == [
+        "Packages 'alpha-x' and 'beta' of application 'a' offer the command 'tool': 'beta' wins."
+    ]
+    assert application.started_by("tool") == "beta"
+
+
+def test_other_peoples_mistakes_do_not_matter(application: Application) -> None:
+    application.offer("one", "tool = one:main", "python = one:main", "broken = one")
+    assert application.add("tool") == {"tool"}
+
+
+def test_all_unknown_commands_are_told_with_those_that_there_are(application: Application) -> None:
+    application.offer("one", "tool = one:main")
+    error = application.refusal("tool", "tols", "zzz")
+    assert error.message == (
+        "Application 'a' for linux_x86_64 asks for launchers of 'tols', 'zzz', but its packages and those of the "
+        "layers below offer no such command."
+    )
+    assert error.hint == "did you mean 'tool'? there are: 'tool'"
+    assert not [*application.programs.iterdir()]
+
+
+def test_nothing_is_offered(application: Application) -> None:
+    assert application.refusal("tool").hint == "they offer none at all"
+    assert application.add() == set()
+    assert application.warnings == [
+        "Application 'a' has entry_points = true, but its own packages offer no command."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("point", "why"),
+    [
+        ("python = x:main", "'python' must not be used: a layer's own interpreter has that name"),
+        ("Python3 = x:main", "'Python3' must not be used: a layer's own interpreter has that name"),
+        ("../evil = x:main", "'../evil' must not contain /, which cannot stand in a file name on every platform"),
+        ("con = x:main", "'con' is the name of a device on Windows"),
+        ("good = x", "package 'one' says that it is 'x', which is not MODULE:OBJECT"),
+        ("good = x:import", "package 'one' says that it is 'x:import', which is not MODULE:OBJECT"),
+        ("good = x:a b", "package 'one' says that it is 'x:a b', which is not MODULE:OBJECT"),
+        ("good = x-y:main", "package 'one' says that it is 'x-y:main', which is not MODULE:OBJECT"),
+        ("good = x:main; import os", "says that it is 'x:main; import os', which is not MODULE:OBJECT"),
+        ("good = x..y:main", "says that it is 'x..y:main', which is not MODULE:OBJECT"),
+    ],
+)
+def test_commands_that_cannot_have_a_launcher(application: Application, point: str, why: str) -> None:
+    application.offer("one", point)
+    error = application.refusal()
+    assert error.message.startswith("Application 'a' cannot have a launcher of ")
+    assert why in error.message
+    assert "entry_points = [...]" in (error.hint or "")
+    assert not [*application.programs.iterdir()]
+
+
+@pytest.mark.parametrize("taken", ["tool", "python-config"])
+def test_a_program_is_not_overwritten(application: Application, taken: str) -> None:
+    (application.programs / taken).symlink_to("nowhere")
+    application.offer("one", f"{taken} = one:main")
+    assert application.refusal(taken).message == (
+        f"Application 'a' cannot have a launcher of {taken!r}: a package brings the program bin/{taken}."
+    )
+
+
+@pytest.mark.parametrize("taken", ["tool.exe", "Tool.CMD", "tool", "tool.bat"])
+def test_on_windows_an_ending_makes_no_other_name(tmp_path: Path, taken: str) -> None:
+    application = Application(tmp_path, "win_amd64")
+    for harmless in ("tool.py", "tool-1.exe", "python.exe"):
+        (application.programs / harmless).touch()
+    application.offer("one", "tool = one:main")
+    assert application.add() == {"tool.py", "tool-1.exe", "python.exe", "tool.exe"}
+    (application.programs / "tool.exe").rename(application.programs / taken)
+    assert f"Scripts/{taken}." in application.refusal().message
