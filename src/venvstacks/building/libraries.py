@@ -8,8 +8,8 @@ from pathlib import Path
 
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.building.assemble import sitecustomize
-from venvstacks.building.launcher import launcher
 from venvstacks.building.layout import CONFIGURATION
+from venvstacks.building.macos_launcher import launcher
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import (
     from_site,
