@@ -6,6 +6,8 @@
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
     python3 dev.py test-targets [ARGS]
                                    the tests that run foreign interpreters; needs Debian 12 on x86_64
+    python3 dev.py test-large [ARGS]
+                                   the tests that download gigabytes: NVIDIA's libraries, torch
     python3 dev.py lint            ruff, mypy, import-linter
     python3 dev.py docs            the documentation site, into site/
     python3 dev.py bench           measure, into bench-results.json
@@ -235,6 +237,12 @@ def test_targets(arguments: list[str]) -> int:
     return show(PYTHON, ROOT / "tools" / "targets.py", *arguments)
 
 
+def test_large(arguments: list[str]) -> int:
+    """Run the tests that download much: some gigabytes, kept in uv's cache."""
+    provide("test")
+    return show(PYTHON, "-m", "pytest", "tests/large", *arguments)
+
+
 def lint(_arguments: list[str]) -> int:
     """Run every checker, also after one found something."""
     provide("lint")
@@ -307,9 +315,9 @@ def resolve(arguments: list[str | Path]) -> str:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (demo, test, test_targets, lint, docs, bench, constraints)
+    for command in (demo, test, test_targets, test_large, lint, docs, bench, constraints)
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-targets", "bench")
+WITH_ARGUMENTS = ("test", "test-targets", "test-large", "bench")
 
 
 def main() -> int:

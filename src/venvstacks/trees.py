@@ -49,24 +49,26 @@ def scan(folder: Path) -> tuple[Entry, ...]:
         ValueError: An entry is neither file, folder nor link.
         OSError: Something cannot be read.
     """
-    return tuple(sorted(_scan(os.fspath(folder), ""), key=lambda entry: entry.path))
+    return tuple(sorted(_scan(os.fspath(folder)), key=lambda entry: entry.path))
 
 
-def _scan(folder: str, prefix: str) -> Iterator[Entry]:
-    with os.scandir(folder) as found:
-        items = list(found)
-    for item in items:
-        path = prefix + item.name
-        info = item.stat(follow_symlinks=False)
-        if stat.S_ISLNK(info.st_mode):
-            target = os.readlink(item.path).replace(os.sep, "/")  # noqa: PTH115 - a Path an entry is slow
-            yield Entry(path, EntryKind.SYMLINK, link_target=target)
-        elif stat.S_ISDIR(info.st_mode):
-            if item.name != BYTECODE_FOLDER:
+def _scan(top: str) -> Iterator[Entry]:
+    waiting = [(top, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        with os.scandir(folder) as found:
+            items = list(found)
+        for item in items:
+            path = prefix + item.name
+            info = item.stat(follow_symlinks=False)
+            if stat.S_ISREG(info.st_mode):
+                executable = bool(info.st_mode & stat.S_IXUSR)
+                yield Entry(path, EntryKind.FILE, info.st_size, executable, changed_ns=info.st_mtime_ns)
+            elif stat.S_ISLNK(info.st_mode):
+                target = os.readlink(item.path).replace(os.sep, "/")  # noqa: PTH115 - a Path an entry is slow
+                yield Entry(path, EntryKind.SYMLINK, link_target=target)
+            elif not stat.S_ISDIR(info.st_mode):
+                raise ValueError(f"{item.path} is neither a file, a folder nor a symbolic link")
+            elif item.name != BYTECODE_FOLDER:
                 yield Entry(path, EntryKind.FOLDER)
-                yield from _scan(item.path, f"{path}/")
-        elif stat.S_ISREG(info.st_mode):
-            executable = bool(info.st_mode & stat.S_IXUSR)
-            yield Entry(path, EntryKind.FILE, info.st_size, executable, changed_ns=info.st_mtime_ns)
-        else:
-            raise ValueError(f"{item.path} is neither a file, a folder nor a symbolic link")
+                waiting.append((item.path, f"{path}/"))

@@ -109,7 +109,7 @@ def tar_parts(entries: Iterable[Described], top: str, mtime: int) -> Iterator[Pa
     yield literal + stream_end(total + len(literal))
 
 
-def zip_parts(entries: Iterable[Described]) -> Iterator[Part]:
+def zip_parts(entries: Iterable[Described]) -> Iterator[Slice]:
     """Give the contents of all files, which is what the frames of a zip archive hold."""
     for number, entry in enumerate(entries):
         if entry.type is EntryKind.FILE and entry.size:

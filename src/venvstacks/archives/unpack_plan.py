@@ -169,7 +169,8 @@ def _prepare(folder: Path, plan: Sequence[PlannedUnpack]) -> None:
 def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path, UnpackedLayer]) -> UnpackedLayer:
     begin = time.monotonic()
     index, name = planned.index, planned.archive.name
-    work.observe(Started(Step.UNPACK, index.layer_name))
+    platform = index.target_platform
+    work.observe(Started(Step.UNPACK, index.layer_name, platform))
     created = planned.action is not UnpackAction.KEEP
     if created:
         try:
@@ -180,10 +181,11 @@ def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path
                     pool,
                     replace=planned.action is UnpackAction.REPLACE,
                     what=f"the archive {name}",
-                    progress=Meter(work.observe, Step.UNPACK, index.layer_name, planned.size).add,
+                    progress=Meter(work.observe, Step.UNPACK, index.layer_name, planned.size, platform).add,
                 )
         except OSError as error:
             raise files.explain_os_error(error, f"unpack {name}") from error
     summary = size_text(planned.size) if created else "unchanged"
-    work.observe(Finished(Step.UNPACK, index.layer_name, created, summary, time.monotonic() - begin))
+    seconds = time.monotonic() - begin
+    work.observe(Finished(Step.UNPACK, index.layer_name, created, summary, seconds, platform))
     return UnpackedLayer(index.layer_name, planned.archive, planned.destination, created, index.content_hash)

@@ -161,9 +161,9 @@ def test_called_off_work_leaves_nothing(archive: Path) -> None:
 def test_events(archive: Path) -> None:
     events: list[Event] = []
     unpack(archive, work=Work(observe=events.append, jobs=2))
-    assert events[:2] == [Planned(Step.UNPACK, ("app",)), Started(Step.UNPACK, "app")]
+    assert events[:2] == [Planned(Step.UNPACK, ("app",)), Started(Step.UNPACK, "app", "linux_x86_64")]
     total = sum(len(data) for data in CONTENT.values() if isinstance(data, bytes))
-    assert Progressed(Step.UNPACK, "app", total, total) in events
+    assert Progressed(Step.UNPACK, "app", total, total, "linux_x86_64") in events
     (end,) = [event for event in events if isinstance(event, Finished)]
     assert (end.layer, end.changed, end.summary) == ("app", True, "300.0 kB")
 
