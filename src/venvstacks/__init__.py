@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from venvstacks.building.model import BuiltLayer, ExcludedPackage
     from venvstacks.building.why import Presence
     from venvstacks.deltas.patching import PatchedLayer, PatchPlan
+    from venvstacks.differences.model import Difference, LayerDifference
     from venvstacks.errors import (
         ArchiveError,
         BuildError,
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from venvstacks.publishing.publish import PublishResult
     from venvstacks.runs import Options
     from venvstacks.spec.model import Layer, LayerKind, Stack
-    from venvstacks.updates import patch, plan_patching
+    from venvstacks.updates import diff, patch, plan_patching
 
 __all__ = [
     "ArchiveError",
@@ -83,6 +84,7 @@ __all__ = [
     "CoverageError",
     "DefinitionError",
     "DeltaError",
+    "Difference",
     "Event",
     "ExcludedPackage",
     "ExportOptions",
@@ -92,6 +94,7 @@ __all__ = [
     "Finished",
     "InvalidLockError",
     "Layer",
+    "LayerDifference",
     "LayerKind",
     "LayerLibraries",
     "LayerLock",
@@ -125,6 +128,7 @@ __all__ = [
     "Waiting",
     "Warned",
     "build",
+    "diff",
     "export",
     "load_stack",
     "lock",
@@ -151,6 +155,7 @@ _HOMES = (
     "venvstacks.building.model",
     "venvstacks.building.why",
     "venvstacks.deltas.patching",
+    "venvstacks.differences.model",
     "venvstacks.errors",
     "venvstacks.events",
     "venvstacks.locking.lock",

@@ -33,11 +33,10 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
       venvstacks patch deployed/app-iris app-iris.from-0123456789abcdef.vdelta --to staging/app-iris
     """
     # no build tools: this is what target machines run
-    from venvstacks.deltas.patching import run_patch  # noqa: PLC0415 - help must be quick
-    from venvstacks.updates import plan_patching  # noqa: PLC0415
+    from venvstacks.deltas.patching import plan_patch, run_patch  # noqa: PLC0415 - help must be quick
     from venvstacks.work import Work, default_jobs  # noqa: PLC0415
 
-    plan = plan_patching(old, delta, folder)
+    plan = plan_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))
     if not dry_run:
         with reporter(verbosity()) as observe:
             work = Work(observe, jobs or default_jobs())
