@@ -156,10 +156,7 @@ class _Patcher:
             path = moved.get(entry.path, entry.path)
             with self._tree.open(entry) as file:
                 if entry.size:
-                    for piece in self._old.content(path, entry.size):
-                        file.write(piece)
-                    if not file.is_right():
-                        self._old.refuse(path, "its content differs")
+                    self._old.copy(path, entry.size, file)
             self._progress(entry.size)
 
     def _write_chain(self, chain: Chain) -> None:

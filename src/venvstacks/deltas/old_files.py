@@ -3,12 +3,14 @@
 import hashlib
 import os
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from venvstacks.archives.placing import FileWriter
 from venvstacks.deltas.model import DeltaHeader, Source, Stretch
 from venvstacks.errors import DeltaError
 
@@ -29,26 +31,40 @@ class OldFiles:
         self._header = header
         self._checks = [threading.Lock() for _ in header.sources]
         self._right = [False for _ in header.sources]
+        self._clones = sys.platform == "linux"  # what turns out not to be supported is not tried again
 
-    def content(self, path: str, size: int) -> Iterator[bytes]:
-        """Give a file's content in pieces; its hash is for the caller to check.
+    def copy(self, path: str, size: int, new: FileWriter) -> None:
+        """Copy a file; or clone it, where the file system can.
 
         Args:
             path: POSIX path relative to the folder.
             size: What it must have, in bytes.
+            new: The file that it becomes, and that knows the hash.
 
         Raises:
-            DeltaError: It is no file of this size.
-            OSError: It cannot be read.
+            DeltaError: It is not what it must be.
+            OSError: It cannot be read, or the new one cannot be written.
         """
         with self._open(path, size) as file:
-            left = size
-            while left:
-                piece = os.read(file, min(left, _BLOCK))
-                if not piece:
-                    self.refuse(path, "its content differs")
-                left -= len(piece)
-                yield piece
+            self._clones = self._clones and new.clone(file)
+            if not self._clones:
+                for piece in self._pieces(file, path, size):
+                    new.write(piece)
+        if not new.is_right():
+            self.refuse(path, "its content differs")
+
+    def _content(self, path: str, size: int) -> Iterator[bytes]:
+        with self._open(path, size) as file:
+            yield from self._pieces(file, path, size)
+
+    def _pieces(self, file: int, path: str, size: int) -> Iterator[bytes]:
+        left = size
+        while left:
+            piece = os.read(file, min(left, _BLOCK))
+            if not piece:
+                self.refuse(path, "its content differs")
+            left -= len(piece)
+            yield piece
 
     def prefix(self, stretches: tuple[Stretch, ...]) -> bytes:
         """Put parts of verified files together.
@@ -65,7 +81,7 @@ class OldFiles:
     def _stretch(self, stretch: Stretch) -> bytes:
         source = self._header.sources[stretch.source]
         if stretch.size == source.size:
-            content = b"".join(self.content(source.path, source.size))
+            content = b"".join(self._content(source.path, source.size))
             if hashlib.sha256(content).hexdigest() != source.sha256:
                 self.refuse(source.path, "its content differs")
             return content
@@ -86,7 +102,7 @@ class OldFiles:
             if self._right[number]:
                 return
             digest = hashlib.sha256()
-            for piece in self.content(source.path, source.size):
+            for piece in self._content(source.path, source.size):
                 digest.update(piece)
             if digest.hexdigest() != source.sha256:
                 self.refuse(source.path, "its content differs")

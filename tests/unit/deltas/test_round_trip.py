@@ -1,5 +1,8 @@
 """From an old folder to a new one, through a delta."""
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,10 @@ from fakes.deltas import (
     noise,
     patch,
 )
+from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.deltas.patching import plan_patch, run_patch
+from venvstacks.errors import DeltaError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
 from venvstacks.wording import size_text
 from venvstacks.work import Work
@@ -172,3 +177,38 @@ def test_events(pair: Pair) -> None:
     assert (last.step, last.layer, last.changed) == (Step.PATCH, "app", True)
     assert last.summary == f"{size_text(plan.size)}, of which {size_text(plan.new_size)} are new"
     assert 50_000 < plan.new_size < plan.size == sum(len(v) for v in NEW.values() if isinstance(v, bytes))
+
+
+def test_kept_files_are_clones_where_the_file_system_has_them(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloned = []
+
+    def clone(reading: int, writing: int) -> None:
+        cloned.append(os.write(writing, os.read(reading, 1 << 20)))
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(files, "clone", clone)
+    assert full_facts(pair.patch(jobs=1).path) == full_facts(pair.new)
+    assert sorted(cloned) == [900, 3000, 3000]
+
+
+def test_refused_clone_is_tried_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def clone(*arguments: int) -> None:
+        tries.append(arguments)
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(files, "clone", clone)
+    assert full_facts(pair.patch(jobs=1).path) == full_facts(pair.new)
+    assert len(tries) == 1
+
+
+def test_clone_is_verified(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clone(reading: int, writing: int) -> None:
+        os.write(writing, os.read(reading, 1 << 20)[::-1])
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(files, "clone", clone)
+    with pytest.raises(DeltaError, match="its content differs"):
+        pair.patch()
