@@ -61,4 +61,4 @@ def diff(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> Difference
         InvalidLockError: A lock is damaged.
         FilesystemError: Something cannot be read.
     """
-    return find_differences(*(Path(path).expanduser().absolute() for path in (old, new)))
+    return find_differences(*(Path(path).expanduser() for path in (old, new)))

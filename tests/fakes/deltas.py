@@ -18,7 +18,7 @@ from venvstacks.archives.pool import FramePool
 from venvstacks.archives.reading import open_archive
 from venvstacks.archives.write import WrittenFile
 from venvstacks.deltas.blob import encode_start, read_header
-from venvstacks.deltas.make import write_delta
+from venvstacks.deltas.make import Effort, write_delta
 from venvstacks.deltas.model import DeltaHeader
 from venvstacks.deltas.patching import PatchedLayer, plan_patch, run_patch
 from venvstacks.deltas.plan import plan_delta
@@ -26,6 +26,7 @@ from venvstacks.work import Work
 
 Content = Mapping[str, bytes | str | None]
 
+FAST = Effort(3, 3)
 FRAME = 8 << 10
 """Bytes of the content of a frame in small deltas: a KiB stands for a MiB."""
 
@@ -103,7 +104,7 @@ def patch(old: Path, delta: Path, destination: Path, *, jobs: int = 2) -> Patche
 
 
 def delta_between(
-    old: Path, new: Path, destination: Path, *, largest: int = 1 << 30, level: int = 3, jobs: int = 2
+    old: Path, new: Path, destination: Path, *, largest: int = 1 << 30, effort: Effort = FAST, jobs: int = 2
 ) -> WrittenFile | None:
     """Write the delta between two archives."""
     with open_archive(old) as before, open_archive(new) as after, FramePool(Work(jobs=jobs)) as pool:
@@ -114,7 +115,7 @@ def delta_between(
             destination,
             largest=largest,
             pool=pool,
-            level=level,
+            effort=effort,
             progress=lambda _: None,
         )
 

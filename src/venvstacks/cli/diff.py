@@ -39,7 +39,7 @@ def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
     # help must be quick
     from venvstacks.differences.finding import find_byte_differences, find_differences  # noqa: PLC0415
 
-    old, new = old.expanduser().absolute(), new.expanduser().absolute()
+    old, new = old.expanduser(), new.expanduser()
     if as_bytes:
         found = find_byte_differences(old, new)
         if as_json:

@@ -21,14 +21,29 @@ from venvstacks.deltas.contents import gather
 from venvstacks.deltas.model import DeltaFrame, DeltaHeader, Source, Stretch
 from venvstacks.deltas.plan import DeltaPlan, Part, PlannedFrame
 
-LEVEL = 12
-"""Of the compression: higher ones take ten times as long for a tenth less, lower ones find too little."""
+_MOST_EFFORT = 64 << 20  # bytes of new content up to which time is of less account than size
 
 WRITER_REVISION = 1
 """Rises when the same archives would give another delta."""
 
 _BLOCK = 1 << 20
 _CLEARLY_BETTER = 10  # content this many times as large as its patch would not be smaller without old content
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a delta is compressed.
+
+    Measured on wheels: level 12 finds what two builds by one compiler have in common, which lower levels do not;
+    higher ones add nothing to that. What is truly new becomes a tenth smaller at level 19, in ten times the time.
+
+    Attributes:
+        level: Of the compression, 1 to 22.
+        hard_level: Of frames that old content does not make far smaller, in deltas with little new content.
+    """
+
+    level: int = 12
+    hard_level: int = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +69,10 @@ def write_delta(
     *,
     largest: int,
     pool: FramePool,
-    level: int = LEVEL,
+    effort: Effort,
     progress: Callable[[int], None],
 ) -> WrittenFile | None:
-    """Write a delta whose bytes depend on the contents of two archives and the level alone.
+    """Write a delta whose bytes depend on the contents of two archives and the effort alone.
 
     It appears under its name when it is complete. Frames are compressed in parallel; each thread takes up to about
     150 MB, whatever the sizes of files.
@@ -69,7 +84,7 @@ def write_delta(
         destination: The delta.
         largest: Bytes from which on it is of no use.
         pool: Compresses.
-        level: Of the compression, 1 to 22.
+        effort: How hard it is compressed.
         progress: Called with the number of bytes of new content handled since the last call.
 
     Returns:
@@ -79,10 +94,12 @@ def write_delta(
         ArchiveError: An archive is not what its index says.
         OSError: Something cannot be read or written.
     """
+    if plan.content_size > _MOST_EFFORT:
+        effort = Effort(effort.level, effort.level)
     writing = _Writing(plan)
     with tempfile.TemporaryFile(dir=destination.parent, prefix=files.TEMPORARY_PREFIX) as spool:
         size = 0
-        for packed in pool.in_order(plan.frames, partial(_pack, old, new, level)):
+        for packed in pool.in_order(plan.frames, partial(_pack, old, new, effort)):
             size += len(packed.data)
             if size > largest:
                 return None
@@ -96,17 +113,18 @@ def write_delta(
         return _put_together(start, spool, destination)
 
 
-def _pack(old: ArchiveReader, new: ArchiveReader, level: int, frame: PlannedFrame) -> _Packed:
+def _pack(old: ArchiveReader, new: ArchiveReader, effort: Effort, frame: PlannedFrame) -> _Packed:
     content = gather(new, frame.content)
-    if frame.prefix:
-        data = prefixes.compress(content, gather(old, frame.prefix), level)
-        if len(data) * _CLEARLY_BETTER <= len(content):
-            return _Packed(data, len(content), frame.prefix)
-        plain = prefixes.compress(content, b"", level)
-        if len(data) < len(plain):
-            return _Packed(data, len(content), frame.prefix)
-        return _Packed(plain, len(content), ())
-    return _Packed(prefixes.compress(content, b"", level), len(content), ())
+    prefix, used = gather(old, frame.prefix), frame.prefix
+    data = prefixes.compress(content, prefix, effort.level)
+    if len(data) * _CLEARLY_BETTER > len(content):
+        if prefix:
+            plain = prefixes.compress(content, b"", effort.level)
+            if len(plain) <= len(data):
+                data, prefix, used = plain, b"", ()
+        if effort.hard_level > effort.level:
+            data = min(data, prefixes.compress(content, prefix, effort.hard_level), key=len)
+    return _Packed(data, len(content), used)
 
 
 def _put_together(start: bytes, frames: BinaryIO, destination: Path) -> WrittenFile:

@@ -46,8 +46,9 @@ def read_states(path: Path) -> tuple[LayerState, ...]:
         return (_of_archive(path),)
     if path.suffix == ".json":
         return tuple(_of_layer(layer) for layer in read_catalog(path))
+    what = f"{path} is not something that can be compared." if path.exists() else f"There is no {path}."
     raise UsageError(
-        f"{path} is not something that can be compared.",
+        what,
         hint="name an archive with its index beside it, an output folder, a pylock file, or a requirements folder",
     )
 

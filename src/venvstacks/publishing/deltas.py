@@ -13,7 +13,7 @@ from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.reading import ArchiveReader, open_archive
 from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.make import LEVEL, write_delta
+from venvstacks.deltas.make import Effort, write_delta
 from venvstacks.deltas.model import SUFFIX
 from venvstacks.deltas.plan import plan_delta
 from venvstacks.deltas.promises import DeltaManifest
@@ -24,7 +24,6 @@ from venvstacks.publishing.manifests import ArchiveManifest
 from venvstacks.publishing.plan import PlannedArchive, PublishOptions
 from venvstacks.work import Work
 
-_BEST_LEVEL = 19
 _MOST_JOBS = 4  # each thread takes up to 150 MB
 
 
@@ -38,7 +37,7 @@ class DeltaMaker:
 
     def __init__(self, options: PublishOptions, work: Work) -> None:
         self._work = work
-        self._level = delta_level(options)
+        self._effort = delta_effort(options)
         self._pool = FramePool(replace(work, jobs=min(work.jobs, _MOST_JOBS)))
 
     def __enter__(self) -> Self:
@@ -86,16 +85,20 @@ class DeltaMaker:
                 folder / delta.name,
                 largest=new.index.archive_size * 2 // 3,
                 pool=self._pool,
-                level=self._level,
+                effort=self._effort,
                 progress=meter.add,
             )
 
 
-def delta_level(options: PublishOptions) -> int:
-    """Give the level that deltas are compressed with: higher only where that is wanted for archives as well."""
-    if options.format is ArchiveFormat.TAR_ZST:
-        return max(LEVEL, options.profile.level)
-    return _BEST_LEVEL if options.compression is Compression.BEST else LEVEL
+def delta_effort(options: PublishOptions) -> Effort:
+    """Give how hard deltas are compressed: as hard as archives, but not below what makes patches small."""
+    usual = Effort()
+    if options.compression is Compression.BEST:
+        return Effort(usual.hard_level, usual.hard_level)
+    level = options.profile.level if options.format is ArchiveFormat.TAR_ZST else usual.level
+    if options.compression is Compression.FAST or level < usual.level:
+        return Effort(usual.level, usual.level)
+    return Effort(level, max(level, usual.hard_level))
 
 
 def with_deltas_beside(planned: PlannedArchive, manifest: ArchiveManifest) -> ArchiveManifest:

@@ -60,9 +60,10 @@ def test_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_nothing_to_compare(pair_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("pair_folder")
+def test_nothing_to_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "nowhere", "new.tar.zst"]) == 2
-    assert f"{pair_folder / 'nowhere'} is not something that can be compared." in capsys.readouterr().err
+    assert "error: There is no nowhere.\n" in capsys.readouterr().err
 
 
 def test_patch(pair_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,8 @@ from fakes.deltas import (
 )
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.deltas import make, prefixes
+from venvstacks.deltas.make import Effort
 from venvstacks.deltas.patching import plan_patch, run_patch
 from venvstacks.errors import DeltaError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
@@ -212,3 +214,31 @@ def test_clone_is_verified(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "clone", clone)
     with pytest.raises(DeltaError, match="its content differs"):
         pair.patch()
+
+
+def test_what_is_truly_new_is_compressed_harder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[tuple[bool, int]] = []
+    compress = prefixes.compress
+
+    def observed(content: bytes, prefix: bytes, level: int) -> bytes:
+        levels.append((bool(prefix), level))
+        return compress(content, prefix, level)
+
+    monkeypatch.setattr(prefixes, "compress", observed)
+    texts = b"".join(b"word-%d " % (number * number % 997) for number in range(1000))
+    pair = make_pair(tmp_path, {"a": noise(5000)}, {"a": edited(noise(5000))})
+
+    def levels_to(new: bytes, effort: Effort) -> list[tuple[bool, int]]:
+        levels.clear()
+        make_tree(tmp_path / f"{new[:4].hex()}{effort.level}", {"a": new})
+        archive = tmp_path / "other.tar.gz"
+        pack(tmp_path / f"{new[:4].hex()}{effort.level}", archive, ArchiveFormat.TAR_GZ)
+        delta_between(pair.folder / "old.tar.zst", archive, tmp_path / "other.vdelta", effort=effort)
+        return levels
+
+    assert levels_to(edited(noise(5000)), Effort()) == [(True, 12)]
+    assert levels_to(edited(noise(5000), every=40), Effort()) == [(True, 12), (False, 12), (True, 19)]
+    assert levels_to(texts, Effort()) == [(True, 12), (False, 12), (False, 19)]
+    assert levels_to(texts, Effort(12, 12)) == [(True, 12), (False, 12)]
+    monkeypatch.setattr(make, "_MOST_EFFORT", 1000)
+    assert levels_to(texts[1:], Effort()) == [(True, 12), (False, 12)]

@@ -198,7 +198,8 @@ def test_different_things(folders: tuple[Path, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("x.txt", UsageError, "is not something that can be compared"),
+        ("x.txt", UsageError, "There is no "),
+        ("some.txt", UsageError, "is not something that can be compared"),
         ("empty", UsageError, "No layers are published in"),
         ("x.json", UsageError, "There is no manifest of published layers"),
         ("x.tar.zst", ArchiveError, "has no index"),
@@ -207,6 +208,7 @@ def test_different_things(folders: tuple[Path, Path], tmp_path: Path) -> None:
 )
 def test_things_that_cannot_be_compared(tmp_path: Path, name: str, kind: type[Exception], message: str) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "some.txt").touch()
     with pytest.raises(kind, match=message):
         find_differences(tmp_path / name, tmp_path / name)
 

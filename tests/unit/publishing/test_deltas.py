@@ -17,9 +17,10 @@ from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.archives.reading import read_index
 from venvstacks.building.model import BuiltLayer
 from venvstacks.deltas.blob import read_header
+from venvstacks.deltas.make import Effort
 from venvstacks.errors import ArchiveError, PublishError, UsageError
 from venvstacks.events import Event, Finished, Warned
-from venvstacks.publishing.deltas import delta_level
+from venvstacks.publishing.deltas import delta_effort
 from venvstacks.publishing.plan import PublishOptions
 from venvstacks.publishing.publish import PublishedArchive
 from venvstacks.work import Work
@@ -382,14 +383,20 @@ def test_dry_run_says_what_might_be_made(release: Release, options: PublishOptio
     assert archive.deltas[0].name == name_of(other)
 
 
-def test_levels() -> None:
-    for options, level in (
-        (PublishOptions(Path()), 12),
-        (PublishOptions(Path(), level=3), 12),
-        (PublishOptions(Path(), level=22), 22),
-        (PublishOptions(Path(), compression=Compression.BEST), 19),
-        (PublishOptions(Path(), ArchiveFormat.ZIP), 12),
-        (PublishOptions(Path(), ArchiveFormat.ZIP, level=9), 12),
-        (PublishOptions(Path(), ArchiveFormat.TAR_XZ, compression=Compression.BEST), 19),
-    ):
-        assert delta_level(options) == level
+@pytest.mark.parametrize(
+    ("options", "levels"),
+    [
+        (PublishOptions(Path()), (12, 19)),
+        (PublishOptions(Path(), compression=Compression.FAST), (12, 12)),
+        (PublishOptions(Path(), compression=Compression.BEST), (19, 19)),
+        (PublishOptions(Path(), level=3), (12, 12)),
+        (PublishOptions(Path(), level=15), (15, 19)),
+        (PublishOptions(Path(), level=22), (22, 22)),
+        (PublishOptions(Path(), ArchiveFormat.ZIP), (12, 19)),
+        (PublishOptions(Path(), ArchiveFormat.ZIP, level=9), (12, 19)),
+        (PublishOptions(Path(), ArchiveFormat.TAR_GZ, compression=Compression.FAST), (12, 12)),
+        (PublishOptions(Path(), ArchiveFormat.TAR_XZ, compression=Compression.BEST), (19, 19)),
+    ],
+)
+def test_effort(options: PublishOptions, levels: tuple[int, int]) -> None:
+    assert delta_effort(options) == Effort(*levels)
