@@ -237,7 +237,7 @@ def test_what_is_truly_new_is_compressed_harder(tmp_path: Path, monkeypatch: pyt
         return levels
 
     assert levels_to(edited(noise(5000)), Effort()) == [(True, 12)]
-    assert levels_to(edited(noise(5000), every=40), Effort()) == [(True, 12), (False, 12), (True, 19)]
+    assert levels_to(edited(noise(5000), every=10), Effort()) == [(True, 12), (False, 12), (True, 19)]
     assert levels_to(texts, Effort()) == [(True, 12), (False, 12), (False, 19)]
     assert levels_to(texts, Effort(12, 12)) == [(True, 12), (False, 12)]
     monkeypatch.setattr(make, "_MOST_EFFORT", 1000)
