@@ -225,7 +225,7 @@ def test_what_is_truly_new_is_compressed_harder(tmp_path: Path, monkeypatch: pyt
         return compress(content, prefix, level)
 
     monkeypatch.setattr(prefixes, "compress", observed)
-    texts = b"".join(b"word-%d " % (number * number % 997) for number in range(1000))
+    texts = b"".join(b"word-%d " % (number * number % 997) for number in range(800))
     pair = make_pair(tmp_path, {"a": noise(5000)}, {"a": edited(noise(5000))})
 
     def levels_to(new: bytes, effort: Effort) -> list[tuple[bool, int]]:
