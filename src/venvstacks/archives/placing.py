@@ -150,7 +150,7 @@ class FileWriter:
 
     def __init__(self, descriptor: int, entry: IndexEntry) -> None:
         self._descriptor = descriptor
-        self._entry = entry
+        self._sha256 = entry.sha256
         self._left = entry.size
         self._digest = hashlib.sha256()
 
@@ -189,7 +189,24 @@ class FileWriter:
 
     def is_right(self) -> bool:
         """Tell whether the file has its size and hash."""
-        return self._left == 0 and self._digest.hexdigest() == self._entry.sha256
+        return self._left == 0 and self._digest.hexdigest() == self._sha256
+
+    def accept(self, start: str) -> str | None:
+        """Take the content for the right one if the first digits of its hash are right.
+
+        For contents of which all of the hash is compared later.
+
+        Args:
+            start: The first hexadecimal digits.
+
+        Returns:
+            The hash; None if it begins otherwise, or the file does not have its size.
+        """
+        sha256 = self._digest.hexdigest()
+        if self._left or not sha256.startswith(start):
+            return None
+        self._sha256 = sha256
+        return sha256
 
 
 @contextmanager

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from venvstacks.archives.index import IndexEntry
+from venvstacks import files
+from venvstacks.archives.index import content_hash
 from venvstacks.archives.placing import TreeWriter, new_tree
 from venvstacks.archives.pool import FramePool
 from venvstacks.deltas.blob import DeltaReader
-from venvstacks.deltas.model import DeltaFrame, DeltaHeader
+from venvstacks.deltas.model import DeltaEntry, DeltaFrame, DeltaHeader
 from venvstacks.deltas.old_files import OldFiles
+from venvstacks.errors import DeltaError
 from venvstacks.trees import EntryKind
 
+_EMPTY_SHA256 = files.sha256(b"")
 _BATCH_FILES = 128
 _BATCH_SIZE = 8 << 20
 _AHEAD = 2  # frames of a large file that are decompressed while another is written
@@ -25,16 +28,16 @@ class Chain:
 
     Attributes:
         frames: Their numbers, from 0.
-        files: What they hold, in order.
+        entries: The files that they hold, in order.
     """
 
     frames: range
-    files: tuple[IndexEntry, ...]
+    entries: tuple[DeltaEntry, ...]
 
     @property
     def size(self) -> int:
         """Bytes of all the files."""
-        return sum(entry.size for entry in self.files)
+        return sum(entry.size for entry in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Division:
         chains: What is decompressed.
     """
 
-    kept: tuple[tuple[IndexEntry, ...], ...]
+    kept: tuple[tuple[DeltaEntry, ...], ...]
     moved: Mapping[str, str]
     chains: tuple[Chain, ...]
 
@@ -59,8 +62,8 @@ def divide(header: DeltaHeader) -> Division:
     return Division(tuple(_batches(kept)), header.moved, tuple(_chains(new, header.frames)))
 
 
-def _batches(kept: Sequence[IndexEntry]) -> Iterator[tuple[IndexEntry, ...]]:
-    batch: list[IndexEntry] = []
+def _batches(kept: Sequence[DeltaEntry]) -> Iterator[tuple[DeltaEntry, ...]]:
+    batch: list[DeltaEntry] = []
     size = 0
     for entry in kept:
         batch.append(entry)
@@ -72,20 +75,20 @@ def _batches(kept: Sequence[IndexEntry]) -> Iterator[tuple[IndexEntry, ...]]:
         yield tuple(batch)
 
 
-def _chains(new: Sequence[IndexEntry], frames: Sequence[DeltaFrame]) -> Iterator[Chain]:
+def _chains(new: Sequence[DeltaEntry], frames: Sequence[DeltaFrame]) -> Iterator[Chain]:
     first, number, left = 0, 0, 0
-    files: list[IndexEntry] = []
+    held: list[DeltaEntry] = []
     for entry in new:
-        if not left and files:  # the entry begins a frame
-            yield Chain(range(first, number), tuple(files))
-            first, files = number, []
-        files.append(entry)
+        if not left and held:  # the entry begins a frame
+            yield Chain(range(first, number), tuple(held))
+            first, held = number, []
+        held.append(entry)
         left -= entry.size
         while left < 0:
             left += frames[number].content_size
             number += 1
-    if files:
-        yield Chain(range(first, number), tuple(files))
+    if held:
+        yield Chain(range(first, number), tuple(held))
 
 
 def apply_delta(
@@ -111,7 +114,8 @@ def apply_delta(
     """
     header = delta.header
     what = f"the delta {delta.name}"
-    with new_tree(destination, header.entries, header.mtime, what) as tree:
+    entries = [entry.with_hash("") for entry in header.entries]
+    with new_tree(destination, entries, header.mtime, what) as tree:
         patcher = _Patcher(delta, OldFiles(old, header), tree, pool, progress)
         begun = [pool.submit(task) for task in patcher.tasks(divide(header))]
         try:
@@ -123,6 +127,7 @@ def apply_delta(
             for future in begun:
                 future.cancel()
             wait(begun)
+        patcher.check()
 
 
 class _Patcher:
@@ -141,6 +146,7 @@ class _Patcher:
         self._tree = tree
         self._pool = pool
         self._progress = progress
+        self._hashes: dict[str, str] = {}
 
     def tasks(self, plan: Division) -> list[Callable[[], None]]:
         """Give the parts, which may be done in any order: the largest first, as they take longest."""
@@ -151,20 +157,34 @@ class _Patcher:
             *(partial(self._keep, batch, plan.moved) for batch in kept),
         ]
 
-    def _keep(self, batch: Sequence[IndexEntry], moved: Mapping[str, str]) -> None:
+    def check(self) -> None:
+        """See that everything together is the new layer.
+
+        Raises:
+            DeltaError: It is not.
+        """
+        header = self._delta.header
+        made = [entry.with_hash(self._hashes.get(entry.path, "")) for entry in header.entries]
+        if content_hash(made, header.mtime) != header.content_hash:
+            raise DeltaError(
+                f"The delta {self._delta.name} cannot be applied: what it makes of {self._old.folder} is not the "
+                "layer that it names.",
+                hint=f"fetch the whole archive, {header.archive}, and unpack it",
+            )
+
+    def _keep(self, batch: Sequence[DeltaEntry], moved: Mapping[str, str]) -> None:
         for entry in batch:
             path = moved.get(entry.path, entry.path)
-            with self._tree.open(entry) as file:
-                if entry.size:
-                    self._old.copy(path, entry.size, file)
+            with self._tree.open(entry.with_hash(_EMPTY_SHA256)) as file:
+                self._hashes[entry.path] = self._old.copy(path, entry, file) if entry.size else _EMPTY_SHA256
             self._progress(entry.size)
 
     def _write_chain(self, chain: Chain) -> None:
         contents = self._contents(chain.frames)
         content = memoryview(b"")
-        for entry in chain.files:
+        for entry in chain.entries:
             left = entry.size
-            with self._tree.open(entry) as file:
+            with self._tree.open(entry.with_hash(entry.sha256)) as file:
                 while left:
                     if not content:
                         content = memoryview(next(contents))
@@ -172,6 +192,7 @@ class _Patcher:
                     taken = min(left, len(content))
                     content = content[taken:]
                     left -= taken
+            self._hashes[entry.path] = entry.sha256
             self._progress(entry.size)
 
     def _contents(self, frames: range) -> Iterator[bytes]:

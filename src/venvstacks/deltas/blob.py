@@ -25,7 +25,7 @@ _MAGIC = b"\x89vdelta\n"
 _START = struct.Struct("<8sLL32s")  # magic, version, bytes of the header, its SHA-256
 _LARGEST_HEADER = 32 << 20
 _LARGEST_TEXT = 128 << 20  # bytes of the header's JSON: room for half a million entries
-_HEADER_LEVEL = 12
+_HEADER_LEVEL = 19
 
 
 def encode_start(header: DeltaHeader) -> bytes:

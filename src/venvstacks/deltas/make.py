@@ -2,13 +2,11 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
-
-import msgspec
 
 from venvstacks import files
 from venvstacks.archives.index import IndexEntry
@@ -18,7 +16,7 @@ from venvstacks.archives.write import WrittenFile
 from venvstacks.deltas import prefixes
 from venvstacks.deltas.blob import encode_start
 from venvstacks.deltas.contents import gather
-from venvstacks.deltas.model import DeltaFrame, DeltaHeader, Source, Stretch
+from venvstacks.deltas.model import SHORT, DeltaEntry, DeltaFrame, DeltaHeader, Source, Stretch
 from venvstacks.deltas.plan import DeltaPlan, Part, PlannedFrame
 
 _MOST_EFFORT = 64 << 20  # bytes of new content up to which time is of less account than size
@@ -173,12 +171,12 @@ class _Writing:
             mtime=plan.new.mtime,
             sources=tuple(source for _, source in self._sources.values()),
             frames=tuple(self._frames),
-            entries=_placed(plan.new.entries, plan.frames),
+            entries=tuple(_placed(plan.new.entries, plan.frames)),
             moved=dict(plan.moved),
         )
 
 
-def _placed(entries: Sequence[IndexEntry], frames: Sequence[PlannedFrame]) -> tuple[IndexEntry, ...]:
+def _placed(entries: Sequence[IndexEntry], frames: Sequence[PlannedFrame]) -> Iterator[DeltaEntry]:
     """Say of files where they are in the delta, and not where they are in the archive."""
     places: dict[str, tuple[int, int]] = {}
     for number, frame in enumerate(frames, 1):
@@ -186,8 +184,9 @@ def _placed(entries: Sequence[IndexEntry], frames: Sequence[PlannedFrame]) -> tu
         for part in frame.content:
             places.setdefault(part.entry.path, (number, offset))
             offset += part.size
-    replaced = []
     for entry in entries:
         frame_number, offset = places.get(entry.path, (0, 0))
-        replaced.append(msgspec.structs.replace(entry, frame=frame_number, offset=offset))
-    return tuple(replaced)
+        sha256 = entry.sha256 if frame_number else entry.sha256[:SHORT]
+        yield DeltaEntry(
+            entry.path, entry.type, entry.mode, entry.size, entry.target, sha256, frame_number, offset
+        )

@@ -1,10 +1,12 @@
 """What a delta holds (described in the reference, *Deltas*)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256
+from venvstacks.trees import EntryKind
 
 SUFFIX = ".vdelta"
 """How the file names of deltas end."""
@@ -20,6 +22,48 @@ HIGHEST_PREFIX_RATIO = 16
 
 SMALLEST_PREFIX = 8
 """Bytes of the shortest prefix that the codec takes."""
+
+
+SHORT = 16
+"""Hexadecimal digits that the header tells of the hashes of kept files."""
+
+ShortOrFull = Annotated[str, Meta(pattern=f"^([0-9a-f]{{{SHORT}}}|[0-9a-f]{{64}})?$", max_length=64)]
+
+
+class DeltaEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A file, folder or symbolic link of the new layer.
+
+    Hashes of kept files take most of a header, and none of them is needed to tell whether the result is right:
+    that is told by the content hash, for which all of them are computed. The first digits tell which one is wrong.
+
+    Attributes:
+        path: POSIX path relative to the layer's folder.
+        type: What it is.
+        mode: Permission bits.
+        size: Bytes of a file's content.
+        target: Where a symbolic link points, as written in it.
+        sha256: Hash of a file's content: of a kept file the first digits, of a new one all of them.
+        frame: Number of the frame in which a new file's content begins, counted from 1; it goes on in those that
+            follow. 0 for kept files: they are in the old layer already, or empty.
+        offset: Where the content begins in that frame, in uncompressed bytes.
+    """
+
+    path: str
+    type: EntryKind
+    mode: Count
+    size: Count = 0
+    target: str = ""
+    sha256: ShortOrFull = ""
+    frame: Count = 0
+    offset: Count = 0
+
+    def with_hash(self, sha256: str) -> IndexEntry:
+        """Give what the index of the new archive tells of it, less the place in that archive.
+
+        Args:
+            sha256: Of a file's content, 64 hexadecimal digits.
+        """
+        return IndexEntry(self.path, self.type, self.mode, self.size, self.target, sha256)
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,9 +123,8 @@ class DeltaHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         mtime: The time of every entry of the new layer, seconds since 1970.
         sources: Old files that frames need.
         frames: In the order of the delta.
-        entries: Of the new layer, folders first. A file's ``frame`` counts from 1, and ``offset`` says where in it
-            the content begins; a file with frame 0 is in the old layer already, or empty.
-        moved: Path of a file of the new layer -> its path in the old layer, where they differ.
+        entries: Of the new layer, folders first.
+        moved: Path of a kept file -> its path in the old layer, where they differ.
     """
 
     layer_name: str
@@ -93,7 +136,7 @@ class DeltaHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     mtime: Count
     sources: tuple[Source, ...] = ()
     frames: tuple[DeltaFrame, ...] = ()
-    entries: tuple[IndexEntry, ...]
+    entries: tuple[DeltaEntry, ...]
     moved: dict[str, str] = {}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from venvstacks.archives.placing import FileWriter
-from venvstacks.deltas.model import DeltaHeader, Source, Stretch
+from venvstacks.deltas.model import DeltaEntry, DeltaHeader, Source, Stretch
 from venvstacks.errors import DeltaError
 
 _BLOCK = 1 << 20
@@ -24,34 +24,39 @@ class OldFiles:
     Args:
         folder: The folder.
         header: Of the delta that is applied.
+
+    Attributes:
+        folder: The folder.
     """
 
     def __init__(self, folder: Path, header: DeltaHeader) -> None:
-        self._folder = os.fspath(folder)
+        self.folder = os.fspath(folder)
         self._header = header
         self._checks = [threading.Lock() for _ in header.sources]
         self._right = [False for _ in header.sources]
         self._clones = sys.platform == "linux"  # what turns out not to be supported is not tried again
 
-    def copy(self, path: str, size: int, new: FileWriter) -> None:
+    def copy(self, path: str, entry: DeltaEntry, new: FileWriter) -> str:
         """Copy a file; or clone it, where the file system can.
 
         Args:
             path: POSIX path relative to the folder.
-            size: What it must have, in bytes.
-            new: The file that it becomes, and that knows the hash.
+            entry: What it must be.
+            new: The file that it becomes.
+
+        Returns:
+            The hash of its content, of which the entry tells the first digits.
 
         Raises:
             DeltaError: It is not what it must be.
             OSError: It cannot be read, or the new one cannot be written.
         """
-        with self._open(path, size) as file:
+        with self._open(path, entry.size) as file:
             self._clones = self._clones and new.clone(file)
             if not self._clones:
-                for piece in self._pieces(file, path, size):
+                for piece in self._pieces(file, path, entry.size):
                     new.write(piece)
-        if not new.is_right():
-            self.refuse(path, "its content differs")
+        return new.accept(entry.sha256) or self.refuse(path, "its content differs")
 
     def _content(self, path: str, size: int) -> Iterator[bytes]:
         with self._open(path, size) as file:
@@ -110,7 +115,7 @@ class OldFiles:
 
     @contextmanager
     def _open(self, path: str, size: int) -> Iterator[int]:
-        place = f"{self._folder}/{path}"
+        place = f"{self.folder}/{path}"
         try:
             file = os.open(place, _READ)
         except (FileNotFoundError, NotADirectoryError):
@@ -140,6 +145,6 @@ class OldFiles:
             DeltaError: Always.
         """
         raise DeltaError(
-            f"The delta cannot be applied: {self._folder}/{path} is not what was published: {problem}.",
+            f"The delta cannot be applied: {self.folder}/{path} is not what was published: {problem}.",
             hint=f"fetch the whole archive, {self._header.archive}, and unpack it",
         )
