@@ -11,6 +11,7 @@
     python3 dev.py lint            ruff, mypy, import-linter
     python3 dev.py docs            the documentation site, into site/
     python3 dev.py bench           measure, into bench-results.json
+    python3 dev.py fuzz [ARGS]     try the readers of archives on damaged and forged inputs
     python3 dev.py constraints     pin the newest releases of everything that is installed here
 
 Each command makes ``.venv`` if it is not there and installs what it needs, exact versions checked against the
@@ -277,6 +278,12 @@ def bench(arguments: list[str]) -> int:
     return show(PYTHON, ROOT / "tools" / "bench.py", *arguments)
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Try the readers of what comes from the network on a large number of inputs."""
+    provide("test")
+    return show(PYTHON, ROOT / "tools" / "fuzz.py", *arguments)
+
+
 def constraints(_arguments: list[str]) -> int:
     """Pin the newest releases that fit ``pyproject.toml``, with hashes, for every platform and Python.
 
@@ -315,9 +322,9 @@ def resolve(arguments: list[str | Path]) -> str:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (demo, test, test_targets, test_large, lint, docs, bench, constraints)
+    for command in (demo, test, test_targets, test_large, lint, docs, bench, fuzz, constraints)
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-targets", "test-large", "bench")
+WITH_ARGUMENTS = ("test", "test-targets", "test-large", "bench", "fuzz")
 
 
 def main() -> int:
