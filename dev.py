@@ -11,7 +11,7 @@
     python3 dev.py lint            ruff, mypy, import-linter
     python3 dev.py docs            the documentation site, into site/
     python3 dev.py bench           measure, into bench-results.json
-    python3 dev.py fuzz [ARGS]     try the readers of archives on damaged and forged inputs
+    python3 dev.py fuzz [ARGS]     try the readers of archives and deltas on damaged and forged inputs
     python3 dev.py constraints     pin the newest releases of everything that is installed here
 
 Each command makes ``.venv`` if it is not there and installs what it needs, exact versions checked against the
