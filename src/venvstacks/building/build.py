@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
+from venvstacks.building.bytecode import BytecodeMaker, bytecode_maker, needs_runtime, ship_bytecode
 from venvstacks.building.checks import check_layer, read_contents
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.model import BuiltLayer
@@ -103,11 +104,13 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
         make_scheme_python(installer.scratch)
     # A layer's own build seldom needs the layers below it: its links are relative and its packages come from
     # its lock. So most layers are independent here, and the checks see them together.
-    tasks = [
-        Task[Key, BuiltLayer](item.key, _needs(item.build), partial(_build, item, installer, runtimes))
-        for item in plan.layers
-    ]
-    built = run_tasks(tasks, work)
+    made = [item.build for item in plan.layers if item.reason]
+    with bytecode_maker(made, runtimes, installer.uv.environ, installer.scratch, work) as maker:
+        tasks = [
+            Task[Key, BuiltLayer](item.key, _needs(item.build), partial(_build, item, installer, runtimes, maker))
+            for item in plan.layers
+        ]
+        built = run_tasks(tasks, work)
     _name_install_targets(plan)
     _check(plan, built, installer)
     return tuple(built.values())
@@ -115,13 +118,18 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
 
 def _needs(build: LayerBuild) -> tuple[Key, ...]:
     """Say which layers have to stand before this one can be built."""
-    # on Windows, an environment holds copies of its runtime's launchers
     runtime = build.target.name, build.layer.runtime
-    return (runtime,) if build.target.is_windows and build.key != runtime else ()
+    # on Windows, an environment holds copies of its runtime's launchers
+    is_needed = build.target.is_windows or needs_runtime(build)
+    return (runtime,) if is_needed and build.key != runtime else ()
 
 
 def _build(
-    item: PlannedBuild, installer: Installer, runtimes: RuntimeProvider, done: Mapping[Key, BuiltLayer]
+    item: PlannedBuild,
+    installer: Installer,
+    runtimes: RuntimeProvider,
+    maker: BytecodeMaker,
+    done: Mapping[Key, BuiltLayer],
 ) -> BuiltLayer:
     build = item.build
     entries = item.inspection.entries
@@ -135,7 +143,7 @@ def _build(
         started = monotonic()
         below = {key: done[key].folder for key in _needs(build)}
         try:
-            entries = _make(build, installer, runtimes, below)
+            entries = _make(build, installer, runtimes, maker, below)
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in entries)
@@ -162,7 +170,11 @@ def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) ->
 
 
 def _make(
-    build: LayerBuild, installer: Installer, runtimes: RuntimeProvider, below: Mapping[Key, Path]
+    build: LayerBuild,
+    installer: Installer,
+    runtimes: RuntimeProvider,
+    maker: BytecodeMaker,
+    below: Mapping[Key, Path],
 ) -> tuple[Entry, ...]:
     staging = temporary_beside(build.folder)
     staging.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +192,7 @@ def _make(
         check_names(entries, build.layer.title, build.compatibility)
         if installer.check_binaries:
             check_native(build, entries, staging)
+        entries = ship_bytecode(maker, build, entries, staging, below)
         write_state(staging, build, entries, checked=False, fits=installer.check_binaries)
         installer.work.cancellation.check()
         replace_tree(staging, build.folder)
@@ -252,9 +265,11 @@ def find_built(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
         inspection = inspect(build)
         unchecked = "" if inspection.checked else "its packages were not found to see what they require"
         if inspection.reason or unchecked:
+            is_alike = inspection.bytecode in {None, build.bytecode}
+            way = "" if is_alike else "give the --bytecode that the layer was built with, or "
             raise BuildError(
                 f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
-                hint="run `venvstacks build` first",
+                hint=f"{way}run `venvstacks build` first",
             )
         built.append(_built(build, inspection.entries, inspection.local_runtime))
     return tuple(built)

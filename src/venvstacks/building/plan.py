@@ -13,7 +13,7 @@ from venvstacks.locking.model import LayerLock
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target, host_target
-from venvstacks.spec.model import Layer, LayerKind, Stack
+from venvstacks.spec.model import Bytecode, Layer, LayerKind, Stack
 
 REVISION = 1
 """Rises when the same inputs give a layer with other content."""
@@ -39,6 +39,7 @@ class LayerBuild:
         inputs_hash: Hash of all of this.
         local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
             that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
+        bytecode: Whether it holds its modules compiled.
     """
 
     layer: Layer
@@ -51,6 +52,7 @@ class LayerBuild:
     module_hashes: Mapping[str, str]
     inputs_hash: str
     local_runtime: str = ""
+    bytecode: Bytecode = "none"
 
     @property
     def key(self) -> Key:
@@ -138,6 +140,8 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in lock.wheels_on(compatibility.target)],
         "modules": dict(module_hashes),
     }
+    if stack.bytecode == "ship":
+        inputs["compiler"] = payload("compile_bytecode.py")
     return LayerBuild(
         layer=layer,
         lock=lock,
@@ -150,6 +154,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         inputs_hash=json_hash(inputs),
         # an interpreter of this machine can serve nobody else
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
+        bytecode=stack.bytecode,
     )
 
 
@@ -175,6 +180,8 @@ def _configuration(
     }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name
+    if stack.bytecode == "ship":
+        configuration["bytecode"] = stack.bytecode
     return configuration
 
 

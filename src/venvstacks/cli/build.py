@@ -29,6 +29,7 @@ from venvstacks.cli.options import (
     Showing,
     Working,
     archive_options,
+    bytecode_option,
     find_options,
     lock_options,
     output_dir_option,
@@ -46,7 +47,7 @@ from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.wording import counted
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Stack
+    from venvstacks.spec.model import Bytecode, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class _Chosen:
 @click.option("--publish", is_flag=True, help="Publish the layers as well.")
 @selection_options
 @platform_option
+@bytecode_option
 @lock_options
 @click.option("--build-dependencies", is_flag=True, help="Build those below the included layers, too.")
 @click.option("--build-derived", is_flag=True, help="Build those on top of the included layers, too.")
@@ -94,6 +96,7 @@ def build(
     publish: bool,
     selecting: Selecting,
     platforms: tuple[str, ...],
+    bytecode: "Bytecode | None",
     locking: Locking,
     build_dependencies: bool,
     build_derived: bool,
@@ -128,7 +131,7 @@ def build(
     )
     if locking.reset_lock and not lock:
         raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
-    stack = load(spec, finding.local_runtime)
+    stack = load(spec, finding.local_runtime, bytecode)
     if not (lock or build or publish):
         warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")
     everything = bool(include_dependencies)

@@ -26,6 +26,7 @@ from venvstacks.cli.options import (
     Updating,
     Working,
     archive_options,
+    bytecode_option,
     output_dir_option,
     platform_option,
     publish_options,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from venvstacks.publishing.publish import PublishResult
+    from venvstacks.spec.model import Bytecode
 
 
 @click.command()
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 @output_dir_option("_artifacts")
 @selection_options
 @platform_option
+@bytecode_option
 @publish_options
 @archive_options
 @update_options
@@ -61,6 +64,7 @@ def publish(
     output_dir: Path,
     selecting: Selecting,
     platforms: tuple[str, ...],
+    bytecode: "Bytecode | None",
     publishing: Publishing,
     archiving: Archiving,
     updating: Updating,
@@ -80,7 +84,7 @@ def publish(
     from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    stack = load(spec)
+    stack = load(spec, bytecode=bytecode)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived

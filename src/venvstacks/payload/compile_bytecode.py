@@ -3,13 +3,15 @@
     python -B -P -s -S compile_bytecode.py JOB
 
 A build runs it with an interpreter of this machine that is of the layer's implementation and minor version. JOB is
-a JSON file: ``{"root": FOLDER, "modules": [[SOURCE, NAME], ...]}``, with SOURCE relative to FOLDER, and NAME for
-tracebacks until the import system puts the true path there. Modules that cannot be compiled are left out. What was
+a JSON file: ``{"root": FOLDER, "modules": [[SOURCE, NAME], ...], "cache": FOLDER}``, with SOURCE relative to the
+root, and NAME for tracebacks until the import system puts the true path there. Modules that cannot be compiled are
+left out. If there is a cache (its name may be empty), what other jobs left there is not compiled again. What was
 written is printed as JSON: ``[[SOURCE, FILE], ...]``.
 
 The files are unchecked hash-based ones (PEP 552): valid wherever the source lies, whatever its times are.
 """
 
+import hashlib
 import importlib.util
 import json
 import marshal
@@ -25,6 +27,7 @@ UNCHECKED_HASH = 0b01
 SHARED = 0x80  # flag of an object that is referred to later
 REFERENCE, CODE, LONG, SLICE = b"rcl:"
 FROZENSET = ord(">")
+BYTES = [bytes((number,)) for number in range(256)]
 # What follows an object's type: bytes of content, or bytes of a number that counts bytes or objects.
 FIXED = {ord(kind): size for kind, size in {"N": 0, "T": 0, "F": 0, ".": 0, "i": 4, "g": 8, "y": 16}.items()}
 COUNTED = {ord(kind): size for kind, size in {"s": 4, "z": 1, "Z": 1, "a": 4, "A": 4, "u": 4, "t": 4}.items()}
@@ -35,9 +38,6 @@ IDENTIFIER = re.compile(rb"[A-Za-z0-9_]*")
 SMALLEST_SHARED = 6  # a reference takes 5 bytes
 DEEPEST = 20_000  # marshal itself goes 2000 objects deep
 
-Node = tuple[bytes, tuple[int, ...]]
-"""What stands for an object: how it begins, or all of it, and the numbers of the objects in it."""
-
 
 class Canonical:
     """Rewrites a marshal stream so that only what it means decides its bytes.
@@ -45,6 +45,9 @@ class Canonical:
     What of a code object marshal writes once and refers to later depends on how many references Python happens
     to hold to it, on which equal objects happen to be one object, and on which strings happen to be interned.
     Here equal objects are one, those that occur again are referred to, and identifiers are interned.
+
+    Objects have numbers, equal ones the same. Each has a head, which is how it begins, or all of it, and parts,
+    which are the numbers of the objects in it.
 
     Args:
         data: A code object, as marshal writes it.
@@ -55,8 +58,11 @@ class Canonical:
         self.data = data
         self.layout = layout
         self.position = 0
-        self.nodes: list[Node] = []
-        self.known: dict[Node, int] = {}
+        self.heads: list[bytes] = []
+        self.parts: list[tuple[int, ...]] = []
+        self.uses: list[int] = []  # in how many places of different objects each occurs
+        self.leaves: dict[bytes, int] = {}
+        self.branches: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self.references: list[int] = []
 
     def rewritten(self) -> bytes:
@@ -68,7 +74,7 @@ class Canonical:
         root = self.read()
         if self.position != len(self.data):
             raise ValueError(f"{len(self.data) - self.position} bytes are left over")
-        return b"".join(self.write(root, self.repeated(root)))
+        return b"".join(self.write(root))
 
     def take(self, size: int) -> bytes:
         """Give the next bytes."""
@@ -86,89 +92,91 @@ class Canonical:
         place = len(self.references)
         if first & SHARED:
             self.references.append(-1)
-        number = self.read_code() if kind == CODE else self.number_of(self.read_value(kind))
+        if kind in COUNTED:
+            number = self.leaf(self.read_counted(kind))
+        elif kind in FIXED:
+            number = self.leaf(BYTES[kind] + self.take(FIXED[kind]))
+        else:
+            number = self.read_other(kind)
         if first & SHARED:
             self.references[place] = number
         return number
 
-    def number_of(self, node: Node) -> int:
-        """Give the number that equal objects have."""
-        number = self.known.get(node)
+    def leaf(self, head: bytes) -> int:
+        """Give the number of an object without parts."""
+        number = self.leaves.get(head)
         if number is None:
-            number = self.known[node] = len(self.nodes)
-            self.nodes.append(node)
+            number = self.leaves[head] = self.new(head, ())
         return number
 
-    def read_value(self, kind: int) -> Node:
-        """Read an object that is no code object."""
-        if kind in COUNTED:
-            size = self.take(COUNTED[kind])
-            content = self.take(int.from_bytes(size, "little"))
-            if kind in TEXTS:
-                kind = TEXTS[kind][1 if IDENTIFIER.fullmatch(content) else 0]
-            return bytes((kind,)) + size + content, ()
-        if kind in FIXED:
-            return bytes((kind,)) + self.take(FIXED[kind]), ()
-        if kind in BRANCHES:
-            return self.read_branch(kind)
+    def new(self, head: bytes, parts: tuple[int, ...]) -> int:
+        """Give a new object its number."""
+        self.heads.append(head)
+        self.parts.append(parts)
+        self.uses.append(0)
+        for part in parts:
+            self.uses[part] += 1
+        return len(self.heads) - 1
+
+    def read_counted(self, kind: int) -> bytes:
+        """Read text or bytes."""
+        start = self.position
+        content = start + COUNTED[kind]
+        self.position = end = content + int.from_bytes(self.data[start:content], "little")
+        if kind in TEXTS:
+            kind = TEXTS[kind][1 if IDENTIFIER.fullmatch(self.data, content, end) else 0]
+        return BYTES[kind] + self.data[start:end]
+
+    def read_other(self, kind: int) -> int:
+        """Read an object that consists of others, or a long number."""
+        if kind == CODE:
+            return self.read_code()
         if kind == LONG:
             size = self.take(4)
-            return bytes((kind,)) + size + self.take(2 * abs(int.from_bytes(size, "little", signed=True))), ()
-        raise ValueError(f"{chr(kind)!r} is not a known type of object")
-
-    def read_branch(self, kind: int) -> Node:
-        """Read an object that consists of others."""
+            return self.leaf(BYTES[kind] + size + self.take(2 * abs(int.from_bytes(size, "little", signed=True))))
+        if kind not in BRANCHES:
+            raise ValueError(f"{chr(kind)!r} is not a known type of object")
         size = self.take(BRANCHES[kind])
-        parts = [self.read() for _ in range(3 if kind == SLICE else int.from_bytes(size, "little"))]
+        found = [self.read() for _ in range(3 if kind == SLICE else int.from_bytes(size, "little"))]
         if kind == FROZENSET:
-            parts.sort(key=self.expanded)
-        return bytes((kind,)) + size, tuple(parts)
+            found.sort(key=self.expanded)
+        key = head, parts = BYTES[kind] + size, tuple(found)
+        number = self.branches.get(key)
+        if number is None:
+            number = self.branches[key] = self.new(head, parts)
+        return number
 
     def read_code(self) -> int:
         """Read a code object. Each is itself alone: two functions that look alike are still two."""
         numbers, objects, more_numbers, more_objects = self.layout
-        head = bytes((CODE,)) + self.take(numbers)
+        head = BYTES[CODE] + self.take(numbers)
         parts = [self.read() for _ in range(objects)]
-        parts.append(self.number_of((self.take(more_numbers), ())))
+        parts.append(self.leaf(self.take(more_numbers)))
         parts += [self.read() for _ in range(more_objects)]
-        self.nodes.append((head, tuple(parts)))
-        return len(self.nodes) - 1
+        return self.new(head, tuple(parts))
 
     def expanded(self, number: int) -> bytes:
         """Write an object without references."""
-        head, parts = self.nodes[number]
-        return head + b"".join(map(self.expanded, parts))
+        return self.heads[number] + b"".join(map(self.expanded, self.parts[number]))
 
-    def repeated(self, root: int) -> set[int]:
-        """Find the objects that are written more than once, if nothing that is in them is written again."""
-        seen: set[int] = set()
-        again: set[int] = set()
-        waiting = [root]
-        while waiting:
-            number = waiting.pop()
-            if number in seen:
-                again.add(number)
-                continue
-            seen.add(number)
-            waiting.extend(self.nodes[number][1])
-        return again
-
-    def write(self, root: int, repeated: set[int]) -> list[bytes]:
-        """Write an object in pieces, those that are repeated once."""
-        places: dict[int, int] = {}
+    def write(self, root: int) -> list[bytes]:
+        """Write an object in pieces, whatever occurs again only once."""
+        heads, uses = self.heads, self.uses
+        places: dict[int, bytes] = {}
         pieces = []
         waiting = [root]
         while waiting:
             number = waiting.pop()
-            head, parts = self.nodes[number]
-            if number in repeated and (parts or len(head) >= SMALLEST_SHARED):
+            head, parts = heads[number], self.parts[number]
+            if uses[number] > 1 and (parts or len(head) >= SMALLEST_SHARED):
                 if number in places:
-                    pieces.append(bytes((REFERENCE,)) + places[number].to_bytes(4, "little"))
+                    pieces.append(places[number])
                     continue
-                places[number] = len(places)
-                head = bytes((head[0] | SHARED,)) + head[1:]
+                places[number] = BYTES[REFERENCE] + len(places).to_bytes(4, "little")
+                head = BYTES[head[0] | SHARED] + head[1:]
             pieces.append(head)
-            waiting.extend(reversed(parts))
+            if parts:
+                waiting.extend(parts[::-1])
         return pieces
 
 
@@ -207,15 +215,40 @@ def compiled(source: bytes, name: str) -> bytes | None:
     return importlib.util.MAGIC_NUMBER + flags + importlib.util.source_hash(source) + content
 
 
+def remembered(source: bytes, name: str, cache: str) -> bytes | None:
+    """Do as :func:`compiled`, unless another job has done so.
+
+    Args:
+        source: The content of the module's file.
+        name: The file's name for tracebacks.
+        cache: The folder that jobs share.
+    """
+    inputs = sys.version.encode(), name.encode(), source
+    place = os.path.join(cache, hashlib.sha256(b"\0".join(inputs)).hexdigest())
+    try:
+        with open(place, "rb") as file:
+            return file.read() or None
+    except FileNotFoundError:
+        content = compiled(source, name)
+    unfinished = f"{place}.{os.getpid()}"
+    with open(unfinished, "wb") as file:
+        file.write(content or b"")
+    os.replace(unfinished, place)
+    return content
+
+
 def main(path: str) -> int:
     """Carry a job out; give the exit status."""
     with open(path, encoding="utf-8") as file:
         job = json.load(file)
+    root, cache = job["root"], job.get("cache")
     made = []
-    for source, name in job["modules"]:
-        place = os.path.join(job["root"], source)
+    # no two jobs in the same order: those of several platforms, run side by side, should find each other's work
+    for source, name in sorted(job["modules"], key=lambda module: hash((root, *module))):
+        place = os.path.join(root, source)
         with open(place, "rb") as file:
-            content = compiled(file.read(), name)
+            text = file.read()
+        content = remembered(text, name, cache) if cache else compiled(text, name)
         if content is None:
             continue
         folder, stem = os.path.split(place)

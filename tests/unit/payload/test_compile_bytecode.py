@@ -154,14 +154,35 @@ def test_a_job_writes_files_where_imports_look_and_tells_them(
     sources = ["top.py", "package/__init__.py", "package/bad.py", "package/deep/odd.name.py"]
     assert main(str(job(place, *sources))) == 0
     tag = sys.implementation.cache_tag
-    assert json.loads(capsys.readouterr().out) == [
-        ["top.py", f"__pycache__/top.{tag}.pyc"],
-        ["package/__init__.py", f"package/__pycache__/__init__.{tag}.pyc"],
-        ["package/deep/odd.name.py", f"package/deep/__pycache__/odd.name.{tag}.pyc"],
-    ]
+    assert dict(json.loads(capsys.readouterr().out)) == {
+        "top.py": f"__pycache__/top.{tag}.pyc",
+        "package/__init__.py": f"package/__pycache__/__init__.{tag}.pyc",
+        "package/deep/odd.name.py": f"package/deep/__pycache__/odd.name.{tag}.pyc",
+    }
     code = loaded((place / f"package/__pycache__/__init__.{tag}.pyc").read_bytes()[16:])
     assert code.co_filename == "package/__init__.py"
     assert not [path for path in place.rglob("*.pyc") if b"place" in path.read_bytes()]
+
+
+def test_jobs_that_share_a_folder_do_not_repeat_each_others_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for number in range(2):
+        place = tmp_path / str(number)
+        place.mkdir()
+        for name, text in {"one.py": "a = 1\n", "two.py": "a = 1\n", "bad.py": "no code"}.items():
+            (place / name).write_text(text)
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        job = {"root": str(place), "modules": [(n, n) for n in ("one.py", "two.py", "bad.py")]}
+        (place / "job.json").write_text(json.dumps({**job, "cache": str(tmp_path / "cache")}))
+        main(str(place / "job.json"))
+        assert sorted(source for source, _ in json.loads(capsys.readouterr().out)) == ["one.py", "two.py"]
+        results.append({path.name: path.read_bytes() for path in place.rglob("*.pyc")})
+        monkeypatch.setattr(compile_bytecode, "compiled", lambda *_: pytest.fail("compiled again"))
+    assert results[0] == results[1]
+    assert b"two.py" in results[0][f"two.{sys.implementation.cache_tag}.pyc"], "names are part of what is shared"
+    assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
 def test_many_modules_are_the_same_bytes_in_any_process(tmp_path: Path) -> None:
