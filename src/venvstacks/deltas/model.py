@@ -1,5 +1,7 @@
 """What a delta holds (described in the reference, *Deltas*)."""
 
+from typing import Any
+
 import msgspec
 
 from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256
@@ -93,3 +95,12 @@ class DeltaHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     frames: tuple[DeltaFrame, ...] = ()
     entries: tuple[IndexEntry, ...]
     moved: dict[str, str] = {}
+
+
+def header_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a header's JSON."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Header of a venvstacks delta",
+        **msgspec.json.schema(DeltaHeader),
+    }
