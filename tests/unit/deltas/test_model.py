@@ -8,7 +8,9 @@ COMMITTED = Path(__file__).resolve().parents[3] / "docs/reference/delta-header.s
 
 
 def test_committed_schema_is_current() -> None:
-    assert json.loads(COMMITTED.read_bytes()) == json.loads(json.dumps(header_schema())), "run: python3 dev.py docs"
+    assert json.loads(COMMITTED.read_bytes()) == json.loads(json.dumps(header_schema())), (
+        "run: python3 dev.py docs"
+    )
 
 
 def test_schema_names_every_field_of_a_header(tmp_path: Path) -> None:
