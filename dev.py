@@ -6,10 +6,12 @@
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
     python3 dev.py test-targets [ARGS]
                                    the tests that run foreign interpreters; needs Debian 12 on x86_64
+    python3 dev.py test-large [ARGS]
+                                   the tests that download gigabytes: NVIDIA's libraries, torch
     python3 dev.py lint            ruff, mypy, import-linter
     python3 dev.py docs            the documentation site, into site/
     python3 dev.py bench           measure, into bench-results.json
-    python3 dev.py fuzz [ARGS]     try the readers of archives on damaged and forged inputs
+    python3 dev.py fuzz [ARGS]     try the readers of archives and deltas on damaged and forged inputs
     python3 dev.py constraints     pin the newest releases of everything that is installed here
 
 Each command makes ``.venv`` if it is not there and installs what it needs, exact versions checked against the
@@ -236,6 +238,12 @@ def test_targets(arguments: list[str]) -> int:
     return show(PYTHON, ROOT / "tools" / "targets.py", *arguments)
 
 
+def test_large(arguments: list[str]) -> int:
+    """Run the tests that download much: some gigabytes, kept in uv's cache."""
+    provide("test")
+    return show(PYTHON, "-m", "pytest", "tests/large", *arguments)
+
+
 def lint(_arguments: list[str]) -> int:
     """Run every checker, also after one found something."""
     provide("lint")
@@ -314,9 +322,9 @@ def resolve(arguments: list[str | Path]) -> str:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (demo, test, test_targets, lint, docs, bench, fuzz, constraints)
+    for command in (demo, test, test_targets, test_large, lint, docs, bench, fuzz, constraints)
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-targets", "bench", "fuzz")
+WITH_ARGUMENTS = ("test", "test-targets", "test-large", "bench", "fuzz")
 
 
 def main() -> int:

@@ -43,7 +43,7 @@ class Round:
 def targets() -> dict[str, Callable[[bytes], bool]]:
     """Give what can be tried."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from fuzzing.archives import TARGETS  # noqa: PLC0415 - found on the path that was just extended
+    from fuzzing.readers import TARGETS  # noqa: PLC0415 - found on the path that was just extended
 
     return dict(TARGETS)
 

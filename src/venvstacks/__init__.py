@@ -40,12 +40,15 @@ if TYPE_CHECKING:
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.building.model import BuiltLayer, ExcludedPackage
     from venvstacks.building.why import Presence
+    from venvstacks.deltas.patching import PatchedLayer, PatchPlan
+    from venvstacks.differences.model import Difference, LayerDifference
     from venvstacks.errors import (
         ArchiveError,
         BuildError,
         BusyError,
         CoverageError,
         DefinitionError,
+        DeltaError,
         FilesystemError,
         InvalidLockError,
         LibrariesError,
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from venvstacks.publishing.publish import PublishResult
     from venvstacks.runs import Options
     from venvstacks.spec.model import Layer, LayerKind, Stack
+    from venvstacks.updates import diff, patch, plan_patching
 
 __all__ = [
     "ArchiveError",
@@ -79,6 +83,8 @@ __all__ = [
     "Compression",
     "CoverageError",
     "DefinitionError",
+    "DeltaError",
+    "Difference",
     "Event",
     "ExcludedPackage",
     "ExportOptions",
@@ -88,6 +94,7 @@ __all__ = [
     "Finished",
     "InvalidLockError",
     "Layer",
+    "LayerDifference",
     "LayerKind",
     "LayerLibraries",
     "LayerLock",
@@ -97,6 +104,8 @@ __all__ = [
     "LockedLayer",
     "Observer",
     "Options",
+    "PatchPlan",
+    "PatchedLayer",
     "Planned",
     "PlannedUnpack",
     "Presence",
@@ -119,12 +128,15 @@ __all__ = [
     "Waiting",
     "Warned",
     "build",
+    "diff",
     "export",
     "load_stack",
     "lock",
+    "patch",
     "plan_building",
     "plan_exporting",
     "plan_locking",
+    "plan_patching",
     "plan_publication",
     "plan_unpacking",
     "publish",
@@ -142,6 +154,8 @@ _HOMES = (
     "venvstacks.building.library_report",
     "venvstacks.building.model",
     "venvstacks.building.why",
+    "venvstacks.deltas.patching",
+    "venvstacks.differences.model",
     "venvstacks.errors",
     "venvstacks.events",
     "venvstacks.locking.lock",
@@ -152,6 +166,7 @@ _HOMES = (
     "venvstacks.publishing.publish",
     "venvstacks.runs",
     "venvstacks.spec.model",
+    "venvstacks.updates",
 )
 
 

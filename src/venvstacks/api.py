@@ -18,28 +18,32 @@ from venvstacks.locking.resolve import Resolver, Sources
 from venvstacks.locking.states import lock_states
 from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, plan_export, read_exported
 from venvstacks.publishing.exporting import ExportResult, run_export
+from venvstacks.publishing.old_states import read_states
 from venvstacks.publishing.plan import Action, PublishOptions, PublishPlan, plan_publish
 from venvstacks.publishing.publish import PublishResult, run_publish
 from venvstacks.publishing.published import read_published
-from venvstacks.runs import Bench, Options, cache_folder, held, new_bench
+from venvstacks.runs import Bench, Options, cache_folder, held, in_definition, new_bench
 from venvstacks.runtimes.choice import choose_python
 from venvstacks.selection import HOST, extended, selected_targets
 from venvstacks.spec import loading
-from venvstacks.spec.model import LocalRuntime, Stack
+from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
 from venvstacks.work import Work
 
 
-def load_stack(path: str | os.PathLike[str], *, local_runtime: LocalRuntime | None = None) -> Stack:
+def load_stack(
+    path: str | os.PathLike[str], *, local_runtime: LocalRuntime | None = None, bytecode: Bytecode | None = None
+) -> Stack:
     """Load and check a definition file.
 
     Args:
         path: The file; relative to the current folder, ``~`` is expanded.
         local_runtime: Wins over the file's ``local-runtime``.
+        bytecode: Wins over the file's ``bytecode``. Publishing and exporting need what building was given.
 
     Raises:
         DefinitionError: The file cannot be read or used; has all its problems.
     """
-    return loading.load_stack(Path(path), local_runtime=local_runtime)
+    return loading.load_stack(Path(path), local_runtime=local_runtime, bytecode=bytecode)
 
 
 def lock(
@@ -184,7 +188,10 @@ def plan_publication(
         here = replace(settings, output=folder / target.name if apart else folder)
         layers = expected(builds)
         published = read_published(stack.layers, target, here.output, tag_outputs=here.tag_outputs)
-        plans.append(plan_publish(layers, made_here(layers, chosen), here, published))
+        names = made_here(layers, chosen)
+        asked = [in_definition(stack, path) for path in here.delta_from]
+        old = read_states(here.output, names, target, asked=asked, earlier=here.deltas > 0)
+        plans.append(plan_publish(layers, names, here, published, old))
     return tuple(plans)
 
 

@@ -18,6 +18,7 @@
     |  `- BinaryFormatError        a native file is damaged
     |- PublishError                an archive, manifest or export cannot be made
     |- ArchiveError                an archive or its index is damaged, forged, or of a newer version
+    |- DeltaError                  a delta is damaged, forged, newer, or not for the folder it is applied to
     |- RunError                    an application cannot be started
     |- ToolError                   uv or another helper program failed
     |- FilesystemError             the operating system refused to read or write
@@ -153,6 +154,10 @@ class PublishError(VenvstacksError):
 
 class ArchiveError(VenvstacksError):
     """An archive, or something beside it, that is damaged, forged, or made by a newer version."""
+
+
+class DeltaError(VenvstacksError):
+    """A delta that cannot be applied: damaged, forged, made by a newer version, or for another folder."""
 
 
 class RunError(VenvstacksError):

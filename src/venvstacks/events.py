@@ -16,6 +16,7 @@ class Step(StrEnum):
     PUBLISH = "publish"
     EXPORT = "export"
     UNPACK = "unpack"
+    PATCH = "patch"
 
 
 @dataclass(frozen=True, slots=True)

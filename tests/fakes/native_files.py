@@ -114,6 +114,7 @@ def macho(
     old_style: bool = False,
     system: int = 1,
     needed: Iterable[str] = (),
+    weak: Iterable[str] = (),
     name: str = "",
     rpaths: Iterable[str] = (),
 ) -> bytes:
@@ -127,11 +128,13 @@ def macho(
         old_style: Whether it tells that with ``LC_VERSION_MIN_MACOSX``.
         system: 1 for macOS, 2 for iOS, ...
         needed: Install names of libraries.
+        weak: Install names of libraries that may be missing.
         name: Its own install name.
         rpaths: Where it looks.
     """
     wide = processor != "i386"
     commands = [_with_text(0xC, text, b"\0" * 12) for text in needed]
+    commands += [_with_text(0x80000018, text, b"\0" * 12) for text in weak]
     commands += [_with_text(0xD, name, b"\0" * 12)] if name else []
     commands += [_with_text(0x8000001C, path) for path in rpaths]
     if macos:

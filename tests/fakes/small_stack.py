@@ -7,7 +7,8 @@ from venvstacks.archives.cache import FrameCache
 from venvstacks.building.model import BuiltLayer
 from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
 from venvstacks.publishing.exporting import ExportResult, run_export
-from venvstacks.publishing.plan import PublishOptions, plan_publish
+from venvstacks.publishing.old_states import read_states
+from venvstacks.publishing.plan import PublishOptions, PublishPlan, plan_publish
 from venvstacks.publishing.publish import PublishResult, run_publish
 from venvstacks.publishing.published import read_published
 from venvstacks.work import Work
@@ -45,6 +46,16 @@ def make_stack(folder: Path, *, inputs: str = "1", version: int | None = None) -
     return tuple(layers)
 
 
+def planned(
+    built: tuple[BuiltLayer, ...], options: PublishOptions, selected: tuple[str, ...] | None = None
+) -> PublishPlan:
+    layers, target = [each.layer for each in built], built[0].target
+    published = read_published(layers, target, options.output, tag_outputs=options.tag_outputs)
+    names = [layer.build_name for layer in layers] if selected is None else selected
+    old = read_states(options.output, names, target, asked=options.delta_from, earlier=options.deltas > 0)
+    return plan_publish(built, names, options, published, old)
+
+
 def publish(
     built: tuple[BuiltLayer, ...],
     options: PublishOptions,
@@ -53,11 +64,12 @@ def publish(
     work: Work | None = None,
     cache: FrameCache | None = None,
 ) -> PublishResult:
-    published = read_published(
-        [each.layer for each in built], built[0].target, options.output, tag_outputs=options.tag_outputs
-    )
-    names = [each.layer.build_name for each in built] if selected is None else selected
-    return run_publish(plan_publish(built, names, options, published), work or Work(), cache)
+    return run_publish(planned(built, options, selected), work or Work(), cache)
+
+
+def options_of(step: str, output: Path) -> PublishOptions:
+    """Give the options of a step of the test of kills."""
+    return PublishOptions(output, tag_outputs=step == "publish-tagged", deltas=int(step == "publish-deltas"))
 
 
 def export(

@@ -97,6 +97,10 @@ def test_the_whole_way(root: Path, tmp_path: Path) -> None:
     ]
     assert all(layer.created for layer in exported.layers)
 
+    archives = [archive.path for archive in published.archives]
+    unpacked = venvstacks.unpack(archives, tmp_path / "unpacked", options=options)
+    assert [layer.path.name for layer in unpacked] == ["py", "framework-🐸", "app-hello", "app-🦎@1"]
+
     for step in Step:
         assert set(log.of(Started, step)) == set(LAYERS)
         assert set(log.of(Finished, step)) == set(LAYERS)

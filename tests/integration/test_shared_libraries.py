@@ -10,6 +10,7 @@ import pytest
 
 from fakes.building import SITE, Project, application, framework, output, run, runtime
 from fakes.c_wheels import Compiler, library_wheel
+from fakes.native_files import elf
 from fakes.pythons import host, tree
 from venvstacks import api
 from venvstacks.archives.formats import ArchiveFormat
@@ -348,6 +349,15 @@ def test_odd_names_and_damaged_files(project: Project, compiler: Compiler) -> No
     api.lock(load_stack(project.folder / "venvstacks.toml"), reset=["framework-a"], options=project.options())
     project.build()
     assert output(python(project), "-m", "app") == "7"
+
+
+def test_a_file_that_cannot_be_changed_is_named(project: Project, compiler: Compiler) -> None:
+    wheels(project, compiler)
+    broken = elf(host().target.arch, needed=["libone.so.1"])  # does not say how long its string table is
+    library_wheel(project.folder / "wheels", "odd", {"odd.so": broken})
+    project.define(base(), framework("a", "one"), application("app", "odd", on=["a"]))
+    with pytest.raises(LibrariesError, match=rf"for {SITE}/odd/odd\.so, but .*: it has no usable string table"):
+        project.build()
 
 
 def test_a_package_must_not_take_the_place_of_the_links(project: Project, compiler: Compiler) -> None:

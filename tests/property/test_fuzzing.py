@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes.archiving import unpack
-from fuzzing.archives import SEEDS, TARGETS, seeds
+from fakes.built_layers import make_tree
+from fakes.deltas import full_facts, patch
+from fuzzing.archives import SEEDS, seeds
+from fuzzing.deltas import NEW, OLD, SEED
+from fuzzing.readers import TARGETS
 from venvstacks.archives.formats import ArchiveFormat
 
 
@@ -30,3 +34,10 @@ def test_seeds_of_all_formats_can_be_unpacked(tmp_path: Path) -> None:
     for kind in ArchiveFormat:
         unpack(SEEDS / f"seed.{kind}", tmp_path / kind)
         assert (tmp_path / kind / "bin/run").read_bytes() == b"#!/bin/sh\nexec true\n"
+
+
+def test_seed_of_deltas_can_be_applied(tmp_path: Path) -> None:
+    new = make_tree(tmp_path / "new", NEW)
+    patched = patch(make_tree(tmp_path / "old", OLD), SEED, tmp_path / "patched").path
+    expected = {name: (mode, target, content) for name, (mode, _, target, content) in full_facts(new).items()}
+    assert {name: (mode, *rest) for name, (mode, _, *rest) in full_facts(patched).items()} == expected

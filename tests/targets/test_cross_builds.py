@@ -1,16 +1,13 @@
 """Stacks that are built and published for foreign targets here, unpacked elsewhere, and run there."""
 
 import json
-import tarfile
 from pathlib import Path
 
 import tomlkit
 
 import venvstacks
-from fakes.archive_reading import unpack
 from targets.foreign import Run
 from targets.windows import windows_path
-from venvstacks.archives.formats import ArchiveFormat
 
 APPLICATION = """\
 import json, os, sys
@@ -47,6 +44,7 @@ def define(
     base = {"name": "base", "python_implementation": f"cpython@{python}", "requirements": []}
     names = {"name": "names", "runtime": "base", "requirements": ["idna"], "versioned": True}
     tool = {"name": "tool", "launch_module": "tool.py", "frameworks": ["names"], "requirements": requirements}
+    tool["entry_points"] = ["pygmentize"]
     document = {
         "tool": {"uv": {"python-downloads-json-url": downloads}},
         "runtimes": [base | limits],
@@ -65,19 +63,20 @@ def published(stack: venvstacks.Stack, target: str, place: Path) -> Path:
     """Build and publish for a target, and unpack all layers side by side."""
     venvstacks.build(stack, platforms=[target])
     (result,) = venvstacks.publish(stack, platforms=[target])
-    place.mkdir(parents=True)
-    for archive in result.archives:
-        stream = place / "layer.tar"
-        stream.write_bytes(unpack(archive.path, ArchiveFormat.TAR_ZST))
-        with tarfile.open(stream) as tar:
-            tar.extractall(place, filter="tar")
-        stream.unlink()
+    venvstacks.unpack([archive.path for archive in result.archives], place)
     return place
 
 
 def test_linux_aarch64(downloads_list: str, run_aarch64: Run, tmp_path: Path) -> None:
     stack = define(
-        tmp_path / "built", downloads_list, "linux_aarch64", "3.11.2", "numpy", "idna", module=WITH_NUMPY
+        tmp_path / "built",
+        downloads_list,
+        "linux_aarch64",
+        "3.11.2",
+        "numpy",
+        "idna",
+        "pygments",
+        module=WITH_NUMPY,
     )
     place = published(stack, "linux_aarch64", tmp_path / "unpacked")
     moved = tmp_path / "moved to a place with späce"
@@ -90,6 +89,8 @@ def test_linux_aarch64(downloads_list: str, run_aarch64: Run, tmp_path: Path) ->
     assert Path(told["framework"]).is_relative_to(moved / "framework-names@1")
     assert Path(told["numpy"]).is_relative_to(layer)
     assert all(Path(folder).is_relative_to(moved) for folder in told["path"])
+    # what its first line for sh does, without a sh for this target
+    assert "Pygments version" in run_aarch64(layer / "bin" / "python", layer / "bin" / "pygmentize", "-V").stdout
 
     run_aarch64(moved / "base" / "bin" / "python", layer / "postinstall.py")
     assert list(layer.rglob("*.cpython-311.pyc"))
@@ -99,7 +100,14 @@ def test_linux_aarch64(downloads_list: str, run_aarch64: Run, tmp_path: Path) ->
 
 def test_win_amd64(downloads_list: str, run_windows: Run, tmp_path: Path) -> None:
     stack = define(
-        tmp_path / "built", downloads_list, "win_amd64", "3.13.2", "markupsafe", "idna", module=WITH_MODULE
+        tmp_path / "built",
+        downloads_list,
+        "win_amd64",
+        "3.13.2",
+        "markupsafe",
+        "idna",
+        "pygments",
+        module=WITH_MODULE,
     )
     place = published(stack, "win_amd64", tmp_path / "unpacked to a späce")
     assert not [path for path in place.rglob("*") if path.is_symlink()]
@@ -126,6 +134,8 @@ def test_win_amd64(downloads_list: str, run_windows: Run, tmp_path: Path) -> Non
     assert told["markupsafe"].startswith(windows_path(layer))
     assert told["markupsafe"].endswith(".pyd")
     assert all(folder.startswith(windows_path(place)) for folder in told["path"])
+
+    assert "Pygments version" in run_windows(layer / "Scripts" / "pygmentize.exe", "-V").stdout
 
     run_windows(place / "base" / "python.exe", layer / "postinstall.py")
     assert (layer / "pyvenv.cfg").read_text(encoding="utf-8") == configuration, "it may run again"

@@ -20,7 +20,8 @@ from venvstacks.trees import EntryKind
 if sys.platform != "win32":
     import fcntl
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_BLOCK = 1 << 20
 _STALE = 24 * 3600.0  # seconds after which nobody is still at work, where that cannot be asked for
 
 
@@ -164,6 +165,27 @@ class FileWriter:
             rest = memoryview(data)[done:]
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+
+    def clone(self, source: int) -> bool:
+        """Take all of the content from another file, as a clone: both share blocks until one is written to.
+
+        What is verified is the clone.
+
+        Args:
+            source: The other file, open.
+
+        Returns:
+            False if that cannot be done here; then nothing was taken.
+        """
+        try:
+            files.clone(source, self._descriptor)
+        except OSError:
+            return False
+        self._left -= os.fstat(self._descriptor).st_size
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        while piece := os.read(self._descriptor, _BLOCK):
+            self._digest.update(piece)
+        return True
 
     def is_right(self) -> bool:
         """Tell whether the file has its size and hash."""

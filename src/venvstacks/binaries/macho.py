@@ -41,7 +41,8 @@ _VARIANT_MASK = 0x00FFFFFF
 _KINDS = {2: Kind.PROGRAM, 6: Kind.LIBRARY, 8: Kind.LIBRARY}  # MH_EXECUTE, MH_DYLIB, MH_BUNDLE
 _SYSTEMS = {1: "macos", 2: "ios", 3: "tvos", 4: "watchos", 6: "mac catalyst"}
 
-_LIBRARIES = {0xC, 0x80000018, 0x8000001F, 0x20, 0x80000023}  # LC_[LOAD|LOAD_WEAK|REEXPORT|LAZY|UPWARD]_DYLIB
+_OPTIONAL_LIBRARIES = {0x80000018, 0x20}  # LC_[LOAD_WEAK|LAZY_LOAD]_DYLIB
+_LIBRARIES = {0xC, 0x8000001F, 0x80000023, *_OPTIONAL_LIBRARIES}  # LC_[LOAD|REEXPORT|LOAD_UPWARD]_DYLIB
 _NAME, _RPATH = 0xD, 0x8000001C
 _OLD_SYSTEMS = {0x24: "macos", 0x25: "ios", 0x2F: "tvos", 0x30: "watchos"}  # LC_VERSION_MIN_*
 _BUILD = 0x32  # LC_BUILD_VERSION
@@ -90,6 +91,7 @@ def _image(reader: Reader) -> Image:
         bits=bits,
         system=system,
         needed=tuple(command.text() for command in commands if command.kind in _LIBRARIES),
+        optional=tuple(command.text() for command in commands if command.kind in _OPTIONAL_LIBRARIES),
         name=names[0] if names else "",
         search=tuple(command.text() for command in commands if command.kind == _RPATH),
         macos=macos,

@@ -35,6 +35,7 @@ class Image:
         bits: The word size: 32 or 64.
         system: What it runs on, if it says so: ``macos``, ``ios``, ... (Mach-O), else empty.
         needed: Libraries it needs, as written.
+        optional: Those of them without which it is loaded: weak and lazy ones (Mach-O), delayed ones (PE).
         name: What it calls itself as a library: soname, install name, DLL name; empty if it does not.
         search: Where it looks for libraries, as written: RUNPATH, else RPATH (ELF); rpaths (Mach-O).
         passes_search: Whether libraries that it loads look there too: an RPATH and no RUNPATH (ELF).
@@ -48,6 +49,7 @@ class Image:
     bits: int
     system: str = ""
     needed: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     name: str = ""
     search: tuple[str, ...] = ()
     passes_search: bool = False

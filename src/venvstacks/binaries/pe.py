@@ -93,11 +93,13 @@ def _image(reader: Reader, place: int) -> Image:
     architecture = _MACHINES.get(machine, "")
     loadable = architecture and flags & _IMAGE and subsystem not in _NO_PROCESS and not layout.directory(_DOTNET)
     kind = (Kind.LIBRARY if flags & _LIBRARY else Kind.PROGRAM) if loadable else Kind.OTHER
+    needed, delayed = tuple(_imports(layout)), tuple(_delayed_imports(layout))
     return Image(
         kind=kind,
         architecture=architecture or f"machine {machine:#x}",
         bits=bits,
-        needed=tuple(dict.fromkeys((*_imports(layout), *_delayed_imports(layout)))),
+        needed=tuple(dict.fromkeys((*needed, *delayed))),
+        optional=tuple(name for name in dict.fromkeys(delayed) if name not in needed),
         name=_name(layout),
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.building.assemble import sitecustomize
-from venvstacks.building.launcher import launcher
 from venvstacks.building.layout import CONFIGURATION
+from venvstacks.building.macos_launcher import launcher
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import (
     from_site,
@@ -19,7 +19,7 @@ from venvstacks.building.records import (
     row_of_file,
     write_record,
 )
-from venvstacks.errors import BuildError
+from venvstacks.errors import BinaryFormatError, BuildError, LibrariesError
 from venvstacks.files import canonical_json, json_hash, temporary_beside
 from venvstacks.libraries.linking import link
 from venvstacks.libraries.model import DYNLIB, LibraryLayer, Linking, Natives
@@ -88,13 +88,14 @@ def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> None:
         staging: The layer's unfinished folder, complete but for this.
 
     Raises:
-        BuildError: A package takes the place of the links, or a file cannot be changed.
+        BuildError: A package takes the place of the links, or a name cannot be written into a file.
+        LibrariesError: A file cannot be changed.
     """
     if linking.links:
         _make_links(build, linking.links, staging)
     if linking.additions:
         _check_names(build, [lock.install_target for lock in build.below])
-        _add_searches(linking, staging)
+        _add_searches(build, linking.additions, staging)
         _update_records(build, linking.additions, staging)
     if build.layer.kind is LayerKind.RUNTIME:
         return
@@ -119,12 +120,19 @@ def _make_links(build: LayerBuild, links: Mapping[str, str], staging: Path) -> N
         (folder / name).symlink_to(posixpath.relpath(path, DYNLIB))
 
 
-def _add_searches(linking: Linking, staging: Path) -> None:
+def _add_searches(build: LayerBuild, additions: Mapping[str, Sequence[str]], staging: Path) -> None:
     """Have files look in further folders; they are replaced, as they may be shared with uv's cache."""
-    for path, entries in (linking.additions or {}).items():
+    for path, entries in additions.items():
         file = staging / path
         copy = temporary_beside(file)
-        copy_with_search(file, copy, entries)
+        try:
+            copy_with_search(file, copy, entries)
+        except BinaryFormatError as error:
+            raise LibrariesError(
+                f"{build.headline} needs shared libraries from elsewhere for {path}, but that file cannot be told "
+                f"where they are: {error.reason}.",
+                hint="if it is not needed, leave it out of this with `dynlib_exclude`",
+            ) from error
         copy.replace(file)
 
 

@@ -5,9 +5,11 @@ import click
 from venvstacks.cli.build import build
 from venvstacks.cli.cache import cache
 from venvstacks.cli.completion import completion
+from venvstacks.cli.diff import diff
 from venvstacks.cli.local_export import local_export
 from venvstacks.cli.lock import lock
 from venvstacks.cli.options import verbosity_options
+from venvstacks.cli.patch import patch
 from venvstacks.cli.publish import publish
 from venvstacks.cli.run import run
 from venvstacks.cli.show import show
@@ -47,5 +49,5 @@ def cli() -> None:
     """
 
 
-for command in (show, why, lock, build, publish, local_export, unpack, run, cache, completion):
+for command in (show, why, lock, build, publish, local_export, unpack, patch, diff, run, cache, completion):
     cli.add_command(command)

@@ -19,6 +19,7 @@ _DOING = {
     Step.PUBLISH: "publishing",
     Step.EXPORT: "exporting",
     Step.UNPACK: "unpacking",
+    Step.PATCH: "patching",
 }
 _DONE = {
     Step.LOCK: "locked",
@@ -26,6 +27,7 @@ _DONE = {
     Step.PUBLISH: "published",
     Step.EXPORT: "exported",
     Step.UNPACK: "unpacked",
+    Step.PATCH: "patched",
 }
 _WIDTH = 10
 

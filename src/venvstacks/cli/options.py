@@ -93,6 +93,14 @@ class Archiving:
 
 
 @dataclass(frozen=True, slots=True)
+class Updates:
+    """What deltas lead from: ``--delta-from``, ``--deltas``."""
+
+    delta_from: tuple[Path, ...]
+    deltas: int
+
+
+@dataclass(frozen=True, slots=True)
 class Caching:
     """What is kept between runs: ``--cache-dir``."""
 
@@ -156,6 +164,13 @@ def output_dir_option(default: str) -> Callable[[Command], Command]:
         show_default=True,
         help="Output folder, relative to the definition's folder.",
     )
+
+
+bytecode_option = click.option(
+    "--bytecode",
+    type=click.Choice(["none", "ship"]),
+    help="Whether layers hold their modules compiled (default: as defined, or none).",
+)
 
 
 platform_option = click.option(
@@ -273,6 +288,26 @@ archive_options = _group(
     ),
     click.option(
         "--compression-level", type=int, metavar="N", help="A level of the format, in place of --compression."
+    ),
+)
+
+delta_options = _group(
+    "updates",
+    Updates,
+    click.option(
+        "--delta-from",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="DIR_OR_MANIFEST",
+        help="Make deltas from what is published in a folder or described by a manifest, relative to the "
+        "definition's folder; may be repeated.",
+    ),
+    click.option(
+        "--deltas",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Make deltas from the last N builds of each layer that are still in the output folder.",
     ),
 )
 

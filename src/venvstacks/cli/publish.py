@@ -1,5 +1,6 @@
 """``venvstacks publish``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,13 @@ from venvstacks.cli.options import (
     Publishing,
     Selecting,
     Showing,
+    Updates,
     Updating,
     Working,
     archive_options,
+    bytecode_option,
     cache_options,
+    delta_options,
     output_dir_option,
     platform_option,
     publish_options,
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 
     from venvstacks.publishing.plan import PublishOptions
     from venvstacks.publishing.publish import PublishResult
+    from venvstacks.spec.model import Bytecode
 
 
 @click.command()
@@ -52,8 +57,10 @@ if TYPE_CHECKING:
 @output_dir_option("_artifacts")
 @selection_options
 @platform_option
+@bytecode_option
 @publish_options
 @archive_options
+@delta_options
 @update_options
 @show_options
 @cache_options
@@ -65,8 +72,10 @@ def publish(
     output_dir: Path,
     selecting: Selecting,
     platforms: tuple[str, ...],
+    bytecode: "Bytecode | None",
     publishing: Publishing,
     archiving: Archiving,
+    updates: Updates,
     updating: Updating,
     showing: Showing,
     caching: Caching,
@@ -76,14 +85,18 @@ def publish(
 
     An archive is made again only if its inputs have changed, if it is gone, or with --force.
 
+    A delta leads from what clients have to the new content of a layer, for `venvstacks patch`. It is kept only if
+    it is at least a third smaller than the archive.
+
     \b
     Example:
       venvstacks publish --include 'app-*' --format tar.xz
+      venvstacks publish --deltas 1 --delta-from ../release-1.0/_artifacts
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    stack = load(spec)
+    stack = load(spec, bytecode=bytecode)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
@@ -91,7 +104,11 @@ def publish(
     targets, made = made_for(stack, chosen, platforms)
     if print_plan(stack, gathered(stack, publish=made), showing.beside(updating), targets) or not chosen:
         return
-    settings = publish_settings(output_dir, archiving, force=updating.force)
+    settings = replace(
+        publish_settings(output_dir, archiving, force=updating.force),
+        delta_from=updates.delta_from,
+        deltas=updates.deltas,
+    )
     with options(working, caching=caching) as how:
         if updating.dry_run:
             plans = api.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
@@ -105,6 +122,8 @@ def publish(
         for archive in (archive for plan in plans for archive in plan.archives):
             name = archive.destination.relative_to(located(stack, output_dir)).as_posix()
             click.echo(f"{archive.action}  {name}  ({archive.reason})")
+            for delta in archive.deltas:
+                click.echo(f"delta  {delta.name}  (from {shown(delta.old.archive)}, if it is worth it)")
 
 
 def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = False) -> "PublishOptions":
@@ -128,3 +147,5 @@ def print_published(results: "Iterable[PublishResult]", showing: Showing) -> Non
         size = size_text(archive.path.stat().st_size)
         state = "made" if archive.created else "unchanged"
         print_result(f"{shown(archive.path)}  {size}  {state}", showing)
+        for delta in archive.manifest.archive_deltas or ():
+            print_result(f"{shown(archive.path.with_name(delta.name))}  {size_text(delta.size)}  delta", showing)

@@ -84,7 +84,8 @@ class _Linker:
             return Use(file.path, file.owner, needed, Source.SYSTEM)
         if provided := self._provided(file, needed, name):
             return provided
-        is_let_be = file.owner == BASE_PYTHON or any(fnmatchcase(name, glob) for glob in self._allowed())
+        is_let_be = file.owner == BASE_PYTHON or needed in file.optional
+        is_let_be = is_let_be or any(fnmatchcase(name, glob) for glob in self._allowed())
         source = Source.ALLOWED if is_let_be else Source.MISSING
         return Use(file.path, file.owner, needed, source, remark=self._remark(name))
 

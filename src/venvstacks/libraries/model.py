@@ -23,6 +23,7 @@ class NativeFile:
         owner: For messages: a distribution with its version, or :data:`BASE_PYTHON`.
         kind: Whether it is a program or a library.
         needed: Libraries it needs, as written.
+        optional: Those of them without which it is loaded all the same.
         name: What it calls itself as a library; empty if it does not.
         search: Where it looks for libraries, as written.
         passes_search: Whether libraries that it loads look there too (an RPATH on Linux).
@@ -33,6 +34,7 @@ class NativeFile:
     owner: str
     kind: Kind
     needed: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     name: str = ""
     search: tuple[str, ...] = ()
     passes_search: bool = False

@@ -51,6 +51,7 @@ def _described(item: Found, image: Image) -> NativeFile:
         owner=item.owner.name,
         kind=image.kind,
         needed=tuple(map(_storable, image.needed)),
+        optional=tuple(map(_storable, image.optional)),
         name=_storable(image.name),
         search=tuple(map(_storable, image.search)),
         passes_search=image.passes_search,

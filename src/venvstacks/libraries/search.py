@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
+from venvstacks.binaries.model import Kind
 from venvstacks.libraries.model import NativeFile, Natives
 from venvstacks.platforms.targets import OperatingSystem
 
@@ -106,7 +107,7 @@ class SearchPaths:
 
 def _macos_places(file: NativeFile, needed: str, passed: Folders) -> Iterator[str]:
     first, _, rest = needed.partition("/")
-    if first == "@loader_path":
+    if first in _here(file):
         yield from _inside(needed, first, file.folder)
     elif first == "@rpath":
         for folder in (*_folders(file, file.folder, "macosx"), *passed):
@@ -117,7 +118,13 @@ def _folders(file: NativeFile, folder: str, system: OperatingSystem) -> Folders:
     """Give where a file looks if it is loaded from a folder, as far as that is in the layer."""
     if system == "linux":
         return tuple(inside for entry in file.search for inside in _inside(_ORIGIN.sub("$", entry), "$", folder))
-    return tuple(inside for entry in file.search for inside in _inside(entry, "@loader_path", folder))
+    marks = [(entry, entry.partition("/")[0]) for entry in file.search]
+    return tuple(i for entry, mark in marks if mark in _here(file) for i in _inside(entry, mark, folder))
+
+
+def _here(file: NativeFile) -> tuple[str, ...]:
+    """Give what stands for a file's own folder on macOS: the executable of a process is a program."""
+    return ("@loader_path", "@executable_path") if file.kind is Kind.PROGRAM else ("@loader_path",)
 
 
 def _inside(entry: str, mark: str, folder: str) -> Iterator[str]:

@@ -9,13 +9,10 @@ import struct
 import sys
 from pathlib import Path
 
+from venvstacks import files
 from venvstacks.trees import Entry, EntryKind
 
-if sys.platform == "linux":
-    import fcntl
-
 _CHUNK = 1 << 20
-_FICLONE = 0x40049409
 _BINARY = getattr(os, "O_BINARY", 0)
 _NATIVE_SUFFIXES = (".so", ".dll", ".dylib", ".pyd", ".a", ".lib")
 _NATIVE_MAGICS = (
@@ -90,11 +87,9 @@ class Copier:
         return self._hardlinks
 
     def _clone(self, entry: Entry, reading: int, destination: str) -> bool:
-        if sys.platform != "linux":
-            return False
         writing = _create(entry, destination)
         try:
-            fcntl.ioctl(writing, _FICLONE, reading)
+            files.clone(reading, writing)
             _date(entry, writing, destination)
         except OSError:  # not supported, or another file system
             self._clones = False

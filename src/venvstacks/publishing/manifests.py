@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from venvstacks import files
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
 from venvstacks.building.model import BuiltLayer
+from venvstacks.deltas.promises import DeltaManifest
 from venvstacks.spec.model import LayerKind, SourceModule
 
 
@@ -72,6 +73,7 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
         archive_index_name: File name of the archive's index, which stands beside it.
         archive_index_size: Of the index, in bytes.
         archive_index_hashes: Of the index: algorithm -> hexadecimal digits.
+        archive_deltas: Files beside the archive that lead to the same content from older states.
     """
 
     archive_name: str
@@ -83,6 +85,7 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
     archive_index_name: str | UnsetType = UNSET
     archive_index_size: int | UnsetType = UNSET
     archive_index_hashes: dict[str, str] | UnsetType = UNSET
+    archive_deltas: tuple[DeltaManifest, ...] | UnsetType = UNSET
 
 
 class ExportManifest(LayerManifest, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from venvstacks.archives.codecs import codec_identity
 from venvstacks.archives.formats import WRITER_REVISION, ArchiveFormat, Compression, Profile, profile_for
 from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import PublishError
+from venvstacks.publishing.delta_plan import PlannedDelta, archive_stem, plan_deltas
 from venvstacks.publishing.manifests import (
     ArchiveManifest,
     StackManifest,
@@ -21,6 +22,7 @@ from venvstacks.publishing.manifests import (
     layer_manifest_name,
     stack_manifest_name,
 )
+from venvstacks.publishing.old_states import OldState
 from venvstacks.publishing.published import EarlierArchive
 from venvstacks.spec.model import LayerKind
 
@@ -55,6 +57,8 @@ class PublishOptions:
         compression: How much time compressing may take; None for what is balanced. Not together with a level.
         tag_outputs: Whether names carry the target, and those of archives the build number.
         force: Whether to make archives anew whose inputs have not changed.
+        delta_from: Output folders and manifests; deltas lead from what they describe to what is published.
+        deltas: How many of the last builds in the output folder deltas lead from.
     """
 
     output: Path
@@ -63,6 +67,8 @@ class PublishOptions:
     tag_outputs: bool = False
     force: bool = False
     compression: Compression | None = None
+    delta_from: tuple[Path, ...] = ()
+    deltas: int = 0
 
     @property
     def profile(self) -> Profile:
@@ -86,6 +92,8 @@ class PlannedArchive:
         manifest_path: The layer's manifest.
         manifest: Its content, as far as it is known before the archive is made.
         published_sha256: Hash that the archive must have because it was published before; None if it is new.
+        earlier: What is known of the last publication.
+        deltas: Those that will be made, as far as they are worth it.
     """
 
     built: BuiltLayer
@@ -95,11 +103,18 @@ class PlannedArchive:
     manifest_path: Path
     manifest: ArchiveManifest
     published_sha256: str | None
+    earlier: EarlierArchive
+    deltas: tuple[PlannedDelta, ...] = ()
 
     @property
     def layer(self) -> str:
         """The layer's build name."""
         return self.built.layer.build_name
+
+    @property
+    def stem(self) -> str:
+        """The archive's name without the ending that tells its format."""
+        return archive_stem(self.destination.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +156,7 @@ def plan_publish(
     selected: Collection[str],
     options: PublishOptions,
     published: Mapping[str, EarlierArchive],
+    old: Mapping[str, Sequence[OldState]] | None = None,
 ) -> PublishPlan:
     """Decide what a publication will do; nothing is read or written.
 
@@ -149,10 +165,11 @@ def plan_publish(
         selected: Build names of the layers whose archives are wanted, all of them built.
         options: How to publish.
         published: What earlier publications left, by :func:`~.published.read_published` for the whole stack.
+        old: Build name -> states from which deltas may lead, by :func:`~.old_states.read_states`.
 
     Raises:
         UsageError: The format has no such level, or there is both a level and a kind of compression.
-        PublishError: A selected layer is not built.
+        PublishError: A selected layer is not built, or a state that deltas shall lead from cannot be read.
         ValueError: The layers are for more than one target.
     """
     (target,) = {layer.target for layer in built}
@@ -162,14 +179,16 @@ def plan_publish(
     wanted = sorted(set(selected), key=list(published).index)
     return PublishPlan(
         options,
-        tuple(_plan_archive(layers[name], options, published[name]) for name in wanted),
+        tuple(_plan_archive(layers[name], options, published[name], (old or {}).get(name, ())) for name in wanted),
         tuple((earlier.kind, name) for name, earlier in published.items()),
         {name: e.manifest for name, e in published.items() if e.manifest is not None and name not in wanted},
         options.output / stack_manifest_name(target.name if options.tag_outputs else None),
     )
 
 
-def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierArchive) -> PlannedArchive:
+def _plan_archive(
+    built: BuiltLayer, options: PublishOptions, earlier: EarlierArchive, old: Sequence[OldState]
+) -> PlannedArchive:
     described = describe_layer(built)
     inputs_hash = _inputs_hash(built, options)
     build, expected_name = 1, ""
@@ -186,8 +205,9 @@ def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierAr
         archive_build=build,
         archive_inputs_hash=inputs_hash,
     )
-    published_sha256 = None
+    published_sha256, reached = None, set[str]()
     if earlier.manifest is not None and reason is Reason.UNCHANGED:
+        reached = {earlier.manifest.archive_content_hash or "", *(d.from_content_hash for d in earlier.deltas)}
         manifest = msgspec.structs.replace(
             manifest,
             archive_size=earlier.manifest.archive_size,
@@ -196,6 +216,7 @@ def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierAr
             archive_index_name=earlier.manifest.archive_index_name,
             archive_index_size=earlier.manifest.archive_index_size,
             archive_index_hashes=earlier.manifest.archive_index_hashes,
+            archive_deltas=earlier.manifest.archive_deltas,
         )
     elif earlier.manifest is not None and reason in (Reason.MISSING, Reason.DAMAGED, Reason.INDEX):
         published_sha256 = (earlier.manifest.archive_hashes or {}).get("sha256")
@@ -208,6 +229,14 @@ def _plan_archive(built: BuiltLayer, options: PublishOptions, earlier: EarlierAr
         options.output / layer_manifest_name(described.layer_name, tag),
         manifest,
         published_sha256,
+        earlier,
+        plan_deltas(
+            old,
+            options.deltas,
+            title=built.layer.title,
+            stem=archive_stem(name),
+            reached=reached,
+        ),
     )
 
 

@@ -15,11 +15,13 @@ from venvstacks.archives.pool import FramePool
 from venvstacks.archives.write import write_archive
 from venvstacks.building.layout import layer_layout
 from venvstacks.building.owners import distributions_of
+from venvstacks.deltas.model import SUFFIX as DELTA_SUFFIX
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
+from venvstacks.publishing.deltas import DeltaMaker, remove_useless_deltas, with_deltas_beside
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action, PlannedArchive, PublishOptions, PublishPlan
 from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
-from venvstacks.wording import size_text
+from venvstacks.wording import counted, size_text
 from venvstacks.work import Task, Work, run_tasks
 
 
@@ -58,8 +60,10 @@ class PublishResult:
 def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) -> PublishResult:
     """Make the planned archives and write the manifests.
 
-    A layer's index is written after its archive, its manifest after both, the stack's after all. Whatever ends
-    the process, each of these files is whole, and the next run goes on from there.
+    A layer's index is written after its archive, its deltas after both, then its manifest, and the stack's after
+    all. Where deltas are wanted, nothing of this takes its place before all of it is ready: an archive that is
+    replaced is what a delta leads from. Whatever ends the process, each of these files is whole, and the next run
+    goes on from there.
 
     Args:
         plan: What to do.
@@ -68,13 +72,14 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
 
     Raises:
         PublishError: A layer changed meanwhile, or holds what cannot be put into an archive.
+        ArchiveError: An archive is damaged that deltas shall lead from.
         FilesystemError: Something cannot be read or written.
     """
     remove_leftovers(plan.options.output)
     work.observe(Planned(Step.PUBLISH, tuple(archive.layer for archive in plan.archives)))
     largest_first = sorted(plan.archives, key=lambda archive: -content_size(archive.built))
-    with FramePool(work) as pool:
-        run = _Run(plan.options, work, pool, cache)
+    with FramePool(work) as pool, DeltaMaker(plan.options, work) as deltas:
+        run = _Run(plan.options, work, pool, cache, deltas)
         done = run_tasks([Task(a.layer, (), partial(_publish, a, run)) for a in largest_first], work)
     if cache is not None:
         _tidy(cache, work)
@@ -92,6 +97,7 @@ class _Run:
     work: Work
     pool: FramePool
     cache: FrameCache | None
+    deltas: DeltaMaker
 
 
 def _tidy(cache: FrameCache, work: Work) -> None:
@@ -109,16 +115,51 @@ def _publish(planned: PlannedArchive, run: _Run, _: Mapping[str, PublishedArchiv
     platform = built.target.name
     work.observe(Started(Step.PUBLISH, planned.layer, platform))
     with explained(f"publish {built.layer.title} for {built.target.name}"):
-        manifest = _make(planned, run) if created else planned.manifest
+        if planned.deltas:
+            manifest = _make_with_deltas(planned, run)
+        else:
+            manifest = _make(planned, run, planned.destination) if created else planned.manifest
+        manifest = with_deltas_beside(planned, manifest)
         write_manifest(planned.manifest_path, manifest)
-    summary = (
-        f"{size_text(manifest.archive_size or 0)}, build {manifest.archive_build}" if created else planned.reason
+        remove_useless_deltas(planned, manifest)
+    changed = created or manifest != planned.manifest
+    work.observe(
+        Finished(
+            Step.PUBLISH, planned.layer, changed, _summary(planned, manifest), time.monotonic() - begin, platform
+        )
     )
-    work.observe(Finished(Step.PUBLISH, planned.layer, created, summary, time.monotonic() - begin, platform))
     return PublishedArchive(planned.layer, planned.destination, created, manifest)
 
 
-def _make(planned: PlannedArchive, run: _Run) -> ArchiveManifest:
+def _summary(planned: PlannedArchive, manifest: ArchiveManifest) -> str:
+    deltas = manifest.archive_deltas or ()
+    told = f", {counted(len(deltas), 'delta')}" if deltas else ""
+    if planned.action is Action.CREATE:
+        return f"{size_text(manifest.archive_size or 0)}, build {manifest.archive_build}{told}"
+    return f"{planned.reason}{told}"
+
+
+def _make_with_deltas(planned: PlannedArchive, run: _Run) -> ArchiveManifest:
+    """Make what is missing of an archive and its deltas; all of it takes its place when it is ready."""
+    output = planned.destination.parent
+    output.mkdir(parents=True, exist_ok=True)
+    staging = files.temporary_beside(planned.destination)
+    staging.mkdir()
+    try:
+        archive, manifest = planned.destination, planned.manifest
+        if planned.action is Action.CREATE:
+            archive = staging / planned.destination.name
+            manifest = _make(planned, run, archive)
+        run.deltas.make(planned, archive, staging)
+        # Deltas first: should the process end before the manifest is written, the next run finds them.
+        for path in sorted(staging.iterdir(), key=lambda path: (path.suffix != DELTA_SUFFIX, path.name)):
+            path.replace(output / path.name)
+    finally:
+        files.remove_tree(staging)
+    return manifest
+
+
+def _make(planned: PlannedArchive, run: _Run, destination: Path) -> ArchiveManifest:
     built = planned.built
     layout = layer_layout(built.layer.kind, built.target, built.lock.python)
     written = write_archive(
@@ -131,7 +172,7 @@ def _make(planned: PlannedArchive, run: _Run) -> ArchiveManifest:
             windows=built.target.is_windows,
         ),
         built.folder,
-        planned.destination,
+        destination,
         layer_name=planned.layer,
         target_platform=built.target.name,
         pool=run.pool,

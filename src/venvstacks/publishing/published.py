@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import UNSET
 
 from venvstacks.archives.index import SUFFIX
+from venvstacks.deltas.promises import DeltaManifest
 from venvstacks.platforms.targets import Target
 from venvstacks.publishing.manifests import ArchiveManifest, layer_manifest_name, read_manifest
 from venvstacks.spec.model import Layer, LayerKind
@@ -21,12 +22,14 @@ class EarlierArchive:
         manifest: Its manifest; None if there is no usable one for the target.
         file_size: Bytes of the archive that the manifest names; None if there is no such file.
         index_size: Bytes of the index that the manifest names; None if there is no such file.
+        deltas: Those that the manifest names and that are there.
     """
 
     kind: LayerKind
     manifest: ArchiveManifest | None = None
     file_size: int | None = None
     index_size: int | None = None
+    deltas: tuple[DeltaManifest, ...] = ()
 
 
 def read_published(
@@ -54,7 +57,8 @@ def read_published(
         else:
             archive = output / manifest.archive_name
             index = archive.with_name(archive.name + SUFFIX)
-            found[layer.build_name] = EarlierArchive(layer.kind, manifest, _size(archive), _size(index))
+            deltas = tuple(d for d in manifest.archive_deltas or () if _size(output / d.name) == d.size)
+            found[layer.build_name] = EarlierArchive(layer.kind, manifest, _size(archive), _size(index), deltas)
     return found
 
 
@@ -62,8 +66,8 @@ def _is_of(manifest: ArchiveManifest, layer: Layer, target: Target) -> bool:
     """Tell whether a manifest is complete, of this layer and target, and names a file of the folder itself."""
     complete = UNSET not in (manifest.archive_size, manifest.archive_hashes)
     right = (manifest.layer_name, manifest.target_platform) == (layer.build_name, target.name)
-    name = manifest.archive_name
-    return complete and right and name == PurePosixPath(name).name and "\\" not in name
+    names = [manifest.archive_name, *(delta.name for delta in manifest.archive_deltas or ())]
+    return complete and right and all(name == PurePosixPath(name).name and "\\" not in name for name in names)
 
 
 def _size(path: Path) -> int | None:

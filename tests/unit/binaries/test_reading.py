@@ -173,14 +173,15 @@ def test_object_files_are_seen_as_such(tmp_path: Path) -> None:
 def test_macho_commands_are_read(tmp_path: Path) -> None:
     content = native.macho(
         macos=(12, 3), needed=["/usr/lib/libSystem.B.dylib", "@rpath/liby.dylib"], name="@rpath/libx.dylib",
-        rpaths=["@loader_path/../lib"],
+        weak=["/usr/lib/libz.1.dylib"], rpaths=["@loader_path/../lib"],
     )  # fmt: skip
     assert image(tmp_path, content) == Image(
         kind=Kind.LIBRARY,
         architecture="arm64",
         bits=64,
         system="macos",
-        needed=("/usr/lib/libSystem.B.dylib", "@rpath/liby.dylib"),
+        needed=("/usr/lib/libSystem.B.dylib", "@rpath/liby.dylib", "/usr/lib/libz.1.dylib"),
+        optional=("/usr/lib/libz.1.dylib",),
         name="@rpath/libx.dylib",
         search=("@loader_path/../lib",),
         macos=(12, 3),
@@ -219,7 +220,12 @@ def test_fat_files_have_a_limit_for_each_slice(tmp_path: Path, wide: bool) -> No
 def test_pe_tables_are_read(tmp_path: Path, machine: str, bits: int) -> None:
     content = native.pe(machine, needed=["KERNEL32.dll", "python313.dll"], delayed=["USER32.dll"], name="x.pyd")
     assert image(tmp_path, content) == Image(
-        Kind.LIBRARY, machine, bits, needed=("KERNEL32.dll", "python313.dll", "USER32.dll"), name="x.pyd"
+        Kind.LIBRARY,
+        machine,
+        bits,
+        needed=("KERNEL32.dll", "python313.dll", "USER32.dll"),
+        optional=("USER32.dll",),
+        name="x.pyd",
     )
 
 

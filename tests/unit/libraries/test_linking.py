@@ -107,6 +107,11 @@ def test_what_nobody_has_is_missing_with_a_reason_if_there_is_one() -> None:
     assert link(library_layer("a", path, LIBRARY), []).missing
 
 
+def test_what_a_file_can_do_without_need_not_be_there() -> None:
+    module = native_file("m.pyd", "nvcuda.dll", optional=("nvcuda.dll",))
+    assert sources(library_layer("a", module, on=WINDOWS)) == {"nvcuda.dll": Source.ALLOWED}
+
+
 def test_circles_and_odd_names() -> None:
     one = native_file("a/libone.so", "libtwo.so", "libone.so", "lib with\nline feed.so")
     two = native_file("b/libtwo.so", "libone.so")

@@ -83,6 +83,9 @@ def test_macos() -> None:
     assert found(near, "@loader_path/.dylibs/libfoo.dylib", library, system="macosx")
     assert not found(near, "@executable_path/.dylibs/libfoo.dylib", library, system="macosx")
     assert not found(near, "libfoo.dylib", library, system="macosx")
+    program = native_file("pkg/tool", search=("@executable_path/.dylibs",))
+    assert found(program, "@executable_path/.dylibs/libfoo.dylib", library, system="macosx")
+    assert found(program, "@rpath/libfoo.dylib", library, system="macosx")
     # rpaths are passed on by all
     one = native_file("pkg/.dylibs/libone.dylib", "@rpath/libfoo.dylib")
     loader = native_file("pkg/n.so", "@rpath/libone.dylib", search=("@loader_path/.dylibs",))

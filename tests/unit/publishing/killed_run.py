@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fakes.small_stack import export, make_stack, publish
+from fakes.small_stack import export, make_stack, options_of, publish
 from venvstacks import files
 from venvstacks.events import Event
 from venvstacks.publishing.export_plan import ExportOptions
-from venvstacks.publishing.plan import PublishOptions
 from venvstacks.work import Work
 
 moments = 0
@@ -57,7 +56,7 @@ def main() -> None:
     last = int(at)
     work = Work(observe=observe, jobs=1)
     if step.startswith("publish"):
-        publish(built, PublishOptions(Path(output), tag_outputs=step == "publish-tagged"), work=work)
+        publish(built, options_of(step, Path(output)), work=work)
     else:
         export(built, ExportOptions(Path(output)), work=work)
     print(moments)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.built_layers import make_tree
-from venvstacks import trees
-from venvstacks.publishing import copying
+from venvstacks import files, trees
 from venvstacks.publishing.copying import Copier, is_native
 
 PE = b"MZ".ljust(0x3C, b"\0") + struct.pack("<L", 0x40) + b"PE\0\0"
@@ -104,7 +103,7 @@ def test_clones_are_preferred_where_the_file_system_has_them(
         ioctl = staticmethod(clone)
 
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(copying, "fcntl", Fcntl, raising=False)
+    monkeypatch.setattr(files, "fcntl", Fcntl, raising=False)
     copy(source, tmp_path / "copy")
     assert_equal(source, tmp_path / "copy")
     assert shared(source, tmp_path / "copy") == set()
@@ -122,7 +121,7 @@ def test_refused_clone_is_tried_once(source: Path, tmp_path: Path, monkeypatch: 
         ioctl = staticmethod(clone)
 
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(copying, "fcntl", Fcntl, raising=False)
+    monkeypatch.setattr(files, "fcntl", Fcntl, raising=False)
     copy(source, tmp_path / "copy")
     assert_equal(source, tmp_path / "copy")
     assert len(tries) == 1

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from fakes.archive_reading import read_archive
-from fakes.small_stack import export, make_stack, publish, snapshot
+from fakes.small_stack import export, make_stack, options_of, publish, snapshot
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.publishing.export_plan import ExportOptions
-from venvstacks.publishing.plan import PublishOptions
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -36,7 +35,7 @@ def run_again(step: str, build: Path, output: Path, inputs: str) -> None:
     """Run in this process."""
     built = make_stack(build, inputs=inputs, version=int(inputs) if step.endswith("-versioned") else None)
     if step.startswith("publish"):
-        publish(built, PublishOptions(output, tag_outputs=step == "publish-tagged"))
+        publish(built, options_of(step, output))
     else:
         export(built, ExportOptions(output))
 
@@ -49,7 +48,7 @@ def assert_whole(output: Path) -> None:
         assert read_archive(path, ArchiveFormat.TAR_ZST)
 
 
-@pytest.mark.parametrize("step", ["publish", "publish-tagged", "export", "export-versioned"])
+@pytest.mark.parametrize("step", ["publish", "publish-tagged", "publish-deltas", "export", "export-versioned"])
 def test_run_after_a_kill_ends_as_an_undisturbed_one(tmp_path: Path, step: str) -> None:
     # The first run makes the layers, the second, which is killed, replaces all of them.
     build = {inputs: tmp_path / f"build-{inputs}" for inputs in ("1", "2")}

@@ -1,0 +1,114 @@
+"""Comparing what is known of two sides; nothing is read."""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
+
+from venvstacks.archives.index import ArchiveIndex, IndexEntry
+from venvstacks.differences.model import (
+    Difference,
+    Fetch,
+    FileChange,
+    LayerDifference,
+    LayerState,
+    PackageChange,
+    Status,
+)
+from venvstacks.trees import EntryKind
+
+
+def compare_states(old: Sequence[LayerState], new: Sequence[LayerState]) -> Difference:
+    """Tell what became of layers.
+
+    Layers are the same if they have the same name and platform; if each side has but one, these are compared.
+
+    Args:
+        old: What a client has.
+        new: What it shall get.
+    """
+    if len(old) == len(new) == 1:
+        pairs: list[tuple[LayerState | None, LayerState | None]] = [(old[0], new[0])]
+    else:
+        olds, news = ({state.key: state for state in side} for side in (old, new))
+        pairs = [(olds.get(key), news.get(key)) for key in sorted(olds.keys() | news.keys())]
+    had = {entry.sha256 for state in old if state.index is not None for entry in state.index.entries}
+    return Difference(tuple(_layer(one, two, had) for one, two in pairs))
+
+
+def _layer(old: LayerState | None, new: LayerState | None, had: Collection[str]) -> LayerDifference:
+    state = new or old
+    assert state is not None  # noqa: S101 - each pair has a side
+    if old is None or new is None:
+        status = Status.ADDED if old is None else Status.REMOVED
+    else:
+        status = Status.UNCHANGED if old.identity == new.identity else Status.CHANGED
+    files, unchanged = _files(old, new)
+    fetch = None if new is None or status is Status.UNCHANGED else _fetch(old, new, had)
+    return LayerDifference(state.name, state.platform, status, _packages(old, new), files, unchanged, fetch)
+
+
+def _packages(old: LayerState | None, new: LayerState | None) -> tuple[PackageChange, ...] | None:
+    olds = old.packages if old is not None else {}
+    news = new.packages if new is not None else {}
+    if olds is None or news is None:
+        return None
+    changes = []
+    for name in sorted(olds.keys() | news.keys()):
+        other_files = old is not None and new is not None and old.files.get(name) != new.files.get(name)
+        if olds.get(name) != news.get(name) or other_files:
+            changes.append(PackageChange(name, olds.get(name), news.get(name)))
+    return tuple(changes)
+
+
+def _files(old: LayerState | None, new: LayerState | None) -> tuple[tuple[FileChange, ...] | None, int]:
+    if any(side is not None and side.index is None for side in (old, new)):
+        return None, 0
+    olds, news = (_by_path(side.index if side is not None else None) for side in (old, new))
+    changes, unchanged = [], 0
+    for path in sorted(olds.keys() | news.keys()):
+        before, after = olds.get(path), news.get(path)
+        if before is not None and after is not None and _facts(before) == _facts(after):
+            unchanged += 1
+        else:
+            sizes = (None if entry is None else entry.size for entry in (before, after))
+            changes.append(FileChange(path, *sizes))
+    return tuple(changes), unchanged
+
+
+def _by_path(index: ArchiveIndex | None) -> Mapping[str, IndexEntry]:
+    entries = () if index is None else index.entries
+    return {entry.path: entry for entry in entries if entry.type is not EntryKind.FOLDER}
+
+
+def _facts(entry: IndexEntry) -> tuple[object, ...]:
+    return entry.type, entry.mode, entry.target, entry.sha256
+
+
+def _fetch(old: LayerState | None, new: LayerState, had: Collection[str]) -> Fetch | None:
+    if new.archive_size is None:
+        return None
+    delta = None
+    if old is not None and old.index is not None and new.deltas:
+        delta = new.deltas.get(old.index.content_hash)
+    frames = None if new.index is None else new.index_size + lacking_size(new.index, had)
+    return Fetch(new.archive_size, frames, delta)
+
+
+def lacking_size(index: ArchiveIndex, had: Collection[str]) -> int:
+    """Add up the frames that hold some of a file which a client lacks.
+
+    Args:
+        index: Of the new archive.
+        had: SHA-256 of all files that the client has.
+
+    Returns:
+        Their size in the archive, in bytes.
+    """
+    starts = list(accumulate((frame.content_size for frame in index.frames), initial=0))
+    lacking: set[int] = set()
+    for entry in index.entries:
+        if entry.type is EntryKind.FILE and entry.size and entry.sha256 not in had:
+            number, end = entry.frame, starts[entry.frame] + entry.offset + entry.size
+            while number < len(index.frames) and starts[number] < end:
+                lacking.add(number)
+                number += 1
+    return sum(index.frames[number].size for number in lacking)

@@ -1,0 +1,146 @@
+"""Making the deltas that lead to a published layer."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import UNSET
+
+from venvstacks import files
+from venvstacks.archives.formats import ArchiveFormat, Compression
+from venvstacks.archives.pool import FramePool
+from venvstacks.archives.reading import ArchiveReader, open_archive
+from venvstacks.deltas.blob import read_header
+from venvstacks.deltas.make import LEVEL, write_delta
+from venvstacks.deltas.model import SUFFIX
+from venvstacks.deltas.plan import plan_delta
+from venvstacks.deltas.promises import DeltaManifest
+from venvstacks.errors import ArchiveError, DeltaError
+from venvstacks.events import Meter, Step, Warned
+from venvstacks.publishing.delta_plan import PlannedDelta, delta_pattern
+from venvstacks.publishing.manifests import ArchiveManifest
+from venvstacks.publishing.plan import PlannedArchive, PublishOptions
+from venvstacks.work import Work
+
+_BEST_LEVEL = 19
+_MOST_JOBS = 4  # each thread takes up to 150 MB
+
+
+class DeltaMaker:
+    """Makes the deltas of one publication; as a context manager, it ends its threads.
+
+    Args:
+        options: How to publish.
+        work: How.
+    """
+
+    def __init__(self, options: PublishOptions, work: Work) -> None:
+        self._work = work
+        self._level = delta_level(options)
+        self._pool = FramePool(replace(work, jobs=min(work.jobs, _MOST_JOBS)))
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.__exit__(kind, error, trace)
+
+    def make(self, planned: PlannedArchive, archive: Path, folder: Path) -> None:
+        """Make the deltas that lead to an archive, as far as they are a third smaller than it.
+
+        Args:
+            planned: What is planned for the layer.
+            archive: The archive, with its index beside it.
+            folder: Where the deltas are written.
+
+        Raises:
+            ArchiveError: An archive is damaged whose use was asked for.
+            OSError: Something cannot be read or written.
+        """
+        with open_archive(archive) as new:
+            for delta in planned.deltas:
+                if delta.old.content_hash == new.index.content_hash:
+                    continue
+                try:
+                    self._make(planned, delta, new, folder)
+                except ArchiveError as error:
+                    if delta.old.asked:
+                        raise
+                    title = planned.built.layer.title
+                    self._work.observe(Warned(f"There is no delta from an earlier {title}. {error.message}"))
+
+    def _make(self, planned: PlannedArchive, delta: PlannedDelta, new: ArchiveReader, folder: Path) -> None:
+        with open_archive(delta.old.archive) as old:
+            plan = plan_delta(old.index, new.index)
+            platform = planned.built.target.name
+            meter = Meter(self._work.observe, Step.PUBLISH, planned.layer, plan.content_size, platform)
+            write_delta(
+                plan,
+                old,
+                new,
+                folder / delta.name,
+                largest=new.index.archive_size * 2 // 3,
+                pool=self._pool,
+                level=self._level,
+                progress=meter.add,
+            )
+
+
+def delta_level(options: PublishOptions) -> int:
+    """Give the level that deltas are compressed with: higher only where that is wanted for archives as well."""
+    if options.format is ArchiveFormat.TAR_ZST:
+        return max(LEVEL, options.profile.level)
+    return _BEST_LEVEL if options.compression is Compression.BEST else LEVEL
+
+
+def with_deltas_beside(planned: PlannedArchive, manifest: ArchiveManifest) -> ArchiveManifest:
+    """Tell of the deltas that lead to an archive and are there, also of those that a killed run made.
+
+    Args:
+        planned: What was planned for the layer.
+        manifest: What is told of the archive.
+
+    Raises:
+        OSError: A delta cannot be read.
+    """
+    earlier = planned.earlier
+    known = {delta.name: delta for delta in earlier.deltas}
+    if earlier.manifest is None or earlier.manifest.archive_content_hash != manifest.archive_content_hash:
+        known = {}
+    told = []
+    for path in _beside(planned):
+        delta = known.get(path.name) or _describe(path, manifest)
+        if delta is not None:
+            told.append(delta)
+    return msgspec.structs.replace(manifest, archive_deltas=tuple(told) or UNSET)
+
+
+def remove_useless_deltas(planned: PlannedArchive, manifest: ArchiveManifest) -> None:
+    """Remove deltas that lead to an archive which was there before, under the same name."""
+    names = {delta.name for delta in manifest.archive_deltas or ()}
+    for path in _beside(planned):
+        if path.name not in names:
+            path.unlink(missing_ok=True)
+
+
+def _beside(planned: PlannedArchive) -> list[Path]:
+    """Find everything that is called like a delta that leads to an archive."""
+    pattern = delta_pattern(planned.stem)
+    return sorted(path for path in planned.destination.parent.glob(f"*{SUFFIX}") if pattern.fullmatch(path.name))
+
+
+def _describe(path: Path, manifest: ArchiveManifest) -> DeltaManifest | None:
+    """Tell of a delta, if it leads to an archive."""
+    try:
+        header, _ = read_header(path, promised=False)
+    except DeltaError:
+        return None
+    if header.content_hash != manifest.archive_content_hash:
+        return None
+    hashes = {"sha256": files.file_sha256(path)}
+    return DeltaManifest(path.name, path.stat().st_size, hashes, header.old_content_hash)

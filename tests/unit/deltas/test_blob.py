@@ -1,0 +1,258 @@
+"""Deltas that are damaged, forged or newer."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fakes.deltas import Content, Pair, full_facts, make_pair, noise, rewrite
+from venvstacks import files
+from venvstacks.archives.index import IndexEntry
+from venvstacks.deltas.blob import read_header
+from venvstacks.deltas.model import DeltaFrame, DeltaHeader, Source, Stretch
+from venvstacks.errors import DeltaError, VenvstacksError
+from venvstacks.trees import EntryKind
+
+Structs = msgspec.structs
+
+OLD: Content = {"a.py": b"one\n" * 30, "kept": noise(50), "lib": None, "lib/moves": b"m"}
+NEW: Content = {"a.py": b"one\n" * 29 + b"two\n", "kept": noise(50), "lib": None, "link": "a.py", "moved": b"m"}
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return make_pair(tmp_path, OLD, NEW)
+
+
+def problem(pair: Pair) -> str:
+    """Apply a delta that must be refused, and give the message without what is the same in all."""
+    with pytest.raises(DeltaError) as caught:
+        pair.patch()
+    assert not (pair.folder / "patched").exists()
+    assert caught.value.hint
+    start = f"The delta {pair.delta.name} "
+    return caught.value.message.removeprefix(start)
+
+
+def test_no_flipped_byte_goes_unnoticed(pair: Pair) -> None:
+    whole = pair.delta.read_bytes()
+    right = full_facts(pair.new)
+    for place in range(len(whole)):
+        for flip in (0x01, 0xFF):
+            pair.delta.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            try:
+                patched = pair.patch().path
+            except VenvstacksError:
+                assert not (pair.folder / "patched").exists()
+            else:
+                assert full_facts(patched) == right, f"byte {place} was flipped"
+                shutil.rmtree(patched)
+
+
+def test_no_cut_goes_unnoticed(pair: Pair) -> None:
+    whole = pair.delta.read_bytes()
+    for size in range(len(whole)):
+        pair.delta.write_bytes(whole[:size])
+        problem(pair)
+    pair.delta.write_bytes(whole + b"1")
+    assert problem(pair).startswith("is refused: its frames are said to have ")
+
+
+def test_something_else(pair: Pair) -> None:
+    shutil.copy(pair.folder / "new.tar.zst", pair.delta)
+    assert problem(pair) == f"{pair.delta.name} is not a delta of a venvstacks layer."
+
+
+def test_newer_version(pair: Pair) -> None:
+    whole = pair.delta.read_bytes()
+    pair.delta.write_bytes(whole[:8] + b"\x02" + whole[9:])
+    with pytest.raises(DeltaError) as caught:
+        read_header(pair.delta)
+    assert caught.value.message.endswith(" has format 2, and this venvstacks knows format 1.")
+    assert caught.value.hint == "use a newer version of venvstacks, or fetch and unpack the whole archive"
+
+
+def test_huge_header_is_not_read(pair: Pair) -> None:
+    whole = pair.delta.read_bytes()
+    pair.delta.write_bytes(whole[:12] + b"\xff\xff\xff\xff" + whole[16:])
+    assert problem(pair) == "is damaged: its header is said to have 4294967295 bytes."
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b'{"layer_name": 1}', b"\xff", b"[" * 100_000, b'"' + b"x" * 1000 + b'"']
+)
+def test_header_of_another_form(pair: Pair, text: bytes) -> None:
+    rewrite(pair.delta, text)
+    assert problem(pair).startswith("is damaged: ")
+
+
+def test_header_with_a_key_of_a_newer_version(pair: Pair) -> None:
+    rewrite(pair.delta, msgspec.json.encode({**msgspec.to_builtins(pair.header()), "more": 1}))
+    assert problem(pair).startswith("is damaged: Object contains unknown field `more`")
+
+
+Change = Callable[[DeltaHeader], dict[str, Any]]
+
+
+def entries(change: Callable[[IndexEntry], dict[str, Any]], path: str = "a.py") -> Change:
+    """Change an entry."""
+    return lambda header: {
+        "entries": tuple(Structs.replace(e, **change(e)) if e.path == path else e for e in header.entries)
+    }
+
+
+def more(entry: IndexEntry) -> Change:
+    return lambda header: {"entries": (*header.entries, entry)}
+
+
+def frame(**changes: Any) -> Change:
+    return lambda header: {"frames": (Structs.replace(header.frames[0], **changes),)}
+
+
+def file(path: str, **facts: Any) -> IndexEntry:
+    return IndexEntry(path, EntryKind.FILE, 0o644, sha256=files.sha256(b""), **facts)
+
+
+SECOND = Source("kept", 50, "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda _: {"archive": ""}, "'' cannot be the name of an archive"),
+        (lambda _: {"archive": "../x"}, "'../x' cannot be the name of an archive"),
+        (lambda _: {"archive": "a\\b"}, "'a\\\\b' cannot be the name of an archive"),
+        (lambda _: {"mtime": (1 << 35) + 1}, "the time 34359738369 is too late"),
+        (lambda _: {"install_target": ".."}, "'..' cannot be the name of a layer's folder"),
+        (lambda _: {"content_hash": "sha256:" + "0" * 64}, "its content hash is not that of its entries"),
+        (more(file("../x")), "the path '../x' leads out of its folder"),
+        (more(file("/x")), "the path '/x' is absolute"),
+        (more(file("a.py")), "'a.py' is there twice"),
+        (more(file("link/x")), "'link/x' lies in 'link', which is a symlink"),
+        (
+            more(IndexEntry("x", EntryKind.SYMLINK, 0o777, target="/etc")),
+            "the link 'x' is absolute (it leads to '/etc')",
+        ),
+        (more(IndexEntry("x", EntryKind.FILE, 0o4755)), "'x' has the mode 4755, which no file of a layer has"),
+        (entries(lambda _: {"sha256": ""}), "the hash of 'a.py' is not there"),
+        (entries(lambda _: {"sha256": "0" * 64}, "link"), "the hash of 'link' is there"),
+        (entries(lambda _: {"frame": 2}), "'a.py' is said to be where it cannot be"),
+        (entries(lambda _: {"frame": 0}), "its frames hold 120 bytes, and its files 0"),
+        (entries(lambda _: {"offset": 1}), "'a.py' is said to be where it cannot be"),
+        (entries(lambda _: {"offset": 120}), "'a.py' is said to be where it cannot be"),
+        (entries(lambda _: {"size": 119}), "its frames hold 120 bytes, and its files 119"),
+        (entries(lambda _: {"size": 121}), "its frames hold 120 bytes, and its files 121"),
+        (entries(lambda _: {"frame": 1}, "kept"), "'kept' is said to be where it cannot be"),
+        (entries(lambda _: {"frame": 1}, "lib"), "'lib' is said to be where it cannot be"),
+        (lambda _: {"moved": {"a.py": "x"}}, "'a.py' is said to have been moved, and was not"),
+        (lambda _: {"moved": {"kept": "kept"}}, "'kept' is said to have been moved, and was not"),
+        (lambda _: {"moved": {"nowhere": "x"}}, "'nowhere' is said to have been moved, and was not"),
+        (lambda _: {"moved": {"kept": "../x"}}, "the path '../x' leads out of its folder"),
+        (lambda h: {"sources": (*h.sources, h.sources[0])}, "an old file is named twice"),
+        (lambda h: {"sources": (*h.sources, SECOND)}, "the old files that are named are not those that are used"),
+        (lambda _: {"sources": ()}, "the old files that are named are not those that are used"),
+        (
+            lambda h: {"sources": (Structs.replace(h.sources[0], path="../x"),)},
+            "the path '../x' leads out of its folder",
+        ),
+        (
+            lambda h: {"sources": (Structs.replace(h.sources[0], size=9),)},
+            "frame 1 is said to need what its old files do not hold",
+        ),
+        (frame(prefix=(Stretch(0, 0, 0),)), "frame 1 is said to need what its old files do not hold"),
+        (frame(prefix=(Stretch(0, 1, 120),)), "frame 1 is said to need what its old files do not hold"),
+        (frame(prefix=(Stretch(0, 0, 7),)), "frame 1 is said to need 7 bytes of old files"),
+        (frame(prefix=(Stretch(0, 0, 120),) * 17), "2.0 kB of old files are said to be needed for 120 bytes"),
+        (frame(content_size=0), "frame 1 is said to hold 0 bytes"),
+        (frame(content_size=(16 << 20) + 1), "frame 1 is said to hold 16777217 bytes"),
+        (frame(content_size=121), "its frames hold 121 bytes, and its files 120"),
+        (frame(size=0), "frame 1 is said to have 0 bytes"),
+        (frame(size=1 << 40), "frame 1 is said to have 1099511627776 bytes"),
+        (frame(size=1), "its frames are said to have 1 bytes, and have {size}"),
+    ],
+)
+def test_forged_headers(pair: Pair, change: Change, expected: str) -> None:
+    header = pair.header()
+    size = header.frames[0].size
+    rewrite(pair.delta, change(header))
+    assert problem(pair) == f"is refused: {expected.format(size=size)}."
+
+
+def test_frame_that_needs_too_much_of_old_files(pair: Pair) -> None:
+    header = pair.header()
+    source = Structs.replace(header.sources[0], size=1 << 30)
+    prefix = (Stretch(0, 0, 1 << 26), Stretch(0, 0, 1))
+    rewrite(pair.delta, {"sources": (source,), "frames": (Structs.replace(header.frames[0], prefix=prefix),)})
+    assert problem(pair) == "is refused: frame 1 is said to need 67108865 bytes of old files."
+
+
+def test_delta_made_to_fill_disks(pair: Pair) -> None:
+    header = pair.header()
+    frame = DeltaFrame(header.frames[0].size, 16 << 20, "0" * 64)
+    pair.delta.write_bytes(pair.delta.read_bytes() + bytes(4 * frame.size))
+    rewrite(pair.delta, {"sources": (), "frames": (frame,) * 5})
+    assert problem(pair).endswith(" would become 83.9 MB, which looks like a delta made to fill disks.")
+
+
+def test_frame_of_another_prefix(pair: Pair) -> None:
+    """The forger's hashes are all right, but the content is not."""
+    header = pair.header()
+    source = Source("kept", 50, files.sha256(noise(50)))
+    frame = Structs.replace(header.frames[0], prefix=(Stretch(0, 0, 50),))
+    rewrite(pair.delta, {"sources": (source,), "frames": (frame,)})
+    with pytest.raises(VenvstacksError, match="is damaged"):
+        pair.patch()
+    assert not (pair.folder / "patched").exists()
+
+
+def test_exchanged_frame(pair: Pair) -> None:
+    data = bytearray(pair.delta.read_bytes())
+    data[-1] ^= 1
+    pair.delta.write_bytes(data)
+    assert problem(pair) == "is damaged: frame 1 is not the one that the header describes."
+    frame = Structs.replace(
+        pair.header().frames[0], sha256=files.sha256(bytes(data[-pair.header().frames[0].size :]))
+    )
+    rewrite(pair.delta, {"frames": (frame,)})
+    with pytest.raises(VenvstacksError, match="is damaged"):
+        pair.patch()
+
+
+def test_result_of_another_layer(pair: Pair) -> None:
+    """A consistent header tells what the result must be, file by file."""
+    pair.patch(to="right")
+    rewrite(pair.delta, entries(lambda _: {"mode": 0o755})(pair.header()))
+    assert problem(pair) == "is refused: its content hash is not that of its entries."
+
+
+def manifest(folder: Path, *deltas: dict[str, Any]) -> None:
+    place = folder / "__venvstacks__/env_metadata"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "app.json").write_bytes(msgspec.json.encode({"layer_name": "app", "archive_deltas": deltas}))
+    (place / "other.json").write_bytes(b"{")
+
+
+def promise(pair: Pair, **changes: Any) -> dict[str, Any]:
+    hashes = {"sha256": pair.written.sha256}
+    facts = {"name": pair.delta.name, "size": pair.written.size, "hashes": hashes, "from_content_hash": "x"}
+    return {**facts, **changes}
+
+
+def test_manifest_beside_it_vouches_for_a_delta(pair: Pair) -> None:
+    manifest(pair.folder, promise(pair, name="other"), promise(pair))
+    assert full_facts(pair.patch().path) == full_facts(pair.new)
+
+
+@pytest.mark.parametrize("change", [{"size": 7}, {"hashes": {"sha256": "0" * 64}}, {"hashes": {}}])
+def test_delta_that_is_not_the_one_of_the_manifest(pair: Pair, change: dict[str, Any]) -> None:
+    manifest(pair.folder, promise(pair, **change))
+    place = pair.folder / "__venvstacks__/env_metadata/app.json"
+    assert problem(pair) == f"is not the one that {place} describes: it was damaged or exchanged."
+
+
+def test_manifest_that_does_not_name_a_delta_says_nothing_of_it(pair: Pair) -> None:
+    manifest(pair.folder, promise(pair, name="other.vdelta", size=1))
+    pair.patch()
