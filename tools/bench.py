@@ -15,7 +15,8 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ STARTS = 30
 MOST_AT_START = 0.003  # seconds that layers may cost, libraries found across them included
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 MANY_LAYERS = 50
+READER = 65534  # nobody, in the place of root
 
 Action = tuple[Callable[[], float], Callable[[], object]]
 """What is measured, giving its seconds, and what goes before it."""
@@ -42,24 +44,26 @@ class Result:
 
     Attributes:
         what: What was done.
-        seconds: Median.
+        value: Median.
         rival: What it is compared with, in words.
-        rival_seconds: The rival's median.
-        aim: What the ratio or the time should be, if there is such an aim.
+        rival_value: The rival's median.
+        aim: What the ratio or the value should be, if there is such an aim.
         met: Whether it is; None without an aim.
+        unit: Of the values: ``s`` or ``B`` for bytes.
     """
 
     what: str
-    seconds: float
+    value: float
     rival: str
-    rival_seconds: float
+    rival_value: float
     aim: str = ""
     met: bool | None = None
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
-        """How many times as long as the rival it takes."""
-        return self.seconds / self.rival_seconds
+        """How many times as much as the rival it takes."""
+        return self.value / self.rival_value
 
 
 class Bench:
@@ -85,11 +89,17 @@ class Bench:
         command = [str(PROGRAM), "--quiet", *arguments]
         return self.timed_run(command, cwd or self.stack)
 
-    def timed_run(self, command: list[str], cwd: Path | None = None) -> float:
+    def timed_run(self, command: list[str], cwd: Path | None = None, user: int | None = None) -> float:
         """Run a command and give the seconds it took; end the benchmark if it fails."""
         began = time.perf_counter()
         done = subprocess.run(
-            command, cwd=cwd, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+            command,
+            cwd=cwd,
+            env=self.env,
+            user=user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            check=False,
         )
         seconds = time.perf_counter() - began
         if done.returncode != 0:
@@ -118,7 +128,7 @@ class Bench:
     def add(self, result: Result) -> None:
         """Keep a result, and tell that there is one."""
         self.results.append(result)
-        print(f"  {result.what}: {shown(result.seconds)}", file=sys.stderr, flush=True)
+        print(f"  {result.what}: {shown(result.value, result.unit)}", file=sys.stderr, flush=True)
 
     # ---- What is measured
 
@@ -243,6 +253,36 @@ class Bench:
         aim, met = f"at most {shown(MOST_AT_START)} more", layered - bare <= MOST_AT_START
         self.add(Result("start of an application's Python", layered, "the bare runtime's start", bare, aim, met))
 
+    def bytecode(self) -> None:
+        """Compile modules while building, against not: the time, sizes, and starts from read-only folders."""
+        folders = ("--build-dir", "_compiled", "--bytecode", "ship")
+        outputs = {"_artifacts": ("publish", "_archives"), "_export": ("local-export", "_out")}
+        plain, compiled = self.medians(
+            (lambda: self.venvstacks("build"), lambda: self.forget("_build")),
+            (lambda: self.venvstacks("build", *folders), lambda: self.forget("_compiled")),
+        )
+        self.add(Result("build with bytecode", compiled, "build", plain))
+        for standard, (command, other) in outputs.items():
+            self.forget(standard, other)
+            self.venvstacks(command)
+            self.venvstacks(command, "--output-dir", other, *folders)
+            what = "as archives" if command == "publish" else "as folders"
+            for layer in (RUNTIME, "framework-http", "framework-sklearn", ""):
+                sizes = [size_of(self.stack / name, layer) for name in (other, standard)]
+                named = f"{layer or 'all layers'} with bytecode, {what}"
+                self.add(Result(named, sizes[0], "without", sizes[1], unit="B"))
+        user = READER if hasattr(os, "geteuid") and os.geteuid() == 0 else None  # root may write anywhere
+        if user is not None:
+            self.folder.chmod(0o755)
+        times: dict[str, list[float]] = {"_export": [], "_out": []}
+        with read_only([self.stack / name for name in times]):
+            for _ in range(STARTS):
+                for name, kept in times.items():
+                    python = str(self.stack / name / APPLICATION / "bin" / "python")
+                    kept.append(self.timed_run([python, "-P", "-m", "fetch"], user=user))
+        without, shipped = (statistics.median(kept) for kept in times.values())
+        self.add(Result("fetch from a read-only folder, with bytecode", shipped, "without", without))
+
     def command_line(self) -> None:
         """Ask for help, and show a large stack, against starting Python."""
         many = self.folder / "many"
@@ -263,6 +303,29 @@ class Bench:
     def layers(self) -> list[Path]:
         """Give the built layers."""
         return sorted(config.parents[3] for config in self.stack.glob(f"_build/*/{CONFIGURATION}"))
+
+
+def size_of(folder: Path, layer: str) -> int:
+    """Give the bytes of all files in the folder or archive of a layer; of all layers if it has no name."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    tops = {path: path.relative_to(folder).parts[0] for path in files}
+    return sum(
+        path.stat().st_size for path, top in tops.items() if top in {layer, f"{layer}.tar.zst"} or not layer
+    )
+
+
+@contextmanager
+def read_only(folders: Iterable[Path]) -> Iterator[None]:
+    """Take the right to write into folders away, for a while."""
+    places = [place for folder in folders for place in (folder, *folder.rglob("*"))]
+    changed = [place for place in places if place.is_dir() and not place.is_symlink()]
+    for place in changed:
+        place.chmod(0o555)
+    try:
+        yield
+    finally:
+        for place in changed:
+            place.chmod(0o755)
 
 
 def settle() -> None:
@@ -292,18 +355,21 @@ def many_layers() -> str:
     return "\n".join(parts)
 
 
-def shown(seconds: float) -> str:
-    """Write a time for people."""
+def shown(value: float, unit: str = "s") -> str:
+    """Write a time or a size for people."""
+    if unit == "B":
+        return f"{value / 1e6:.1f} MB"
+    seconds = value
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def table(results: list[Result]) -> str:
     """Draw all results, aligned."""
-    rows = [("what", "time", "rival", "its time", "ratio", "aim")]
+    rows = [("what", "value", "rival", "its value", "ratio", "aim")]
     for result in results:
         aim = "" if result.met is None else f"{result.aim}: {'met' if result.met else 'MISSED'}"
-        times = shown(result.seconds), shown(result.rival_seconds)
-        rows.append((result.what, times[0], result.rival, times[1], f"{result.ratio:.2f}", aim))
+        values = shown(result.value, result.unit), shown(result.rival_value, result.unit)
+        rows.append((result.what, values[0], result.rival, values[1], f"{result.ratio:.2f}", aim))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -325,6 +391,7 @@ def main() -> None:
         bench.publishing()
         bench.exporting()
         bench.starting()
+        bench.bytecode()
         bench.command_line()
         results = bench.results
     print(table(results))

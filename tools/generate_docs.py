@@ -1,8 +1,8 @@
 """Write the pages that the program itself knows best.
 
 In ``docs/reference/``, ``cli.md`` holds the help text of every command, ``venvstacks.schema.json`` the schema of
-the definition file, ``archive-index.schema.json`` that of an archive's index, and ``delta-header.schema.json``
-that of a delta's header. Tests compare the committed files with new ones. Run it as ``python3 dev.py docs``.
+the definition file, ``archive-index.schema.json`` that of an archive's index, ``delta-header.schema.json`` that of
+a delta's header. Tests compare the committed files with new ones. Run it as ``python3 dev.py docs``.
 """
 
 from collections.abc import Iterator

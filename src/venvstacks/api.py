@@ -26,21 +26,24 @@ from venvstacks.runs import Bench, Options, cache_folder, held, in_definition, n
 from venvstacks.runtimes.choice import choose_python
 from venvstacks.selection import HOST, extended, selected_targets
 from venvstacks.spec import loading
-from venvstacks.spec.model import LocalRuntime, Stack
+from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
 from venvstacks.work import Work
 
 
-def load_stack(path: str | os.PathLike[str], *, local_runtime: LocalRuntime | None = None) -> Stack:
+def load_stack(
+    path: str | os.PathLike[str], *, local_runtime: LocalRuntime | None = None, bytecode: Bytecode | None = None
+) -> Stack:
     """Load and check a definition file.
 
     Args:
         path: The file; relative to the current folder, ``~`` is expanded.
         local_runtime: Wins over the file's ``local-runtime``.
+        bytecode: Wins over the file's ``bytecode``. Publishing and exporting need what building was given.
 
     Raises:
         DefinitionError: The file cannot be read or used; has all its problems.
     """
-    return loading.load_stack(Path(path), local_runtime=local_runtime)
+    return loading.load_stack(Path(path), local_runtime=local_runtime, bytecode=bytecode)
 
 
 def lock(

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -39,8 +39,12 @@ class Entry:
     changed_ns: int = 0
 
 
-def scan(folder: Path) -> tuple[Entry, ...]:
-    """List a folder, without following links, leaving out bytecode folders.
+def scan(folder: Path, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
+    """List a folder, without following links, leaving out bytecode that Python writes by itself.
+
+    Args:
+        folder: The folder.
+        bytecode: Paths, as in entries, of bytecode files that are not left out.
 
     Returns:
         Its entries at all depths, sorted by path; folders stand before what they hold.
@@ -49,10 +53,15 @@ def scan(folder: Path) -> tuple[Entry, ...]:
         ValueError: An entry is neither file, folder nor link.
         OSError: Something cannot be read.
     """
-    return tuple(sorted(_scan(os.fspath(folder)), key=lambda entry: entry.path))
+    return tuple(sorted(_scan(os.fspath(folder), bytecode), key=lambda entry: entry.path))
 
 
-def _scan(top: str) -> Iterator[Entry]:
+def is_bytecode(path: str) -> bool:
+    """Tell from an entry's path whether it is in a bytecode folder."""
+    return path.split("/")[-2:-1] == [BYTECODE_FOLDER]
+
+
+def _scan(top: str, bytecode: Collection[str]) -> Iterator[Entry]:
     waiting = [(top, "")]
     while waiting:
         folder, prefix = waiting.pop()
@@ -62,8 +71,7 @@ def _scan(top: str) -> Iterator[Entry]:
             path = prefix + item.name
             info = item.stat(follow_symlinks=False)
             if stat.S_ISREG(info.st_mode):
-                executable = bool(info.st_mode & stat.S_IXUSR)
-                yield Entry(path, EntryKind.FILE, info.st_size, executable, changed_ns=info.st_mtime_ns)
+                yield _file(path, info)
             elif stat.S_ISLNK(info.st_mode):
                 target = os.readlink(item.path).replace(os.sep, "/")  # noqa: PTH115 - a Path an entry is slow
                 yield Entry(path, EntryKind.SYMLINK, link_target=target)
@@ -72,3 +80,21 @@ def _scan(top: str) -> Iterator[Entry]:
             elif item.name != BYTECODE_FOLDER:
                 yield Entry(path, EntryKind.FOLDER)
                 waiting.append((item.path, f"{path}/"))
+            elif bytecode:
+                yield from _scan_bytecode(item.path, path, bytecode)
+
+
+def _scan_bytecode(folder: str, path: str, bytecode: Collection[str]) -> Iterator[Entry]:
+    """List a bytecode folder with what is wanted of it, if anything is."""
+    with os.scandir(folder) as found:
+        wanted = [item for item in found if f"{path}/{item.name}" in bytecode]
+    files = [(item.name, item.stat(follow_symlinks=False)) for item in wanted]
+    entries = [_file(f"{path}/{name}", info) for name, info in files if stat.S_ISREG(info.st_mode)]
+    if entries:
+        yield Entry(path, EntryKind.FOLDER)
+        yield from entries
+
+
+def _file(path: str, info: os.stat_result) -> Entry:
+    executable = bool(info.st_mode & stat.S_IXUSR)
+    return Entry(path, EntryKind.FILE, info.st_size, executable, changed_ns=info.st_mtime_ns)

@@ -129,6 +129,18 @@ def test_build_information_has_no_paths_of_this_machine(runtime: Path, root: Pat
         assert sys.base_prefix == "/usr" or os.fsencode(f"{sys.base_prefix}/") not in content, path
 
 
+def test_its_program_runs_where_it_is(maker: Maker, tmp_path: Path) -> None:
+    program = maker(tmp_path / "provider").program(own_python())
+    before = tree(tmp_path)
+    assert (
+        start(program, "-B", "-S", "-c", "import platform; print(platform.python_version())")
+        == own_python().release
+    )
+    assert tree(tmp_path) == before
+    with pytest.raises(RuntimeProviderError, match=r"cpython@3\.99\.1"):
+        maker(tmp_path / "provider").program(PythonVersion("cpython", "3.99.1"))
+
+
 def test_two_fetches_give_the_same_bytes(maker: Maker, runtime: Path, tmp_path: Path) -> None:
     again = tmp_path / "a much longer path" / "with spaces"
     maker(again).fetch(own_python(), host(), again / "runtime")

@@ -19,6 +19,7 @@ from venvstacks.events import Event, Finished, Warned
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.spec.loading import load_stack
+from venvstacks.spec.model import Bytecode, Stack
 from venvstacks.work import Work
 
 SITE = f"lib/{own_python().lib_name}/site-packages"
@@ -93,6 +94,7 @@ class Project:
         settings: ``[tool.uv]``.
         environ: More environment variables.
         policy: ``local-runtime``.
+        bytecode: As if it were given on the command line.
     """
 
     folder: Path
@@ -100,6 +102,7 @@ class Project:
     settings: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     policy: str = "always"
+    bytecode: Bytecode | None = None
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -140,14 +143,17 @@ class Project:
             **options,
         )
 
+    def stack(self) -> Stack:
+        return load_stack(self.folder / "venvstacks.toml", bytecode=self.bytecode)
+
     def lock(self, **arguments: Any) -> None:
-        api.lock(load_stack(self.folder / "venvstacks.toml"), options=self.options(), **arguments)
+        api.lock(self.stack(), options=self.options(), **arguments)
 
     def build(self, *, lock: bool = True, quick: bool = True, **options: Any) -> tuple[BuiltLayer, ...]:
         """Lock what needs it, then build."""
         include = options.pop("include", None)
         self.events.clear()
-        stack = load_stack(self.folder / "venvstacks.toml")
+        stack = self.stack()
 
         def built() -> tuple[BuiltLayer, ...]:
             return api.build(stack, include=include, lock_if_needed=lock, options=self.options(**options))

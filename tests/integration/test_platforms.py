@@ -224,6 +224,7 @@ def test_files_stand_where_the_targets_schemes_have_them_and_record_says_so(root
     files = {path for path, member in layer.items() if isinstance(member.content, bytes)}
     scripts = scheme_paths(target)["scripts"]
     own = {"pyvenv.cfg", "postinstall.py", f"{site}/sitecustomize.py", "share/venv/metadata/venvstacks_layer.json"}
+    own |= set() if target.is_windows else {f"{site}/_venvstacks_libraries.py"}
     own |= {f"{scripts}/{program}" for program in (("python.exe", "pythonw.exe") if target.is_windows else ())}
     assert files == set(recorded) | own
 
@@ -248,7 +249,7 @@ def test_windows_layers_hold_launchers_of_their_runtime_and_no_links(root: Path,
         assert programs == {path for path in members if path.endswith(".exe")}
     assert {path.partition("/")[0] for path in base} == {
         *("python.exe", "pythonw.exe", "python3.dll", f"python{MINOR.replace('.', '')}.dll"),
-        *("DLLs", "Lib", "Include", "share", "postinstall.py"),
+        *("vcruntime140.dll", "vcruntime140_1.dll", "DLLs", "Lib", "Include", "share", "postinstall.py"),
     }
     configuration = everything.read(name, "app-tool")["share/venv/metadata/venvstacks_layer.json"].content
     assert isinstance(configuration, bytes)

@@ -97,7 +97,11 @@ def test_the_whole_way(root: Path, tmp_path: Path) -> None:
     ]
     assert all(layer.created for layer in exported.layers)
 
-    for step in Step:
+    archives = [archive.path for archive in published.archives]
+    unpacked = venvstacks.unpack(archives, tmp_path / "unpacked", options=options)
+    assert [layer.path.name for layer in unpacked] == ["py", "framework-🐸", "app-hello", "app-🦎@1"]
+
+    for step in (Step.LOCK, Step.BUILD, Step.PUBLISH, Step.EXPORT, Step.UNPACK):
         assert set(log.of(Started, step)) == set(LAYERS)
         assert set(log.of(Finished, step)) == set(LAYERS)
     planned = [event for event in log.events if isinstance(event, Planned)]

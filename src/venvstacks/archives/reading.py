@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 from venvstacks import files
 from venvstacks.archives.checking import check_index
-from venvstacks.archives.codecs import CodecError, decompress
+from venvstacks.archives.codecs import CodecError, decompressed
 from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, SUFFIX, ArchiveIndex, IndexEntry, decode_index
-from venvstacks.archives.layout import FrameContent
+from venvstacks.archives.layout import FrameContent, Slice, part_size
 from venvstacks.archives.promises import check_promised, promises_for
 from venvstacks.errors import ArchiveError
 
@@ -45,23 +45,55 @@ class ArchiveReader:
             ArchiveError: It is not what the index says.
             OSError: The archive cannot be read.
         """
+        content = b"".join(self._decompressed(number))
+        place = 0
+        for part in self.contents[number].parts:
+            if isinstance(part, bytes):
+                self._compare(content[place : place + len(part)], part, number)
+            place += part_size(part)
+        return content
+
+    def walk(self, number: int) -> Iterator[tuple[Slice, memoryview]]:
+        """Read, verify and decompress a frame, and give the contents in it while that is done.
+
+        Args:
+            number: Of the frame.
+
+        Yields:
+            A part of a file, and the next piece of its content; pieces of one part follow each other.
+
+        Raises:
+            ArchiveError: The frame is not what the index says. Some pieces may have been given before.
+            OSError: The archive cannot be read.
+        """
+        pieces = self._decompressed(number)
+        waiting = memoryview(b"")
+        for part in self.contents[number].parts:
+            place, size = 0, part_size(part)
+            while place < size:
+                waiting = waiting or memoryview(next(pieces))
+                piece, waiting = waiting[: size - place], waiting[size - place :]
+                if isinstance(part, bytes):
+                    self._compare(piece, part[place : place + len(piece)], number)
+                else:
+                    yield part, piece
+                place += len(piece)
+        for _ in pieces:  # there is none, but this is where the frame's own end is looked at
+            raise self._error(f"frame {number} holds more than the index says")
+
+    def _decompressed(self, number: int) -> Iterator[bytes]:
         frame = self.index.frames[number]
         packed = self._read(frame.offset, frame.size)
         if files.sha256(packed) != frame.sha256:
             raise self._error(f"frame {number} is not the one that the index describes")
         try:
-            content = decompress(self.index.codec, packed, frame.content_size)
+            yield from decompressed(self.index.codec, packed, frame.content_size)
         except CodecError as error:
             raise self._error(f"frame {number} is not what the index says: {error}") from error
-        place = 0
-        for part in self.contents[number].parts:
-            if isinstance(part, bytes):
-                if content[place : place + len(part)] != part:
-                    raise self._error(f"a header in frame {number} contradicts the index")
-                place += len(part)
-            else:
-                place += part.size
-        return content
+
+    def _compare(self, found: bytes | memoryview, expected: bytes, number: int) -> None:
+        if found != expected:
+            raise self._error(f"a header in frame {number} contradicts the index")
 
     def pieces(self, entry: IndexEntry) -> Iterator[tuple[int, int, int]]:
         """Tell where a file's content is: number of a frame, where in its content, and how many bytes."""
@@ -86,14 +118,22 @@ class ArchiveReader:
         digest = hashlib.sha256()
         waiting = b""
         for number, start, size in self.pieces(entry):
-            if waiting:
-                yield waiting
-            waiting = self._kept_frame(number)[start : start + size]
-            digest.update(waiting)
+            for piece in self._slice(number, start, size):
+                if waiting:
+                    yield waiting
+                digest.update(piece)
+                waiting = bytes(piece)
         if digest.hexdigest() != entry.sha256:
             raise self._error(f"the content of {entry.path!r} is not what the index says")
         if waiting:
             yield waiting
+
+    def _slice(self, number: int, start: int, size: int) -> Iterator[bytes | memoryview]:
+        """Give a part of a frame's content; one that others will be wanted of as well is kept."""
+        if sum(isinstance(part, Slice) for part in self.contents[number].parts) == 1:
+            yield from (piece for _, piece in self.walk(number))
+        else:
+            yield self._kept_frame(number)[start : start + size]
 
     def _kept_frame(self, number: int) -> bytes:
         with self._guard:

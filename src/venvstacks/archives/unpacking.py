@@ -1,12 +1,14 @@
 """Unpacking archives: in parallel, verified while it is written, and whole or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from venvstacks.archives.index import IndexEntry
-from venvstacks.archives.layout import Slice, part_size
+from venvstacks.archives.layout import Slice
 from venvstacks.archives.placing import TreeWriter, new_tree
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.reading import ArchiveReader
@@ -71,18 +73,12 @@ class _Unpacker:
         large: dict[int, IndexEntry] = {}
         frames: list[Callable[[], None]] = []
         for number, content in enumerate(self._reader.contents):
-            place, whole = 0, []
-            for part in content.parts:
-                if isinstance(part, Slice):
-                    entry = entries[part.entry]
-                    if part.size == entry.size:
-                        whole.append((place, entry))
-                    else:
-                        large[part.entry] = entry
-                place += part_size(part)
+            slices = [part for part in content.parts if isinstance(part, Slice)]
+            divided = [part for part in slices if part.size != entries[part.entry].size]
+            large |= {part.entry: entries[part.entry] for part in divided}
             # also one that holds nothing but headers, which are compared with the index
-            if whole or all(isinstance(part, bytes) for part in content.parts):
-                frames.append(partial(self._write_frame, number, whole))
+            if not slices or len(divided) < len(slices):
+                frames.append(partial(self._write_frame, number))
         empty = [entry for entry in entries if entry.type is EntryKind.FILE and not entry.size]
         largest_first = sorted(large.values(), key=lambda entry: -entry.size)
         return [
@@ -95,12 +91,14 @@ class _Unpacker:
         for entry in entries:
             self._tree.write(entry, ())
 
-    def _write_frame(self, number: int, entries: Sequence[tuple[int, IndexEntry]]) -> None:
-        """Write the files that lie in one frame."""
-        content = memoryview(self._reader.frame(number))
-        for place, entry in entries:
-            self._tree.write(entry, (content[place : place + entry.size],))
-            self._progress(entry.size)
+    def _write_frame(self, number: int) -> None:
+        """Write the files of which a frame holds the whole content."""
+        entries = self._reader.index.entries
+        for part, pieces in groupby(self._reader.walk(number), key=itemgetter(0)):
+            entry = entries[part.entry]
+            if part.size == entry.size:
+                self._tree.write(entry, (piece for _, piece in pieces))
+                self._progress(entry.size)
 
     def _write_large(self, entry: IndexEntry) -> None:
         """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
@@ -113,10 +111,17 @@ class _Unpacker:
                         if later not in ahead:
                             ahead[later] = self._pool.submit(partial(self._reader.frame, later))
                     future = ahead.pop(number, None)
-                    # one that no thread has begun yet would be waited for too long, or for ever
-                    content = self._reader.frame(number) if future is None or future.cancel() else future.result()
-                    file.write(memoryview(content)[start : start + size])
+                    if future is None or future.cancel():  # waiting for one that no thread has begun takes longer
+                        for piece in self._own(entry, number):
+                            file.write(piece)
+                    else:
+                        file.write(memoryview(future.result())[start : start + size])
                     self._progress(size)
         finally:
             for future in ahead.values():
                 future.cancel()
+
+    def _own(self, entry: IndexEntry, number: int) -> Iterator[memoryview]:
+        """Give what a frame holds of a file."""
+        entries = self._reader.index.entries
+        return (piece for part, piece in self._reader.walk(number) if entries[part.entry] is entry)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from venvstacks.building.bytecode import bytecode_maker
 from venvstacks.building.checks import check_layer, read_contents, way_out
 from venvstacks.building.install import Installer
 from venvstacks.building.libraries import linking_hash, plan_linking
@@ -89,16 +90,18 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
         make_scheme_python(installer.scratch)
     staging = {item.key: temporary_beside(item.build.folder) for item in plan.layers}
     builds = {item.key: item.build for item in plan.layers}
+    made = [item.build for item in plan.layers if item.reason]
     # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
     # then does it matter what these offer: shared libraries. The checks see all layers together.
-    makers = [Maker(item, builds, installer, runtimes, staging[item.key]) for item in plan.layers]
-    fill = [Task[StepKey, Filled](("fill", m.item.key), m.needs_to_fill, m.fill) for m in makers]
-    finish = [Task[StepKey, Filled](("finish", m.item.key), m.needs_to_finish, m.finish) for m in makers]
-    try:
-        done = run_tasks([*fill, *finish], work)
-    finally:
-        for folder in staging.values():
-            remove_tree(folder)
+    with bytecode_maker(made, runtimes, installer.uv.environ, installer.scratch, work) as compiling:
+        makers = [Maker(item, builds, installer, runtimes, compiling, staging[item.key]) for item in plan.layers]
+        fill = [Task[StepKey, Filled](("fill", m.item.key), m.needs_to_fill, m.fill) for m in makers]
+        finish = [Task[StepKey, Filled](("finish", m.item.key), m.needs_to_finish, m.finish) for m in makers]
+        try:
+            done = run_tasks([*fill, *finish], work)
+        finally:
+            for folder in staging.values():
+                remove_tree(folder)
     found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
     _check(plan, found, installer)
@@ -195,9 +198,11 @@ def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[Bui
             inspection = _RELINKED
         unchecked = "" if inspection.checked else "its packages were not found to see what they require"
         if inspection.reason or unchecked:
+            is_alike = inspection.bytecode in {None, build.bytecode}
+            way = "" if is_alike else "give the --bytecode that the layer was built with, or "
             raise BuildError(
                 f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
-                hint="run `venvstacks build` first",
+                hint=f"{way}run `venvstacks build` first",
             )
         built.append(_built(build, inspection.entries, inspection.local_runtime))
     return tuple(built)

@@ -123,7 +123,7 @@ def _prefer_winners(installer: Installer, build: LayerBuild, overlaps: Sequence[
         for overlap in overlaps:
             if overlap.winner == winner:
                 (alone / overlap.path).replace(project / "prefix" / overlap.path)
-                installer.work.observe(Warned(overlap.describe(build.layer.title, scheme_layout())))
+                installer.work.observe(Warned(overlap.describe(build.layer.title, scheme_layout(), build.layout)))
 
 
 def _write_lock(

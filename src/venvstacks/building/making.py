@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from venvstacks.building.assemble import assemble
+from venvstacks.building.bytecode import BytecodeMaker, needs_runtime, ship_bytecode
 from venvstacks.building.commands import add_launchers
 from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
@@ -78,6 +79,7 @@ class Maker:
         builds: All layers that may stand below it.
         installer: What packages are installed with.
         runtimes: Where base Pythons come from.
+        compiling: What modules are compiled with, if the layer is to hold them so.
         staging: The unfinished folder, beside the final one; whoever runs the steps removes it in the end.
     """
 
@@ -85,6 +87,7 @@ class Maker:
     builds: Mapping[Key, LayerBuild]
     installer: Installer
     runtimes: RuntimeProvider
+    compiling: BytecodeMaker
     staging: Path
 
     @property
@@ -102,7 +105,9 @@ class Maker:
     @property
     def needs_to_finish(self) -> tuple[StepKey, ...]:
         """The steps whose results :meth:`finish` takes."""
-        return tuple(("fill", key) for key in (self.item.key, *self.item.build.keys_below))
+        build = self.item.build
+        compiler = [("finish", self._runtime)] if needs_runtime(build) and build.key != self._runtime else []
+        return (*compiler, *(("fill", key) for key in (build.key, *build.keys_below)))
 
     @property
     def _runtime(self) -> Key:
@@ -176,7 +181,9 @@ class Maker:
         build, staging = self.item.build, self.staging
         check_linking(build, inspection.natives, linking)
         apply_linking(build, linking, staging)
-        linked = replace(inspection, entries=self._entries(), linking=linking_hash(linking))
+        runtime = self.builds[self._runtime]
+        entries = ship_bytecode(self.compiling, build, self._entries(), staging, {runtime.key: runtime.folder})
+        linked = replace(inspection, entries=entries, linking=linking_hash(linking), bytecode=build.bytecode)
         write_state(staging, build, linked)
         self.installer.work.cancellation.check()
         replace_tree(staging, build.folder)

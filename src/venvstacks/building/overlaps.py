@@ -28,10 +28,16 @@ class Overlap:
     losers: tuple[str, ...]
     winner: str
 
-    def describe(self, layer: str, layout: Layout) -> str:
-        """Word it as a warning."""
+    def describe(self, layer: str, installed: Layout, layout: Layout) -> str:
+        """Word it as a warning.
+
+        Args:
+            layer: How messages name the layer.
+            installed: The layout of the folder that was installed into.
+            layout: That of the layer.
+        """
         names = ", ".join(map(repr, self.losers))
-        name = self.path.removeprefix(f"{layout.site}/")
+        name = installed.translate(self.path, layout).removeprefix(f"{layout.site}/")
         return (
             f"Packages {names} and {self.winner!r} of {layer} all install {name}: that of {self.winner!r} is kept."
         )

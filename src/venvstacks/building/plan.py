@@ -18,7 +18,7 @@ from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target, host_target
-from venvstacks.spec.model import Layer, LayerKind, Stack
+from venvstacks.spec.model import Bytecode, Layer, LayerKind, Stack
 
 REVISION = 2
 """Rises when the same inputs give a layer with other content."""
@@ -45,6 +45,7 @@ class LayerBuild:
         local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
             that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
         excluded: What the layer leaves out of the packages that are locked for the target, sorted by name.
+        bytecode: Whether it holds its modules compiled.
     """
 
     layer: Layer
@@ -58,6 +59,7 @@ class LayerBuild:
     inputs_hash: str
     local_runtime: str = ""
     excluded: tuple[ExcludedPackage, ...] = ()
+    bytecode: Bytecode = "none"
 
     @property
     def wheels(self) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
@@ -158,6 +160,8 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         **launcher_inputs(layer, target, [(stack.layer(lower.layer), lower) for lower in below]),
         "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
+    if stack.bytecode == "ship":
+        inputs["compiler"] = payload("compile_bytecode.py")
     return LayerBuild(
         layer=layer,
         lock=lock,
@@ -171,6 +175,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         # an interpreter of this machine can serve nobody else
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
         excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
+        bytecode=stack.bytecode,
     )
 
 
@@ -216,6 +221,8 @@ def _configuration(
     }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name
+    if stack.bytecode == "ship":
+        configuration["bytecode"] = stack.bytecode
     return configuration
 
 

@@ -1,6 +1,7 @@
 """Whether a layer's folder is what a build left there."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
 from venvstacks.libraries.model import NO_NATIVES, Natives
 from venvstacks.platforms.targets import Target
-from venvstacks.trees import Entry, EntryKind, scan
+from venvstacks.spec.model import Bytecode
+from venvstacks.trees import Entry, EntryKind, is_bytecode, scan
 
 STATE_FILE = ".venvstacks-build.json"
 """Stands at the top of a built layer's folder and is shipped nowhere."""
@@ -58,6 +60,7 @@ class Inspection:
         fits: Whether its native files were found to fit the target.
         natives: Its native files, as its packages brought them.
         linking: Hash of how they find the libraries they need.
+        bytecode: Whether what stands there holds its modules compiled; None if nothing does.
     """
 
     entries: tuple[Entry, ...]
@@ -67,23 +70,29 @@ class Inspection:
     fits: bool = False
     natives: Natives = NO_NATIVES
     linking: str = ""
+    bytecode: Bytecode | None = None
 
 
-def layer_entries(folder: Path, target: Target) -> tuple[Entry, ...]:
-    """List what belongs to a layer: everything but bytecode and hidden entries at the top.
+def layer_entries(folder: Path, target: Target, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
+    """List what belongs to a layer: everything but hidden entries at the top, and bytecode that is not shipped.
+
+    Args:
+        folder: The layer, or its unfinished folder.
+        target: What it is for.
+        bytecode: Paths, relative to the layer, of the bytecode files that are shipped.
 
     Raises:
         ValueError: An entry is of a kind that no layer for the target holds.
     """
-    entries = tuple(entry for entry in _scan(folder, target) if not entry.path.startswith("."))
+    entries = tuple(entry for entry in _scan(folder, target, bytecode) if not entry.path.startswith("."))
     if target.is_windows and (link := next((e for e in entries if e.kind is EntryKind.SYMLINK), None)):
         raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
     return entries
 
 
-def _scan(folder: Path, target: Target) -> tuple[Entry, ...]:
+def _scan(folder: Path, target: Target, bytecode: Collection[str]) -> tuple[Entry, ...]:
     """List a folder. On Windows a file's name tells whether it is a program, whatever the building host says."""
-    entries = scan(folder)
+    entries = scan(folder, bytecode=bytecode)
     if not target.is_windows:
         return entries
     return tuple(
@@ -145,15 +154,25 @@ def inspect(build: LayerBuild) -> Inspection:
             f"{build.headline} cannot be built: {folder} is there and was not made by venvstacks.",
             hint="move it away, or choose another folder with --build-dir",
         )
-    present, foreign = _present(build)
     known = {entry.path: entry for entry in state.entries}
-    foreign += [path for path, entry in present.items() if known.get(path) != entry and _is_content(entry, known)]
+    shipped = {path for path in known if is_bytecode(path)}
+    present, foreign = _present(build, shipped)
+    changed = {p for p, entry in present.items() if known.get(p) != entry and _is_content(entry, known)}
+    foreign += changed - shipped
     if foreign:
         raise _foreign(build, sorted(foreign))
+    bytecode: Bytecode = "ship" if shipped else "none"
+    reason = ""
     if known.keys() - present.keys():
-        return Inspection((), "some of its files are gone")
-    if state.inputs_hash != build.inputs_hash:
-        return Inspection((), "its inputs have changed")
+        reason = "some of its files are gone"
+    elif changed:  # by compileall, for example, which is nobody's work
+        reason = "its bytecode was changed"
+    elif state.inputs_hash != build.inputs_hash:
+        reason = "its inputs have changed"
+        if bytecode != build.bytecode:
+            reason = f"it was built with bytecode = {bytecode!r}"
+    if reason:
+        return Inspection((), reason, bytecode=bytecode)
     return Inspection(
         entries=state.entries,
         reason="",
@@ -162,13 +181,14 @@ def inspect(build: LayerBuild) -> Inspection:
         fits=state.fits,
         natives=state.natives,
         linking=state.linking,
+        bytecode=bytecode,
     )
 
 
-def _present(build: LayerBuild) -> tuple[dict[str, Entry], list[str]]:
+def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
     """Give what belongs to a layer, and what was put beside it at the top under hidden names."""
     try:
-        entries = _scan(build.folder, build.target)
+        entries = _scan(build.folder, build.target, bytecode)
     except ValueError as error:
         raise BuildError(f"{build.headline} is left as it is: {error}.", hint="move it away") from error
     hidden = [entry.path for entry in entries if entry.path.startswith(".") and "/" not in entry.path]

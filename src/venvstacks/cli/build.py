@@ -30,6 +30,7 @@ from venvstacks.cli.options import (
     Showing,
     Working,
     archive_options,
+    bytecode_option,
     cache_options,
     find_options,
     lock_options,
@@ -48,7 +49,7 @@ from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.wording import counted
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Stack
+    from venvstacks.spec.model import Bytecode, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class _Chosen:
 @click.option("--publish", is_flag=True, help="Publish the layers as well.")
 @selection_options
 @platform_option
+@bytecode_option
 @lock_options
 @click.option("--build-dependencies", is_flag=True, help="Build those below the included layers, too.")
 @click.option("--build-derived", is_flag=True, help="Build those on top of the included layers, too.")
@@ -97,6 +99,7 @@ def build(
     publish: bool,
     selecting: Selecting,
     platforms: tuple[str, ...],
+    bytecode: "Bytecode | None",
     locking: Locking,
     build_dependencies: bool,
     build_derived: bool,
@@ -130,7 +133,7 @@ def build(
     )
     if locking.reset_lock and not lock:
         raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
-    stack = load(spec, finding.local_runtime)
+    stack = load(spec, finding.local_runtime, bytecode)
     if not (lock or build or publish):
         warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")
     everything = bool(include_dependencies)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from venvstacks.cli.tree import Operations
     from venvstacks.platforms.targets import Target
     from venvstacks.runs import Options
-    from venvstacks.spec.model import LocalRuntime, Stack
+    from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
 
 
-def load(spec: Path, local_runtime: "LocalRuntime | None" = None) -> "Stack":
+def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Bytecode | None" = None) -> "Stack":
     """Load a definition, and print its warnings."""
     from venvstacks.spec.loading import load_stack  # noqa: PLC0415 - help must be quick
 
-    stack = load_stack(spec, local_runtime=local_runtime)
+    stack = load_stack(spec, local_runtime=local_runtime, bytecode=bytecode)
     for warning in stack.warnings:
         warn(warning)
     return stack

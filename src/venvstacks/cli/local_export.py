@@ -1,6 +1,7 @@
 """``venvstacks local-export``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +24,7 @@ from venvstacks.cli.options import (
     Showing,
     Updating,
     Working,
+    bytecode_option,
     output_dir_option,
     platform_option,
     publish_options,
@@ -35,12 +37,16 @@ from venvstacks.cli.options import (
 )
 from venvstacks.wording import counted
 
+if TYPE_CHECKING:
+    from venvstacks.spec.model import Bytecode
+
 
 @click.command(name="local-export")
 @spec_argument
 @output_dir_option("_export")
 @selection_options
 @platform_option
+@bytecode_option
 @publish_options
 @update_options
 @show_options
@@ -52,6 +58,7 @@ def local_export(
     output_dir: Path,
     selecting: Selecting,
     platforms: tuple[str, ...],
+    bytecode: "Bytecode | None",
     publishing: Publishing,
     updating: Updating,
     showing: Showing,
@@ -69,7 +76,7 @@ def local_export(
     from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    stack = load(spec)
+    stack = load(spec, bytecode=bytecode)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived

@@ -166,6 +166,13 @@ def output_dir_option(default: str) -> Callable[[Command], Command]:
     )
 
 
+bytecode_option = click.option(
+    "--bytecode",
+    type=click.Choice(["none", "ship"]),
+    help="Whether layers hold their modules compiled (default: as defined, or none).",
+)
+
+
 platform_option = click.option(
     "--platform",
     "platforms",

@@ -29,6 +29,7 @@ from venvstacks.cli.options import (
     Updating,
     Working,
     archive_options,
+    bytecode_option,
     cache_options,
     delta_options,
     output_dir_option,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from venvstacks.publishing.plan import PublishOptions
     from venvstacks.publishing.publish import PublishResult
+    from venvstacks.spec.model import Bytecode
 
 
 @click.command()
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 @output_dir_option("_artifacts")
 @selection_options
 @platform_option
+@bytecode_option
 @publish_options
 @archive_options
 @delta_options
@@ -69,6 +72,7 @@ def publish(
     output_dir: Path,
     selecting: Selecting,
     platforms: tuple[str, ...],
+    bytecode: "Bytecode | None",
     publishing: Publishing,
     archiving: Archiving,
     updates: Updates,
@@ -92,7 +96,7 @@ def publish(
     from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    stack = load(spec)
+    stack = load(spec, bytecode=bytecode)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     chosen = extended(
         stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived

@@ -1,1 +1,1 @@
-"""Files that are copied into layers. They use the standard library only, and import nothing of venvstacks."""
+"""Files that other Pythons run. They use the standard library only, and import nothing of venvstacks."""

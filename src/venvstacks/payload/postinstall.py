@@ -4,8 +4,9 @@ Run it with the runtime's Python, after all layers of the stack have been unpack
 
     python postinstall.py [--no-compile]
 
-On Linux and macOS this is optional: it only compiles modules ahead of their first import. On Windows it
-also writes the absolute path that a virtual environment's launcher needs. Running it again changes nothing.
+On Linux and macOS this is optional: it only compiles modules ahead of their first import, unless they were
+shipped compiled. On Windows it also writes the absolute path that a virtual environment's launcher needs.
+Running it again changes nothing.
 """
 
 import compileall
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
         return 1
     if os.name == "nt" and configuration["python"] != configuration["base_python"]:
         write_home(configuration["base_python"])
-    if not arguments:
+    if not arguments and configuration.get("bytecode") != "ship":
         site = LAYER / configuration["site_dir"]
         folder = site.parent if configuration["python"] == configuration["base_python"] else site
         if os.access(folder, os.W_OK):

@@ -149,6 +149,13 @@ class Compatibility:
         }
 
 
+def host_compatibility() -> Compatibility:
+    """Give what this machine's own programs are made for; of limits, only the C library says something."""
+    target = host_target()
+    is_musl = target.os == "linux" and host_libc() == "musl"
+    return Compatibility(target, "musl", (1, 2)) if is_musl else Compatibility(target)
+
+
 @cache
 def _tags(on: Compatibility, python: PythonVersion) -> Mapping[Tag, int]:
     major, minor = python.minor_version

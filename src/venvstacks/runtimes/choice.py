@@ -63,6 +63,13 @@ class FallbackRuntimes:
                 ) from error
             self.work.observe(Warned(portability_warning(python, unavailable)))
 
+    def program(self, python: PythonVersion) -> Path:
+        """Give the program of a managed Python, else that of an interpreter of this machine."""
+        try:
+            return self.managed.program(python)
+        except (RuntimeProviderError, ToolError):
+            return self.local.program(python)
+
 
 def portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> str:
     """Word what a user should know about a copied interpreter."""

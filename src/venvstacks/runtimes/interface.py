@@ -34,3 +34,14 @@ class RuntimeProvider(Protocol):
             RuntimeProviderError: It cannot be had, or it does not work.
         """
         ...
+
+    def program(self, python: PythonVersion) -> Path:
+        """Give the program of a Python that runs on this machine, where it is.
+
+        Args:
+            python: The exact Python.
+
+        Raises:
+            RuntimeProviderError: It cannot be had.
+        """
+        ...

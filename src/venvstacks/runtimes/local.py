@@ -44,7 +44,7 @@ class LocalRuntimes:
                 f"An interpreter of this machine ({host_target().name}) cannot serve {on.describe()}.",
                 hint='use managed Pythons for other targets (local-runtime = "never")',
             )
-        interpreter = self._find(PythonRequest(python.implementation, python.release, python.freethreaded))
+        interpreter = self._find(_exactly(python))
         title = f"The copy of {interpreter.executable}"
         _check_kind(interpreter, on)
         _copy(interpreter, folder)
@@ -56,6 +56,10 @@ class LocalRuntimes:
             neutralise_prefix(folder, {interpreter.prefix, os.path.realpath(interpreter.prefix)})
         check_runtime(folder, python, self.work, title=title, hint=_HINT)
 
+    def program(self, python: PythonVersion) -> Path:
+        """Give the program of an interpreter."""
+        return Path(self._find(_exactly(python)).executable)
+
     def _find(self, request: PythonRequest) -> Interpreter:
         found = find_interpreters(request, self.environ, self.work)
         if not found:
@@ -64,6 +68,10 @@ class LocalRuntimes:
                 hint='install one, put it on PATH, or use managed Pythons (local-runtime = "never")',
             )
         return found[0]
+
+
+def _exactly(python: PythonVersion) -> PythonRequest:
+    return PythonRequest(python.implementation, python.release, python.freethreaded)
 
 
 def _check_kind(interpreter: Interpreter, on: Compatibility) -> None:

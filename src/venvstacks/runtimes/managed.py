@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.files import remove_tree
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, host_compatibility
 from venvstacks.runtimes.checking import check_runtime
 from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix, trim_windows
 from venvstacks.spec.model import PythonRequest, UvSettings
@@ -78,6 +78,24 @@ class ManagedRuntimes:
 
     def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
         """Download a managed Python, unless it is kept from before, and copy it."""
+        kept = self._kept(python, on)
+        copy_tree(kept, folder, skip=lambda name: name == "__pycache__")
+        if on.target.is_windows:
+            trim_windows(folder)
+        else:
+            trim_posix(folder, python)
+        neutralise_prefix(folder, [str(kept), str(kept.resolve())])
+        if on.runs_here:
+            check_runtime(folder, python, self.work, title=f"The managed {python.request}", hint=_HINT)
+
+    def program(self, python: PythonVersion) -> Path:
+        """Download a managed Python for this machine, unless it is kept from before, and give its program."""
+        on = host_compatibility()
+        kept = self._kept(python, on)
+        return next(kept / name for name in _programs(python, on) if (kept / name).is_file())
+
+    def _kept(self, python: PythonVersion, on: Compatibility) -> Path:
+        """Give the folder of what was downloaded."""
         request = PythonRequest(python.implementation, python.release, python.freethreaded)
         download = next((d for d in self._list(request) if d.version == python.release and _fits(d, on)), None)
         if download is None:
@@ -88,15 +106,7 @@ class ManagedRuntimes:
                 f"No managed {python.request} is published for {on.describe()}.",
                 hint=f"give the runtime a version that is, or {way}",
             )
-        kept = self._download(download, python, on)
-        copy_tree(kept, folder, skip=lambda name: name == "__pycache__")
-        if on.target.is_windows:
-            trim_windows(folder)
-        else:
-            trim_posix(folder, python)
-        neutralise_prefix(folder, [str(kept), str(kept.resolve())])
-        if on.runs_here:
-            check_runtime(folder, python, self.work, title=f"The managed {python.request}", hint=_HINT)
+        return self._download(download, python, on)
 
     def _download(self, download: _Download, python: PythonVersion, on: Compatibility) -> Path:
         self.downloads.mkdir(parents=True, exist_ok=True)
@@ -142,13 +152,17 @@ class ManagedRuntimes:
 
 def _missing_parts(kept: Path, python: PythonVersion, on: Compatibility) -> list[str]:
     """Look whether a download has the shape of an installation for its target, without running anything."""
-    if on.target.is_windows:
-        programs, library = ["python.exe"], "Lib"
-    else:
-        names = (f"python{python.minor}", python.lib_name, "python3", "python")
-        programs, library = [f"bin/{name}" for name in names], f"lib/{python.lib_name}"
+    programs = _programs(python, on)
+    library = "Lib" if on.target.is_windows else f"lib/{python.lib_name}"
     missing = [] if any((kept / program).is_file() for program in programs) else [programs[0]]
     return missing if (kept / library).is_dir() else [*missing, f"{library}/"]
+
+
+def _programs(python: PythonVersion, on: Compatibility) -> list[str]:
+    """Give the names that the interpreter may have in a download."""
+    if on.target.is_windows:
+        return ["python.exe"]
+    return [f"bin/{name}" for name in (f"python{python.minor}", python.lib_name, "python3", "python")]
 
 
 def _address(text: str, folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import LocalRuntime
+from venvstacks.spec.model import Bytecode, LocalRuntime
 
 _ONE_PYTHON = {"oneOf": [{"required": ["python_implementation"]}, {"required": ["fully_versioned_name"]}]}
 _ONE_FOUNDATION = {"oneOf": [{"required": ["runtime"]}, {"required": ["frameworks"]}]}
@@ -249,6 +249,16 @@ class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = field(default=UNSET, name="local-runtime")
+    bytecode: (
+        Annotated[
+            Bytecode,
+            Meta(
+                description="Whether layers hold their modules compiled, so that applications start at full speed "
+                "from read-only disks: none or ship. Default: none.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Tools(Struct, kw_only=True):

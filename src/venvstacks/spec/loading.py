@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from venvstacks.errors import DefinitionError
 from venvstacks.spec.fields import Definition, ToolSettings
 from venvstacks.spec.layers import Surroundings, read_layers
-from venvstacks.spec.model import LocalRuntime, Stack
+from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
 from venvstacks.spec.modules import absolute_path
 from venvstacks.spec.reading import read_toml
 from venvstacks.spec.report import Report, did_you_mean, quoted
@@ -17,17 +18,23 @@ from venvstacks.spec.targets import default_macos
 from venvstacks.spec.uv_settings import read_uv_settings
 
 _DEFAULT_LOCAL_RUNTIME: LocalRuntime = "never"
+_DEFAULT_BYTECODE: Bytecode = "none"
 _KNOWN_KEYS = tuple(Definition.__struct_encode_fields__)
 
 
 def load_stack(
-    path: Path, *, local_runtime: LocalRuntime | None = None, environ: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    local_runtime: LocalRuntime | None = None,
+    bytecode: Bytecode | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Stack:
     """Load and check a definition file.
 
     Args:
         path: The file; relative to the current folder, ``~`` is expanded.
         local_runtime: Wins over the file's ``local-runtime``.
+        bytecode: Wins over the file's ``bytecode``.
         environ: The environment variables; those of this process if not given.
 
     Returns:
@@ -37,15 +44,13 @@ def load_stack(
         DefinitionError: The file cannot be read or used; has all its problems.
     """
     report = Report()
-    stack = _load(path, local_runtime, os.environ if environ is None else environ, report)
+    stack = _load(path, os.environ if environ is None else environ, report)
     if stack is None or report.problems:
         raise DefinitionError(str(path), tuple(report.problems))
-    return stack
+    return replace(stack, local_runtime=local_runtime or stack.local_runtime, bytecode=bytecode or stack.bytecode)
 
 
-def _load(
-    path: Path, local_runtime: LocalRuntime | None, environ: Mapping[str, str], report: Report
-) -> Stack | None:
+def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | None:
     file = absolute_path(str(path), Path.cwd())
     definition = read_toml(file, report)
     if definition is None:
@@ -57,8 +62,9 @@ def _load(
     settings = read_table(_table(tool, "venvstacks", report), ToolSettings, report.about("[tool.venvstacks]"))
     surroundings = Surroundings(file.parent, indexes, default_macos(environ, report))
     layers = read_layers(definition, surroundings, report, warnings)
-    declared = cast("LocalRuntime | None", settings.text("local-runtime"))
-    return Stack(file, layers, uv, local_runtime or declared or _DEFAULT_LOCAL_RUNTIME, tuple(warnings))
+    local_runtime = cast("LocalRuntime", settings.text("local-runtime") or _DEFAULT_LOCAL_RUNTIME)
+    bytecode = cast("Bytecode", settings.text("bytecode") or _DEFAULT_BYTECODE)
+    return Stack(file, layers, uv, local_runtime, bytecode, tuple(warnings))
 
 
 def _check_keys(definition: Mapping[str, Any], report: Report) -> None:

@@ -12,6 +12,7 @@ from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import Target
 
 LocalRuntime = Literal["never", "fallback", "always"]
+Bytecode = Literal["none", "ship"]
 
 
 class LayerKind(StrEnum):
@@ -170,6 +171,7 @@ class Stack:
         layers: Runtimes, then frameworks, then applications, each kind in the order of the file.
         uv: Baseline settings for uv.
         local_runtime: Whether an interpreter of this machine may serve as a runtime.
+        bytecode: Whether layers hold their modules compiled.
         warnings: What the user should know about the file, such as deprecated fields.
     """
 
@@ -177,6 +179,7 @@ class Stack:
     layers: tuple[Layer, ...]
     uv: UvSettings
     local_runtime: LocalRuntime = "never"
+    bytecode: Bytecode = "none"
     warnings: tuple[str, ...] = ()
 
     @property

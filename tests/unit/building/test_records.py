@@ -124,6 +124,6 @@ def test_files_of_several_packages_are_found_where_they_differ(tmp_path: Path) -
     script, module = find_overlaps(tmp_path, layout)
     assert (script.path, script.losers, script.winner) == ("bin/own", ("alpha",), "zeta")
     assert (module.path, module.losers, module.winner) == (f"{SITE}/x.py", ("alpha", "beta"), "zeta")
-    assert module.describe("framework 'fw'", layout) == (
+    assert module.describe("framework 'fw'", layout, layout) == (
         "Packages 'alpha', 'beta' and 'zeta' of framework 'fw' all install x.py: that of 'zeta' is kept."
     )

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.pythons import tree
 from venvstacks.payload import postinstall
 
 CONFIGURATION = {
@@ -44,6 +45,17 @@ def test_elsewhere_the_environment_stays_as_it_is(layer: Path) -> None:
     assert postinstall.main(["--no-compile"]) == 0
     assert (layer / "pyvenv.cfg").read_text() == "include-system-site-packages = false\n"
     assert not (layer / "Lib" / "site-packages" / "__pycache__").exists()
+
+
+def test_what_was_shipped_compiled_is_not_compiled_again(layer: Path) -> None:
+    path = layer / "share" / "venv" / "metadata" / "venvstacks_layer.json"
+    path.write_text(json.dumps({**CONFIGURATION, "bytecode": "ship"}))
+    before = tree(layer)
+    assert postinstall.main([]) == 0
+    assert tree(layer) == before
+    path.write_text(json.dumps(CONFIGURATION))
+    assert postinstall.main([]) == 0
+    assert (layer / "Lib" / "site-packages" / "__pycache__").is_dir(), "this test shows nothing"
 
 
 def test_a_read_only_layer_is_said_to_be_one(

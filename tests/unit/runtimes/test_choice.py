@@ -40,6 +40,11 @@ class Source:
         if self.failure or self.fetch_failure:
             raise self.failure or self.fetch_failure or AssertionError
 
+    def program(self, python: PythonVersion) -> Path:
+        if self.failure:
+            raise self.failure
+        return Path(self.name, python.release)
+
 
 @pytest.fixture
 def managed() -> Source:
@@ -114,6 +119,19 @@ def test_where_neither_serves_both_reasons_are_told(
     assert caught.value.message == "No server answers.\nAnd this machine cannot stand in: This machine has none."
     assert "--reset-lock" in (caught.value.hint or "")
     assert events == []
+
+
+@pytest.mark.parametrize("error", [RuntimeProviderError, ToolError])
+def test_fallback_gives_a_program_of_this_machine_where_no_managed_one_is_had(
+    managed: Source, local: Source, tmp_path: Path, error: type[RuntimeProviderError]
+) -> None:
+    provider = providers("fallback", managed, local, tmp_path / "downloads", Work())
+    assert provider.program(OLDER) == Path("managed/3.12.1")
+    managed.failure = error("No server answers.")
+    assert provider.program(OLDER) == Path("local/3.12.1")
+    local.failure = RuntimeProviderError("This machine has none.")
+    with pytest.raises(RuntimeProviderError, match="This machine has none"):
+        provider.program(OLDER)
 
 
 def runtime(version: str) -> Layer:

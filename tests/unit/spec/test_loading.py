@@ -102,6 +102,12 @@ def test_local_runtime_of_the_caller_wins(load: Callable[..., Stack], tmp_path: 
     assert load_stack(tmp_path / "venvstacks.toml", local_runtime="fallback").local_runtime == "fallback"
 
 
+def test_bytecode_of_the_caller_wins(load: Callable[..., Stack], tmp_path: Path) -> None:
+    assert load().bytecode == "none"
+    assert load('[tool.venvstacks]\nbytecode = "ship"').bytecode == "ship"
+    assert load_stack(tmp_path / "venvstacks.toml", bytecode="none").bytecode == "none"
+
+
 def test_path_is_absolute_and_normalised(
     load: Callable[..., Stack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
