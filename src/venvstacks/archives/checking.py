@@ -16,8 +16,8 @@ LARGEST_FRAME = 96 << 20
 """Bytes of the largest content of a frame."""
 
 _LATEST = 1 << 35  # seconds since 1970; some file systems hold no later time
-_HARMLESS = 64 << 20  # bytes that any archive may unpack to
-_HIGHEST_RATIO = 250
+_HARMLESS = 4 << 30  # bytes that any archive may unpack to
+_HIGHEST_RATIO = 1000
 
 
 def check_index(index: ArchiveIndex, what: str) -> tuple[FrameContent, ...]:

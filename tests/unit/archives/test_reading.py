@@ -274,11 +274,11 @@ def test_archives_made_to_fill_disks_are_refused(tree: Path) -> None:
 
     def change(index: ArchiveIndex) -> ArchiveIndex:
         size = index.archive_size
-        frames = (*index.frames, *(Frame(size + number, 1, 90_000_000, "0" * 64) for number in range(11)))
-        return msgspec.structs.replace(index, frames=frames, archive_size=size + 11)
+        frames = (*index.frames, *(Frame(size + number, 1, 90_000_000, "0" * 64) for number in range(50)))
+        return msgspec.structs.replace(index, frames=frames, archive_size=size + 50)
 
     forge(archive, change)
-    assert re.search(r"would become 990\.\d MB, which looks like an archive made to fill disks", refused(archive))
+    assert re.search(r"would become 4\.5 GB, which looks like an archive made to fill disks", refused(archive))
 
 
 @formats
