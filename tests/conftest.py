@@ -2,5 +2,11 @@
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 # Tests that need the cache of compressed frames say where it is; the user's own is none of theirs.
 os.environ["VENVSTACKS_CACHE_LIMIT"] = "0"
+
+# How fast the machine is decides no test.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")

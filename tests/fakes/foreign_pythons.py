@@ -66,6 +66,8 @@ def _windows_tree(target: Target, minor: str) -> Tree:
         "python.exe": program,
         "pythonw.exe": program,
         "python3.dll": library,
+        "vcruntime140.dll": library,
+        "vcruntime140_1.dll": library,
         f"python{plain}.dll": library,
         "DLLs/_ssl.pyd": library,
         "Lib/os.py": b"",

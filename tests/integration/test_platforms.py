@@ -249,7 +249,7 @@ def test_windows_layers_hold_launchers_of_their_runtime_and_no_links(root: Path,
         assert programs == {path for path in members if path.endswith(".exe")}
     assert {path.partition("/")[0] for path in base} == {
         *("python.exe", "pythonw.exe", "python3.dll", f"python{MINOR.replace('.', '')}.dll"),
-        *("DLLs", "Lib", "Include", "share", "postinstall.py"),
+        *("vcruntime140.dll", "vcruntime140_1.dll", "DLLs", "Lib", "Include", "share", "postinstall.py"),
     }
     configuration = everything.read(name, "app-tool")["share/venv/metadata/venvstacks_layer.json"].content
     assert isinstance(configuration, bytes)
