@@ -73,7 +73,7 @@ _CODECS = {
     ArchiveFormat.ZIP: Codec.DEFLATE,
 }
 _LEVELS = {  # lowest, highest, and those of the three kinds of compression
-    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 11, Compression.BEST: 19}),
+    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 10, Compression.BEST: 19}),
     ArchiveFormat.TAR_XZ: (0, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
     ArchiveFormat.TAR_GZ: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
     ArchiveFormat.ZIP: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
