@@ -1,7 +1,8 @@
 """Measure what a user waits for, each as a ratio against a named rival measured in the same run.
 
-Run it as ``python3 dev.py bench [--runs N]``. Works on a copy of examples/science in a temporary folder, with a
-warm uv cache. Prints a table and writes ``bench-results.json``.
+Run it as ``python3 dev.py bench [--runs N] [--only archives] [--torch DIR]``. Works on a copy of examples/science
+in a temporary folder, with a warm uv cache and without frames of earlier publications; with ``--torch``, also on a
+layer of PyTorch, of which the folder holds a CPU wheel. Prints a table and writes ``bench-results.json``.
 """
 
 import argparse
@@ -12,13 +13,14 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from bench_archives import ArchiveBench, Stack, science_stack, torch_stack
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("venvstacks")
@@ -83,6 +85,7 @@ class Bench:
         self.results: list[Result] = []
         # Bytecode is written, as on a user's machine: the first of several starts pays for it.
         self.env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.env["VENVSTACKS_CACHE_LIMIT"] = "0"  # where frames of earlier runs count, that is said
 
     def venvstacks(self, *arguments: str, cwd: Path | None = None) -> float:
         """Run the command line quietly and give the seconds it took; end the benchmark if it fails."""
@@ -212,19 +215,16 @@ class Bench:
         del self.env["UV_PYTHON_DOWNLOADS_JSON_URL"]
 
     def publishing(self) -> None:
-        """Publish, and with nothing to do, against tar.xz from one thread."""
+        """Publish with nothing to do, against publishing."""
         full, idle = self.medians(
             (lambda: self.venvstacks("publish"), lambda: self.forget("_artifacts")),
             (lambda: self.venvstacks("publish"), nothing),
         )
-        began = time.perf_counter()
-        for layer in self.layers():
-            with tarfile.open(self.folder / f"{layer.name}.tar.xz", "w:xz") as archive:
-                archive.add(layer, layer.name)
-        rival = time.perf_counter() - began
-        aim = "at least 10 times faster", rival >= 10 * full
-        self.add(Result("publish", full, "tarfile w:xz of the same folders, one run", rival, *aim))
         self.add(Result("publish, nothing to do", idle, "publish", full))
+
+    def archives(self, stack: Stack) -> None:
+        """Publish and unpack in every way, against tarfile, tar and cp."""
+        ArchiveBench(self, PROGRAM, stack, lambda *facts: self.add(Result(*facts))).measure()
 
     def exporting(self) -> None:
         """Export, against ``cp -r`` of the same folders."""
@@ -381,18 +381,26 @@ def main() -> None:
     """Measure everything and report."""
     parser = argparse.ArgumentParser(prog="dev.py bench", description="Measure examples/science.")
     parser.add_argument("--runs", type=int, default=5, help="runs of each step; the median counts (default: 5)")
+    parser.add_argument("--only", choices=["archives"], help="measure nothing else")
+    parser.add_argument("--torch", metavar="DIR", help="a folder with a CPU wheel of PyTorch, for a large layer")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="venvstacks-bench-") as folder:
         bench = Bench(Path(folder), arguments.runs)
         print("Measuring; this takes some minutes ...", file=sys.stderr, flush=True)
-        bench.locking()
-        bench.building()
-        bench.all_platforms()
-        bench.publishing()
-        bench.exporting()
-        bench.starting()
-        bench.bytecode()
-        bench.command_line()
+        if arguments.only is None:
+            bench.locking()
+            bench.building()
+            bench.all_platforms()
+            bench.publishing()
+            bench.exporting()
+            bench.starting()
+            bench.bytecode()
+            bench.command_line()
+        bench.venvstacks("lock", "--if-needed")
+        bench.venvstacks("build")
+        bench.archives(science_stack(bench.stack))
+        if arguments.torch is not None:
+            bench.archives(torch_stack(bench.folder, arguments.torch))
         results = bench.results
     print(table(results))
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}

@@ -19,15 +19,15 @@ TOP = "app@1"
 
 
 def small_frames(kind: ArchiveFormat, level: int | None = 1, scale: int = 1 << 10) -> Profile:
-    """Give a profile that divides small folders as usual ones divide large folders: a KiB stands for a MiB."""
-    profile = profile_for(kind, level)
-    mib = 1 << 20
-    return replace(
-        profile,
-        shared=profile.shared // mib * scale,
-        own=profile.own // mib * scale,
-        cut=profile.cut // mib * scale,
-    )
+    """Give a profile with small frames, however those for users are chosen.
+
+    Args:
+        kind: The format.
+        level: Of the compression.
+        scale: Small entries share frames of about 4 times as many bytes; what has more than once as many has its
+            own, and is cut whenever it has had 16 times as many.
+    """
+    return replace(profile_for(kind, level), shared=4 * scale, own=scale, cut=16 * scale)
 
 
 def pack(

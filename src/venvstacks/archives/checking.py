@@ -15,9 +15,10 @@ from venvstacks.wording import size_text
 LARGEST_FRAME = 96 << 20
 """Bytes of the largest content of a frame."""
 
+_LONGEST_NAME = 255
 _LATEST = 1 << 35  # seconds since 1970; some file systems hold no later time
-_HARMLESS = 64 << 20  # bytes that any archive may unpack to
-_HIGHEST_RATIO = 250
+_HARMLESS = 4 << 30  # bytes that any archive may unpack to
+_HIGHEST_RATIO = 1000
 
 
 def check_index(index: ArchiveIndex, what: str) -> tuple[FrameContent, ...]:
@@ -43,6 +44,9 @@ def check_index(index: ArchiveIndex, what: str) -> tuple[FrameContent, ...]:
 def _check(index: ArchiveIndex) -> tuple[FrameContent, ...]:
     if index.archive in ("", "..") or index.archive != PurePosixPath(index.archive).name or "\\" in index.archive:
         raise ValueError(f"{index.archive!r} cannot be the name of an archive")
+    for name in (index.layer_name, index.target_platform):
+        if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+            raise ValueError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a layer or a platform")
     if index.mtime > _LATEST:
         raise ValueError(f"the time {index.mtime} is too late")
     windows = os.name == "nt" or index.target_platform.startswith("win")

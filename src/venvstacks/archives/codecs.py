@@ -22,6 +22,8 @@ LARGEST_WINDOW_LOG = 27
 """The largest window that ``zstd -d`` accepts without being told to, as the logarithm of its bytes to base 2."""
 
 _XZ_MEMORY = 160 << 20  # what decoding a preset's largest dictionary takes, and some more
+_XZ_DICTIONARIES = tuple(1 << log for log in (18, 20, 21, 22, 22, 23, 23, 24, 25, 26))  # bytes, by level
+_SMALLEST_XZ_DICTIONARY = 1 << 16
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no time, no name; zlib's own names the host's system
 _INPUT_SIZE = 1 << 16  # bytes that zlib is given at once; it gives back a copy of what it does not use yet
 _FLUSHED = b"\x00\x00\xff\xff"  # ends a deflate stream that others follow
@@ -85,7 +87,7 @@ class _Deflate:
 
 
 def compressor(
-    codec: Codec, level: int, size: int, *, window_log: int | None = None, x86: bool = False, last: bool = True
+    codec: Codec, level: int, size: int, *, window_log: int | None = None, last: bool = True
 ) -> Compressor:
     """Start a frame.
 
@@ -95,14 +97,14 @@ def compressor(
         size: Of all that the compressor will be given, in bytes.
         window_log: How far back zstd looks for what it has seen, as the logarithm of the bytes to base 2;
             None for what the level has.
-        x86: Whether the content is code for x86 processors, which xz can make easier to compress.
         last: Whether a deflate stream ends here.
     """
     match codec:
         case Codec.XZ:
-            filters: list[dict[str, int]] = [{"id": lzma.FILTER_LZMA2, "preset": level}]
-            if x86:
-                filters.insert(0, {"id": lzma.FILTER_X86})
+            # the level's own dictionary, but not more of it than there is content: that takes time and memory
+            own = _XZ_DICTIONARIES[level]
+            needed = max(1 << (size - 1).bit_length() if size else 0, _SMALLEST_XZ_DICTIONARY)
+            filters = [{"id": lzma.FILTER_LZMA2, "preset": level, "dict_size": min(own, needed)}]
             return lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC64, filters=filters)
         case Codec.GZIP:
             return _Gzip(level)
@@ -285,21 +287,5 @@ def codec_identity(codec: Codec) -> str:
 def _xz_sample() -> str:
     blocks = (hashlib.sha256(b"%d" % (number * number % 251)).digest()[: number % 32] for number in range(1500))
     sample = b"".join(blocks)
-    packed = compress(compressor(Codec.XZ, 6, len(sample), x86=True), [sample], lambda: None)
+    packed = compress(compressor(Codec.XZ, 6, len(sample)), [sample], lambda: None)
     return hashlib.sha256(packed).hexdigest()[:16]
-
-
-def is_x86_code(head: bytes) -> bool:
-    """Tell whether a file is native code for x86 processors, of 32 or 64 bits.
-
-    Args:
-        head: The first 4 KiB of its content, or all of it.
-    """
-    if head.startswith((b"\x7fELF\x01\x01", b"\x7fELF\x02\x01")):
-        return head[18:20] in (b"\x03\x00", b"\x3e\x00")
-    if head.startswith((b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")):
-        return head[4:7] == b"\x07\x00\x00"
-    if head.startswith(b"MZ") and len(head) >= 64:  # noqa: PLR2004 - the size of its first header
-        (place,) = struct.unpack_from("<L", head, 60)
-        return head[place : place + 6] in (b"PE\x00\x00\x4c\x01", b"PE\x00\x00\x64\x86")
-    return False

@@ -16,6 +16,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _LONGEST_NAME = 255  # bytes of a part of a path, on all usual file systems
 _LONGEST_PATH = 4000  # bytes of a path or of a link's target
 _MOST_HOPS = 40  # links that Linux follows in a row
+_MOST_EFFORT = 20_000_000  # parts of paths that are looked at; a layer with 100,000 links takes a fraction
 
 
 def entry_problem(entries: Sequence[Described], top: str, *, windows: bool) -> str | None:
@@ -29,7 +30,8 @@ def entry_problem(entries: Sequence[Described], top: str, *, windows: bool) -> s
     Returns:
         A sentence without a full stop that names the entry; None if there is no such entry.
     """
-    if "/" in top or top.startswith(TEMPORARY_PREFIX) or path_problem(top, windows=windows):
+    refused = "/" in top or top.startswith(TEMPORARY_PREFIX) or not top.isprintable()
+    if refused or path_problem(top, windows=windows):
         return f"{top!r} cannot be the name of a layer's folder"
     known: dict[str, EntryKind] = {}
     links: dict[str, str] = {}
@@ -113,20 +115,27 @@ def _links_problem(links: Mapping[str, str], top: str, *, windows: bool) -> str 
             return f"the name of {path!r} is not valid Unicode"
         if "\0" in target or length > _LONGEST_PATH:
             return f"the link {path!r} has a target that no link can have"
-    return next(filter(None, (_link_problem(path, top, links) for path in links)), None)
+    effort = 0
+    for path in links:
+        problem, steps = _link_problem(path, top, links)
+        effort += steps
+        if problem or effort > _MOST_EFFORT:
+            return problem or f"the link {path!r} and those before it lead through too many folders"
+    return None
 
 
-def _link_problem(path: str, top: str, links: Mapping[str, str]) -> str | None:
-    """Say why a link must not lead where it leads.
+def _link_problem(path: str, top: str, links: Mapping[str, str]) -> tuple[str | None, int]:
+    """Say why a link must not lead where it leads, and how much work it was to find out.
 
     It may lead into the layer or to a sibling of its folder. It is followed as the operating system does it,
     through the other links of the layer; what a sibling holds is not known, so there must be no way back from it.
     """
     place = [top, *path.split("/")[:-1]]
     rest = links[path].split("/")[::-1]
-    hops = 0
+    hops = effort = 0
     while rest:
         part = rest.pop()
+        effort += len(place) + 1
         if part == "..":
             if not place or place[0] != top:
                 break
@@ -137,13 +146,13 @@ def _link_problem(path: str, top: str, links: Mapping[str, str]) -> str | None:
             if onward is not None:
                 hops += 1
                 if hops > _MOST_HOPS:
-                    return f"the link {path!r} leads through too many others (to {links[path]!r})"
+                    return f"the link {path!r} leads through too many others (to {links[path]!r})", effort
                 place.pop()
                 rest.extend(onward.split("/")[::-1])
     else:
         if place:
-            return None
-    return f"the link {path!r} leads out of the stack (to {links[path]!r})"
+            return None, effort
+    return f"the link {path!r} leads out of the stack (to {links[path]!r})", effort
 
 
 def case_clash(entries: Iterable[Described]) -> tuple[str, str] | None:

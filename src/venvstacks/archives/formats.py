@@ -73,7 +73,7 @@ _CODECS = {
     ArchiveFormat.ZIP: Codec.DEFLATE,
 }
 _LEVELS = {  # lowest, highest, and those of the three kinds of compression
-    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 12, Compression.BEST: 19}),
+    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 10, Compression.BEST: 19}),
     ArchiveFormat.TAR_XZ: (0, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
     ArchiveFormat.TAR_GZ: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
     ArchiveFormat.ZIP: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
@@ -103,6 +103,10 @@ def profile_for(
         raise UsageError("A compression level and a kind of compression are given, and they may differ.")
     elif not lowest <= level <= highest:
         raise UsageError(f"The levels of {format.value} are {lowest} to {highest}, not {level}.")
-    if format is ArchiveFormat.TAR_ZST and level >= _HIGH_ZSTD:
-        return Profile(format, level, 32 * _MIB, 8 * _MIB, 32 * _MIB, 25)
-    return Profile(format, level, 4 * _MIB, 1 * _MIB, 16 * _MIB)
+    if format is ArchiveFormat.TAR_ZST:
+        if level >= _HIGH_ZSTD:
+            return Profile(format, level, 32 * _MIB, 8 * _MIB, 32 * _MIB, 25)
+        return Profile(format, level, 8 * _MIB, 4 * _MIB, 16 * _MIB, 24)
+    if format is ArchiveFormat.TAR_XZ:
+        return Profile(format, level, 16 * _MIB, 4 * _MIB, 32 * _MIB)
+    return Profile(format, level, 8 * _MIB, 4 * _MIB, 16 * _MIB)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from venvstacks import files
 from venvstacks.archives.cache import FrameCache, PackedFrame
-from venvstacks.archives.codecs import BLOCK_SIZE, Codec, codec_identity, compress, compressor, is_x86_code
+from venvstacks.archives.codecs import BLOCK_SIZE, Codec, codec_identity, compress, compressor
 from venvstacks.archives.hashing import FileHashes, read_part
 from venvstacks.archives.layout import FrameContent, Slice
 from venvstacks.archives.members import Member
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
-_HEAD = 4096
 _WORTH_KEEPING = 32 << 10  # smaller frames are compressed sooner than their files are found
 _BATCH = 1 << 20  # bytes of small frames that are handled at once
 
@@ -107,20 +106,19 @@ class Packer:
         data: dict[int, bytes] = {}
         for part in slices:
             self._identify(part, data)
-        x86 = self._codec is Codec.XZ and len(slices) == 1 and self._is_part_of_code(slices[0])
         cache = self._cache if content.size >= _WORTH_KEEPING else None
-        if cache is not None and (found := cache.get(self._key(content, x86=x86))) is not None:
+        if cache is not None and (found := cache.get(self._key(content))) is not None:
             self._progress(sum(part.size for part in slices))
             return found
         for part in slices:
             if part.entry not in data:
                 data[part.entry] = self._read(part)
-        packed = self._compress(content, data, x86=x86)
+        packed = self._compress(content, data)
         crc = zlib.crc32(data[slices[0].entry]) if self._codec is Codec.DEFLATE else 0
         if cache is None:
             return PackedFrame(packed, files.sha256(packed), crc)
         # By a new key: what was remembered of a file may have proved wrong.
-        return cache.put(self._key(content, x86=x86), packed, crc=crc)
+        return cache.put(self._key(content), packed, crc=crc)
 
     def _identify(self, part: Slice, data: dict[int, bytes]) -> None:
         """Find the hash of a file of which a frame holds something; what is read for that is kept."""
@@ -132,14 +130,10 @@ class Packer:
         else:
             data[number] = self._read(part)
 
-    def _is_part_of_code(self, part: Slice) -> bool:
-        member = self._plan.members[part.entry]
-        return part.size > _BATCH and is_x86_code(read_part(self._folder, member, 0, _HEAD)[0])
-
-    def _key(self, content: FrameContent, *, x86: bool) -> str:
+    def _key(self, content: FrameContent) -> str:
         """Give a hash over everything that decides a frame's bytes."""
         members, hashes = self._plan.members, self._hashes
-        text = [f"{self._recipe} {x86}\n".encode()]
+        text = [f"{self._recipe}\n".encode()]
         for part in content.parts:
             if isinstance(part, bytes):
                 text += (b"%d bytes\n" % len(part), part)
@@ -148,13 +142,11 @@ class Packer:
                 text.append(f"{part.start} {part.size} {rest} {hashes[part.entry]}\n".encode())
         return files.sha256(b"".join(text))
 
-    def _compress(self, content: FrameContent, data: Mapping[int, bytes], *, x86: bool) -> bytes:
+    def _compress(self, content: FrameContent, data: Mapping[int, bytes]) -> bytes:
         last = content.parts[-1]
         ends = isinstance(last, bytes) or last.start + last.size == self._plan.members[last.entry].size
         profile = self._plan.profile
-        stream = compressor(
-            self._codec, profile.level, content.size, window_log=profile.window_log, x86=x86, last=ends
-        )
+        stream = compressor(self._codec, profile.level, content.size, window_log=profile.window_log, last=ends)
         return compress(stream, self._content(content, data), self._check)
 
     def _content(self, content: FrameContent, data: Mapping[int, bytes]) -> Iterator[bytes | memoryview]:

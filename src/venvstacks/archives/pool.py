@@ -37,6 +37,10 @@ class FramePool:
             self._work.cancellation.cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
+    def check(self) -> None:
+        """Raise :class:`~venvstacks.processes.CancelledError` if the work was called off."""
+        self._work.cancellation.check()
+
     def submit(self, run: Callable[[], Result]) -> Future[Result]:
         """Have something done by one of the threads.
 
@@ -45,7 +49,7 @@ class FramePool:
         """
 
         def checked() -> Result:
-            self._work.cancellation.check()
+            self.check()
             return run()
 
         return self._threads.submit(checked)

@@ -107,6 +107,7 @@ class _Unpacker:
         try:
             with self._tree.open(entry) as file:
                 for position, (number, start, size) in enumerate(pieces, 1):
+                    self._pool.check()
                     for later, _, _ in pieces[position : position + _AHEAD]:
                         if later not in ahead:
                             ahead[later] = self._pool.submit(partial(self._reader.frame, later))

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_names_for_windows(path: str, expected: str) -> None:
     assert problem(file(path)) is None
 
 
-@pytest.mark.parametrize("top", ["", ".", "..", "a/b", "/a", ".venvstacks-tmp-1", "n" * 256])
+@pytest.mark.parametrize("top", ["", ".", "..", "a/b", "/a", "a\x1b[2J", ".venvstacks-tmp-1", "n" * 256])
 def test_bad_names_of_the_folder(top: str) -> None:
     assert problem(top=top) == f"{top!r} cannot be the name of a layer's folder"
 
@@ -166,6 +167,15 @@ def test_links_in_a_circle() -> None:
     circle = "the link 'a' leads through too many others (to 'b')"
     assert problem(link("a", "b"), link("b", "a")) == circle
     assert problem(link("a", "a/b")) == "the link 'a' leads through too many others (to 'a/b')"
+
+
+def test_links_that_take_too_long_to_follow() -> None:
+    folders = [folder("/".join(["d"] * depth)) for depth in range(1, 600)]
+    deep = [link(f"l{number}", f"{folders[-1].path}/{'../' * 580}") for number in range(100)]
+    assert problem(*folders, *deep[:20]) is None
+    assert re.fullmatch(
+        r"the link 'l\d+' and those before it lead through too many folders", str(problem(*folders, *deep))
+    )
 
 
 def test_backslashes_in_links_for_windows() -> None:

@@ -192,6 +192,9 @@ def test_names_that_differ_in_case_are_unpacked_where_that_was_foreseen(tmp_path
         (with_frame(1, offset=0), "frame 1 is said to begin at 0"),
         (with_frame(-1, size=2), "its frames end at"),
         (lambda index: msgspec.structs.replace(index, mtime=2**50), "the time 1125899906842624 is too late"),
+        (lambda index: msgspec.structs.replace(index, layer_name="a\x1b[2J"), "cannot be the name of a layer"),
+        (lambda index: msgspec.structs.replace(index, layer_name=""), "cannot be the name of a layer"),
+        (lambda index: msgspec.structs.replace(index, target_platform="x" * 256), "cannot be the name of a layer"),
         (lambda index: msgspec.structs.replace(index, archive="../x"), "cannot be the name of an archive"),
         (lambda index: msgspec.structs.replace(index, archive_size=1), "its frames end at"),
         (lambda index: msgspec.structs.replace(index, frames=index.frames[:-1]), "its frames end at"),
@@ -274,11 +277,11 @@ def test_archives_made_to_fill_disks_are_refused(tree: Path) -> None:
 
     def change(index: ArchiveIndex) -> ArchiveIndex:
         size = index.archive_size
-        frames = (*index.frames, *(Frame(size + number, 1, 90_000_000, "0" * 64) for number in range(11)))
-        return msgspec.structs.replace(index, frames=frames, archive_size=size + 11)
+        frames = (*index.frames, *(Frame(size + number, 1, 90_000_000, "0" * 64) for number in range(50)))
+        return msgspec.structs.replace(index, frames=frames, archive_size=size + 50)
 
     forge(archive, change)
-    assert re.search(r"would become 990\.\d MB, which looks like an archive made to fill disks", refused(archive))
+    assert re.search(r"would become 4\.5 GB, which looks like an archive made to fill disks", refused(archive))
 
 
 @formats

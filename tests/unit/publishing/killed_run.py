@@ -12,6 +12,8 @@ from typing import Any
 
 from fakes.small_stack import export, make_stack, options_of, publish
 from venvstacks import files
+from venvstacks.archives import packing
+from venvstacks.archives.cache import FrameCache
 from venvstacks.events import Event
 from venvstacks.publishing.export_plan import ExportOptions
 from venvstacks.work import Work
@@ -56,7 +58,9 @@ def main() -> None:
     last = int(at)
     work = Work(observe=observe, jobs=1)
     if step.startswith("publish"):
-        publish(built, options_of(step, Path(output)), work=work)
+        packing._WORTH_KEEPING = 0
+        cache = FrameCache(Path(f"{output}-cache")) if step == "publish-cached" else None
+        publish(built, options_of(step, Path(output)), work=work, cache=cache)
     else:
         export(built, ExportOptions(Path(output)), work=work)
     print(moments)

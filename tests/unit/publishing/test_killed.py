@@ -13,6 +13,8 @@ import pytest
 
 from fakes.archive_reading import read_archive
 from fakes.small_stack import export, make_stack, options_of, publish, snapshot
+from venvstacks.archives import packing
+from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.publishing.export_plan import ExportOptions
 
@@ -35,7 +37,8 @@ def run_again(step: str, build: Path, output: Path, inputs: str) -> None:
     """Run in this process."""
     built = make_stack(build, inputs=inputs, version=int(inputs) if step.endswith("-versioned") else None)
     if step.startswith("publish"):
-        publish(built, options_of(step, output))
+        cache = FrameCache(output.with_name(f"{output.name}-cache")) if step == "publish-cached" else None
+        publish(built, options_of(step, output), cache=cache)
     else:
         export(built, ExportOptions(output))
 
@@ -48,8 +51,13 @@ def assert_whole(output: Path) -> None:
         assert read_archive(path, ArchiveFormat.TAR_ZST)
 
 
-@pytest.mark.parametrize("step", ["publish", "publish-tagged", "publish-deltas", "export", "export-versioned"])
-def test_run_after_a_kill_ends_as_an_undisturbed_one(tmp_path: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    "step", ["publish", "publish-tagged", "publish-cached", "publish-deltas", "export", "export-versioned"]
+)
+def test_run_after_a_kill_ends_as_an_undisturbed_one(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "_WORTH_KEEPING", 0)
     # The first run makes the layers, the second, which is killed, replaces all of them.
     build = {inputs: tmp_path / f"build-{inputs}" for inputs in ("1", "2")}
     assert run(step, build["1"], tmp_path / "first", "1").returncode == 0
