@@ -1,14 +1,14 @@
 """Measure what a user waits for, each as a ratio against a named rival measured in the same run.
 
-Run it as ``python3 dev.py bench [--runs N] [--only archives] [--torch DIR]``. Works on a copy of examples/science
-in a temporary folder, with a warm uv cache and without frames of earlier publications; with ``--torch``, also on a
-layer of PyTorch, of which the folder holds a CPU wheel. Prints a table and writes ``bench-results.json``.
+Run it as ``python3 dev.py bench [--runs N] [--only archives|deltas] [--torch DIR]``. Works on a copy of
+examples/science in a temporary folder, with a warm uv cache and without frames of earlier publications; with
+``--torch``, also on a layer of PyTorch, of which the folder holds a CPU wheel. Prints a table and writes
+``bench-results.json``.
 """
 
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -17,10 +17,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench_archives import ArchiveBench, Stack, science_stack, torch_stack
+from bench_deltas import SCIENCE, TORCH, DeltaBench, Update
+from bench_report import Result, below_seconds, report, shown, table
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("venvstacks")
@@ -38,34 +39,6 @@ Action = tuple[Callable[[], float], Callable[[], object]]
 
 def nothing() -> None:
     """Go before an action that needs nothing."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One measured thing.
-
-    Attributes:
-        what: What was done.
-        value: Median.
-        rival: What it is compared with, in words.
-        rival_value: The rival's median.
-        aim: What the ratio or the value should be, if there is such an aim.
-        met: Whether it is; None without an aim.
-        unit: Of the values: ``s`` or ``B`` for bytes.
-    """
-
-    what: str
-    value: float
-    rival: str
-    rival_value: float
-    aim: str = ""
-    met: bool | None = None
-    unit: str = "s"
-
-    @property
-    def ratio(self) -> float:
-        """How many times as much as the rival it takes."""
-        return self.value / self.rival_value
 
 
 class Bench:
@@ -226,6 +199,11 @@ class Bench:
         """Publish and unpack in every way, against tarfile, tar and cp."""
         ArchiveBench(self, PROGRAM, stack, lambda *facts: self.add(Result(*facts))).measure()
 
+    def deltas(self, name: str, updates: tuple[Update, ...], *options: str) -> None:
+        """Publish updates with deltas and apply these, against the full archives."""
+        folder = self.folder / f"deltas-{name}"
+        DeltaBench(self, PROGRAM, folder, lambda *facts: self.add(Result(*facts))).measure(updates, *options)
+
     def exporting(self) -> None:
         """Export, against ``cp -r`` of the same folders."""
         copies = self.folder / "copies"
@@ -334,11 +312,6 @@ def settle() -> None:
         os.sync()
 
 
-def below_seconds(seconds: float, aim: float) -> tuple[str, bool]:
-    """Describe an aim for a time, and tell whether it was met."""
-    return f"below {shown(aim)}", seconds < aim
-
-
 def many_layers() -> str:
     """Write a definition with one runtime, a tower of frameworks, and applications on them."""
     frameworks = MANY_LAYERS // 2 - 1
@@ -355,33 +328,11 @@ def many_layers() -> str:
     return "\n".join(parts)
 
 
-def shown(value: float, unit: str = "s") -> str:
-    """Write a time or a size for people."""
-    if unit == "B":
-        return f"{value / 1e6:.1f} MB"
-    seconds = value
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def table(results: list[Result]) -> str:
-    """Draw all results, aligned."""
-    rows = [("what", "value", "rival", "its value", "ratio", "aim")]
-    for result in results:
-        aim = "" if result.met is None else f"{result.aim}: {'met' if result.met else 'MISSED'}"
-        values = shown(result.value, result.unit), shown(result.rival_value, result.unit)
-        rows.append((result.what, values[0], result.rival, values[1], f"{result.ratio:.2f}", aim))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    return "\n".join([lines[0], "-" * sum(widths, 2 * len(widths) - 2), *lines[1:]])
-
-
 def main() -> None:
     """Measure everything and report."""
     parser = argparse.ArgumentParser(prog="dev.py bench", description="Measure examples/science.")
     parser.add_argument("--runs", type=int, default=5, help="runs of each step; the median counts (default: 5)")
-    parser.add_argument("--only", choices=["archives"], help="measure nothing else")
+    parser.add_argument("--only", choices=["archives", "deltas"], help="measure nothing else")
     parser.add_argument("--torch", metavar="DIR", help="a folder with a CPU wheel of PyTorch, for a large layer")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="venvstacks-bench-") as folder:
@@ -396,21 +347,21 @@ def main() -> None:
             bench.starting()
             bench.bytecode()
             bench.command_line()
-        bench.venvstacks("lock", "--if-needed")
-        bench.venvstacks("build")
-        bench.archives(science_stack(bench.stack))
-        if arguments.torch is not None:
-            bench.archives(torch_stack(bench.folder, arguments.torch))
+        if arguments.only != "deltas":
+            bench.venvstacks("lock", "--if-needed")
+            bench.venvstacks("build")
+            bench.archives(science_stack(bench.stack))
+            if arguments.torch is not None:
+                bench.archives(torch_stack(bench.folder, arguments.torch))
+        if arguments.only != "archives":
+            bench.deltas("science", SCIENCE)
+            if arguments.torch is not None:
+                bench.deltas("torch", TORCH, "--local-wheels", arguments.torch)
         results = bench.results
     print(table(results))
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    report = {
-        "machine": machine,
-        "runs": arguments.runs,
-        "results": [{**asdict(result), "ratio": round(result.ratio, 3)} for result in results],
-    }
     target = ROOT / "bench-results.json"
-    target.write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(report(results, arguments.runs), indent=2, sort_keys=True)
+    target.write_text(text + "\n", encoding="utf-8")
     print(f"\nWritten to {target.name}.")
 
 

@@ -28,10 +28,12 @@ from venvstacks.cli.options import (
     Publishing,
     Selecting,
     Showing,
+    Updates,
     Working,
     archive_options,
     bytecode_option,
     cache_options,
+    delta_options,
     find_options,
     lock_options,
     output_dir_option,
@@ -83,6 +85,7 @@ class _Chosen:
     help="Do everything to the layers below the included ones, too; or nothing but what is needed.",
 )
 @archive_options
+@delta_options
 @find_options
 @show_options
 @cache_options
@@ -106,6 +109,7 @@ def build(
     publishing: Publishing,
     include_dependencies: bool | None,
     archiving: Archiving,
+    updates: Updates,
     finding: Finding,
     showing: Showing,
     caching: Caching,
@@ -131,8 +135,7 @@ def build(
             "--publish-dependencies": publishing.publish_dependencies,
         },
     )
-    if locking.reset_lock and not lock:
-        raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
+    _refuse_idle(locking, updates, lock=lock, publish=publish)
     stack = load(spec, finding.local_runtime, bytecode)
     if not (lock or build or publish):
         warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")
@@ -173,7 +176,7 @@ def build(
                 stack, include=chosen.build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
             )
         if publish:
-            settings = publish_settings(output_dir, archiving)
+            settings = publish_settings(output_dir, archiving, updates)
             results = api.publish(stack, settings, include=chosen.publish, platforms=platforms, options=how)
     if build:
         folder = shown(located(stack, working.build_dir))
@@ -204,6 +207,14 @@ def _refuse_contradictions(include_dependencies: bool | None, wishes: Mapping[st
     if include_dependencies is False and asked:
         verb = "includes" if len(asked) == 1 else "include"
         raise UsageError(f"{' and '.join(asked)} {verb} layers that --no-include-dependencies excludes.")
+
+
+def _refuse_idle(locking: Locking, updates: Updates, *, lock: bool, publish: bool) -> None:
+    """Refuse options that would do nothing."""
+    if locking.reset_lock and not lock:
+        raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
+    if (updates.delta_from or updates.deltas) and not publish:
+        raise UsageError("Deltas are made of what is published.", hint="add --publish")
 
 
 def _choose(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from venvstacks.cli.console import print_warning, reporter
-from venvstacks.cli.options import Caching, Finding, Selecting, Showing, Working, verbosity
+from venvstacks.cli.options import Caching, Finding, Publishing, Selecting, Showing, Working, verbosity
 from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> 
     for warning in warnings:
         warn(warning)
     return names
+
+
+def published(stack: "Stack", selecting: Selecting, publishing: Publishing) -> frozenset[str]:
+    """Give the build names of the layers whose outputs are wanted."""
+    from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
+
+    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    dependencies, derived = publishing.publish_dependencies, publishing.publish_derived
+    return extended(stack, included, dependencies=dependencies, derived=derived)
 
 
 def made_for(

@@ -107,7 +107,9 @@ def _sums(layer: "LayerDifference") -> str:
     parts = [
         f"{count} {status.value} ({size_text(size)})" for status, (count, size) in layer.sums().items() if count
     ]
-    return "files: " + ", ".join([*parts, f"{layer.unchanged_files} unchanged"])
+    only_time = not parts and layer.status.value == "changed"
+    unchanged = f"{layer.unchanged_files} unchanged" + (" but for their time" if only_time else "")
+    return "files: " + ", ".join([*parts, unchanged])
 
 
 def _sizes(fetch: "Fetch") -> str:

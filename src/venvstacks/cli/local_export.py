@@ -11,11 +11,11 @@ from venvstacks.cli.common import (
     load,
     located,
     made_for,
-    matched,
     options,
     print_json,
     print_plan,
     print_result,
+    published,
     shown,
 )
 from venvstacks.cli.options import (
@@ -74,13 +74,9 @@ def local_export(
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
-    from venvstacks.selection import extended  # noqa: PLC0415
 
     stack = load(spec, bytecode=bytecode)
-    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    chosen = extended(
-        stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
-    )
+    chosen = published(stack, selecting, publishing)
     targets, made = made_for(stack, chosen, platforms)
     if print_plan(stack, gathered(stack, export=made), showing.beside(updating), targets) or not chosen:
         return

@@ -1,6 +1,5 @@
 """``venvstacks publish``."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,11 @@ from venvstacks.cli.common import (
     load,
     located,
     made_for,
-    matched,
     options,
     print_json,
     print_plan,
     print_result,
+    published,
     shown,
 )
 from venvstacks.cli.options import (
@@ -94,21 +93,13 @@ def publish(
       venvstacks publish --deltas 1 --delta-from ../release-1.0/_artifacts
     """
     from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.selection import extended  # noqa: PLC0415
 
     stack = load(spec, bytecode=bytecode)
-    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    chosen = extended(
-        stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
-    )
+    chosen = published(stack, selecting, publishing)
     targets, made = made_for(stack, chosen, platforms)
     if print_plan(stack, gathered(stack, publish=made), showing.beside(updating), targets) or not chosen:
         return
-    settings = replace(
-        publish_settings(output_dir, archiving, force=updating.force),
-        delta_from=updates.delta_from,
-        deltas=updates.deltas,
-    )
+    settings = publish_settings(output_dir, archiving, updates, force=updating.force)
     with options(working, caching=caching) as how:
         if updating.dry_run:
             plans = api.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
@@ -126,7 +117,9 @@ def publish(
                 click.echo(f"delta  {delta.name}  (from {shown(delta.old.archive)}, if it is worth it)")
 
 
-def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = False) -> "PublishOptions":
+def publish_settings(
+    output_dir: Path, archiving: Archiving, updates: Updates, *, force: bool = False
+) -> "PublishOptions":
     """Give the API's settings for what options say."""
     from venvstacks.archives.formats import ArchiveFormat, Compression  # noqa: PLC0415 - help must be quick
     from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
@@ -138,6 +131,8 @@ def publish_settings(output_dir: Path, archiving: Archiving, *, force: bool = Fa
         archiving.tag_outputs,
         force,
         Compression(archiving.compression) if archiving.compression else None,
+        updates.delta_from,
+        updates.deltas,
     )
 
 
