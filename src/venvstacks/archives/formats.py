@@ -73,7 +73,7 @@ _CODECS = {
     ArchiveFormat.ZIP: Codec.DEFLATE,
 }
 _LEVELS = {  # lowest, highest, and those of the three kinds of compression
-    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 10, Compression.BEST: 19}),
+    ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 9, Compression.BEST: 18}),
     ArchiveFormat.TAR_XZ: (0, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
     ArchiveFormat.TAR_GZ: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
     ArchiveFormat.ZIP: (1, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),
@@ -108,5 +108,5 @@ def profile_for(
             return Profile(format, level, 32 * _MIB, 8 * _MIB, 32 * _MIB, 25)
         return Profile(format, level, 8 * _MIB, 4 * _MIB, 16 * _MIB, 24)
     if format is ArchiveFormat.TAR_XZ:
-        return Profile(format, level, 16 * _MIB, 4 * _MIB, 32 * _MIB)
+        return Profile(format, level, 32 * _MIB, 16 * _MIB, 64 * _MIB)
     return Profile(format, level, 8 * _MIB, 4 * _MIB, 16 * _MIB)

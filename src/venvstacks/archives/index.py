@@ -33,7 +33,7 @@ FileSha256 = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$", max_length=64)]
 ContentHash = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$", max_length=71)]
 
 
-class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Frame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A part of an archive that can be fetched, verified and decompressed by itself.
 
     Attributes:
@@ -49,7 +49,7 @@ class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Sha256
 
 
-class IndexEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class IndexEntry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """A file, folder or symbolic link of an archive.
 
     Attributes:

@@ -34,7 +34,7 @@ class Described(Protocol):
         """Where a symbolic link points."""
 
 
-class Slice(msgspec.Struct, frozen=True):  # made by the ten thousands, which takes a dataclass longer
+class Slice(msgspec.Struct, frozen=True, gc=False):  # made by the ten thousands, which takes a dataclass longer
     """A part of a file's content.
 
     Attributes:

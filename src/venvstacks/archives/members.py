@@ -14,7 +14,7 @@ GroupOf = Callable[[str], str | None]
 _FOLDERS = (0, "")
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """An entry as an archive holds it.
 
     Attributes:

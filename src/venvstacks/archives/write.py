@@ -1,6 +1,7 @@
 """Writing a folder as an archive, with its index."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,23 +86,25 @@ def write_archive(
     packer = Packer(plan, folder, cache, pool, progress=progress, check=check)
     with _output(destination) as output:
         frames = tuple(_write_zip(plan, packer, output) if _is_zip(plan) else _write_tar(plan, packer, output))
-    archive = WrittenFile(destination.name, output.size, output.hash.hexdigest())
-    entries = tuple(_entries(plan, packer))
-    index = ArchiveIndex(
-        format=FORMAT,
-        archive=archive.name,
-        archive_size=archive.size,
-        codec=plan.profile.format.codec,
-        layer_name=layer_name,
-        install_target=plan.top,
-        target_platform=target_platform,
-        mtime=plan.mtime,
-        content_hash=content_hash(entries, plan.mtime),
-        differs_in_case=case_clash(entries) is not None,
-        frames=frames,
-        entries=entries,
-    )
-    data = encode_index(index)
+        flushed = pool.submit(output.flush)  # the disk is at work while the index is made
+        archive = WrittenFile(destination.name, output.size, output.hash.hexdigest())
+        entries = tuple(_entries(plan, packer))
+        index = ArchiveIndex(
+            format=FORMAT,
+            archive=archive.name,
+            archive_size=archive.size,
+            codec=plan.profile.format.codec,
+            layer_name=layer_name,
+            install_target=plan.top,
+            target_platform=target_platform,
+            mtime=plan.mtime,
+            content_hash=content_hash(entries, plan.mtime),
+            differs_in_case=case_clash(entries) is not None,
+            frames=frames,
+            entries=entries,
+        )
+        data = encode_index(index)
+        flushed.result()
     place = destination.with_name(destination.name + SUFFIX)
     files.write_bytes(place, data)
     return WrittenArchive(archive, WrittenFile(place.name, len(data), files.sha256(data)), index.content_hash)
@@ -123,6 +126,11 @@ class _Output:
         self._file.write(data)
         self.hash.update(data)
         self.size += len(data)
+
+    def flush(self) -> None:
+        """Have the disk hold what was written."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
 
 @contextmanager

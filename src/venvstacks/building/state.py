@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -96,7 +96,9 @@ def _scan(folder: Path, target: Target, bytecode: Collection[str]) -> tuple[Entr
     if not target.is_windows:
         return entries
     return tuple(
-        entry if entry.kind is not EntryKind.FILE else replace(entry, executable=_is_windows_program(entry.path))
+        entry
+        if entry.kind is not EntryKind.FILE
+        else msgspec.structs.replace(entry, executable=_is_windows_program(entry.path))
         for entry in entries
     )
 

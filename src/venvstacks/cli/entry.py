@@ -3,6 +3,7 @@
 Whatever happens, a user reads one message and no traceback; that of a bug is shown with ``-vv``.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 _DETAILS = 2  # -vv
+# Nearly all that a command makes lives until its end; looking for garbage among it takes a fifth of the time.
+_GARBAGE_COLLECTION = (100_000, 50, 50)
 
 
 class _StoppedError(BaseException):
@@ -36,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 failed, 2 wrong usage or definition, 130 interrupted, 143 terminated.
     """
     details = [0]
+    gc.set_threshold(*_GARBAGE_COLLECTION)
     try:
         _prepare_streams()
         _obey_signals()
