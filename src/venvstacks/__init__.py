@@ -19,21 +19,14 @@ every event. Each has a ``plan_...`` companion that says what would be done. Err
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from venvstacks.api import (
-        build,
-        export,
-        load_stack,
-        lock,
-        plan_building,
-        plan_exporting,
-        plan_locking,
-        plan_publication,
-        plan_unpacking,
-        publish,
-        shared_libraries,
-        unpack,
-        why,
-    )
+    from venvstacks.api.building import build, plan_building
+    from venvstacks.api.comparing import diff
+    from venvstacks.api.exporting import export, plan_exporting
+    from venvstacks.api.loading import load_stack
+    from venvstacks.api.locking import lock, plan_locking
+    from venvstacks.api.publishing import plan_publication, publish
+    from venvstacks.api.reporting import shared_libraries, why
+    from venvstacks.api.updating import patch, plan_patching, plan_unpacking, unpack
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
@@ -65,13 +58,12 @@ if TYPE_CHECKING:
     from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
     from venvstacks.locking.lock import LockedLayer, LockPlan
     from venvstacks.locking.model import LayerLock
+    from venvstacks.options import Options
     from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
     from venvstacks.publishing.exporting import ExportResult
     from venvstacks.publishing.plan import PublishOptions, PublishPlan
     from venvstacks.publishing.publish import PublishResult
-    from venvstacks.runs import Options
     from venvstacks.spec.model import Layer, LayerKind, Stack
-    from venvstacks.updates import diff, patch, plan_patching
 
 __all__ = [
     "ArchiveError",
@@ -146,37 +138,46 @@ __all__ = [
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
-_HOMES = (
-    "venvstacks.api",
-    "venvstacks.archives.formats",
-    "venvstacks.archives.unpack_plan",
-    "venvstacks.building.build",
-    "venvstacks.building.library_report",
-    "venvstacks.building.model",
-    "venvstacks.building.why",
-    "venvstacks.deltas.patching",
-    "venvstacks.differences.model",
-    "venvstacks.errors",
-    "venvstacks.events",
-    "venvstacks.locking.lock",
-    "venvstacks.locking.model",
-    "venvstacks.publishing.export_plan",
-    "venvstacks.publishing.exporting",
-    "venvstacks.publishing.plan",
-    "venvstacks.publishing.publish",
-    "venvstacks.runs",
-    "venvstacks.spec.model",
-    "venvstacks.updates",
-)
+_HOMES = {
+    "api.building": "build plan_building",
+    "api.comparing": "diff",
+    "api.exporting": "export plan_exporting",
+    "api.loading": "load_stack",
+    "api.locking": "lock plan_locking",
+    "api.publishing": "plan_publication publish",
+    "api.reporting": "shared_libraries why",
+    "api.updating": "patch plan_patching plan_unpacking unpack",
+    "archives.formats": "ArchiveFormat Compression",
+    "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
+    "building.build": "BuildPlan",
+    "building.library_report": "LayerLibraries",
+    "building.model": "BuiltLayer ExcludedPackage",
+    "building.why": "Presence",
+    "deltas.patching": "PatchPlan PatchedLayer",
+    "differences.model": "Difference LayerDifference",
+    "errors": (
+        "ArchiveError BuildError BusyError CoverageError DefinitionError DeltaError FilesystemError "
+        "InvalidLockError LibrariesError LockError Problem PublishError RequirementsError "
+        "ResolutionError RuntimeProviderError ToolError UsageError VenvstacksError"
+    ),
+    "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
+    "locking.lock": "LockPlan LockedLayer",
+    "locking.model": "LayerLock",
+    "options": "Options",
+    "publishing.export_plan": "ExportOptions ExportPlan",
+    "publishing.exporting": "ExportResult",
+    "publishing.plan": "PublishOptions PublishPlan",
+    "publishing.publish": "PublishResult",
+    "spec.model": "Layer LayerKind Stack",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name in __all__:
+    if name in _HOME_OF:
         from importlib import import_module  # noqa: PLC0415 - only here
 
-        for home in map(import_module, _HOMES):
-            if hasattr(home, name):
-                return getattr(home, name)
+        return getattr(import_module(f"venvstacks.{_HOME_OF[name]}"), name)
     raise AttributeError(f"module 'venvstacks' has no attribute {name!r}")
 
 

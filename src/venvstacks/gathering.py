@@ -4,14 +4,14 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from venvstacks.building.build import find_built
+from venvstacks.building.finding import find_built
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import Key, LayerBuild, load_locks, plan_layers
 from venvstacks.errors import UsageError
 from venvstacks.locking.model import LayerLock
 from venvstacks.locking.states import lock_states
+from venvstacks.options import Options, in_definition
 from venvstacks.platforms.targets import Target
-from venvstacks.runs import Options, in_definition
 from venvstacks.selection import extended, selected_targets
 from venvstacks.spec.model import Stack
 

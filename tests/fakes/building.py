@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import venvstacks
 from fakes.pythons import host, own_python
 from fakes.wheels import make_wheel
-from venvstacks import api
 from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.events import Event, Finished, Warned
@@ -133,9 +133,9 @@ class Project:
                 self.write(module, "print(__name__)\n")
         self.write("venvstacks.toml", tomlkit.dumps(document))
 
-    def options(self, **options: Any) -> api.Options:
+    def options(self, **options: Any) -> venvstacks.Options:
         wheels = (Path("wheels"),) if (self.folder / "wheels").is_dir() else ()
-        return api.Options(
+        return venvstacks.Options(
             local_wheels=wheels,
             no_index=True,
             observe=self.events.append,
@@ -147,7 +147,7 @@ class Project:
         return load_stack(self.folder / "venvstacks.toml", bytecode=self.bytecode)
 
     def lock(self, **arguments: Any) -> None:
-        api.lock(self.stack(), options=self.options(), **arguments)
+        venvstacks.lock(self.stack(), options=self.options(), **arguments)
 
     def build(self, *, lock: bool = True, quick: bool = True, **options: Any) -> tuple[BuiltLayer, ...]:
         """Lock what needs it, then build."""
@@ -156,7 +156,7 @@ class Project:
         stack = self.stack()
 
         def built() -> tuple[BuiltLayer, ...]:
-            return api.build(stack, include=include, lock_if_needed=lock, options=self.options(**options))
+            return venvstacks.build(stack, include=include, lock_if_needed=lock, options=self.options(**options))
 
         if not quick:
             return built()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import venvstacks
 from fakes.building import Project, application, framework, runtime
 from fakes.foreign_pythons import list_of_all
 from fakes.native_files import BUNDLE, macho, pe
-from venvstacks import api
 from venvstacks.errors import LibrariesError
 from venvstacks.spec.loading import load_stack
 
@@ -31,7 +31,7 @@ def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 def build(project: Project, platform: str) -> None:
     project.events.clear()
     stack = load_stack(project.folder / "venvstacks.toml")
-    api.build(stack, platforms=[platform], options=project.options())
+    venvstacks.build(stack, platforms=[platform], options=project.options())
 
 
 def macos_wheels(project: Project) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import venvstacks
 from fakes.building import SITE, Project, application, framework, runtime
 from fakes.c_wheels import Compiler, library_wheel
 from fakes.pythons import host
-from venvstacks import api
 from venvstacks.cli.app import cli
 from venvstacks.spec.loading import load_stack
 
@@ -118,4 +118,4 @@ def test_a_package_that_nobody_has(project: Project) -> None:
     done = CliRunner().invoke(cli, ["why", "nothing", str(spec)])
     assert "No layer of venvstacks.toml has the package 'nothing'" in str(done.exception)
     assert json.loads(said("why", "nothing", "--json", str(spec))) == {"layers": [], "package": "nothing"}
-    assert api.why(load_stack(Path(spec)), "nothing") == ()
+    assert venvstacks.why(load_stack(Path(spec)), "nothing") == ()

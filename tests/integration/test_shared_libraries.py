@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import venvstacks
 from fakes.building import SITE, Project, application, framework, output, run, runtime
 from fakes.c_wheels import Compiler, library_wheel
 from fakes.native_files import elf
 from fakes.pythons import host, tree
-from venvstacks import api
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.records import read_record, row_of_file
 from venvstacks.errors import BuildError, LibrariesError
@@ -99,10 +99,10 @@ def test_published_unpacked_elsewhere_renamed_and_read_only(
     project.define(base(), *SPLITS["versioned layers"])
     project.build()
     stack = load_stack(project.folder / "venvstacks.toml")
-    settings = api.ExportOptions(tmp_path / "export")
-    api.export(stack, settings, options=project.options())
-    archiving = api.PublishOptions(tmp_path / "out", ArchiveFormat.TAR_GZ, 1)
-    (published,) = api.publish(stack, archiving, options=project.options())
+    settings = venvstacks.ExportOptions(tmp_path / "export")
+    venvstacks.export(stack, settings, options=project.options())
+    archiving = venvstacks.PublishOptions(tmp_path / "out", ArchiveFormat.TAR_GZ, 1)
+    (published,) = venvstacks.publish(stack, archiving, options=project.options())
     shutil.rmtree(project.built)
     (tmp_path / "export").rename(tmp_path / "renamed ä")
     unpacked = tmp_path / "unpacked elsewhere"
@@ -205,10 +205,10 @@ def test_a_library_that_moves_to_another_layer_is_followed(project: Project, com
     library_wheel(folder, "one", {"libunused.so": compiler.library("unused")}, version="2")
     library_wheel(folder, "moved", {"libone.so.1": one}, version="2")
     stack = load_stack(project.folder / "venvstacks.toml")
-    api.lock(stack, reset=["base", "framework-a"], options=project.options())
+    venvstacks.lock(stack, reset=["base", "framework-a"], options=project.options())
     project.build(include=["base", "framework-a"])
     with pytest.raises(BuildError, match="shared libraries it needs are elsewhere now"):
-        api.publish(stack, api.PublishOptions(Path("out")), options=project.options())
+        venvstacks.publish(stack, venvstacks.PublishOptions(Path("out")), options=project.options())
     shutil.rmtree(project.built / "base")  # so that what it offers is only known in the middle of the build
     project.build()
     assert project.changed() == ["base", "framework-b"]
@@ -225,7 +225,9 @@ def test_packages_that_come_and_go_below_are_noticed_from_locks(project: Project
     shutil.rmtree(project.built)
 
     def hashes() -> dict[str, str]:
-        (plan,) = api.plan_publication(load_stack(project.folder / "venvstacks.toml"), options=project.options())
+        (plan,) = venvstacks.plan_publication(
+            load_stack(project.folder / "venvstacks.toml"), options=project.options()
+        )
         return {archive.layer: archive.built.inputs_hash for archive in plan.archives}
 
     before = hashes()
@@ -241,7 +243,9 @@ def test_a_new_release_below_changes_nothing_above(project: Project, compiler: C
     project.build()
     newer = compiler.library("one", 2)
     library_wheel(project.folder / "wheels", "one", {"libs/libone.so.1": newer}, version="1.1")
-    api.lock(load_stack(project.folder / "venvstacks.toml"), reset=["framework-a"], options=project.options())
+    venvstacks.lock(
+        load_stack(project.folder / "venvstacks.toml"), reset=["framework-a"], options=project.options()
+    )
     project.build()
     assert project.changed() == ["framework-a"]
     assert output(python(project), "-m", "app") == "112"
@@ -346,7 +350,9 @@ def test_odd_names_and_damaged_files(project: Project, compiler: Compiler) -> No
     with pytest.raises(BuildError, match=r"libcut\.so\.1"):
         project.build()
     library_wheel(project.folder / "wheels", "odd", {"lib odd name.so.2": odd})
-    api.lock(load_stack(project.folder / "venvstacks.toml"), reset=["framework-a"], options=project.options())
+    venvstacks.lock(
+        load_stack(project.folder / "venvstacks.toml"), reset=["framework-a"], options=project.options()
+    )
     project.build()
     assert output(python(project), "-m", "app") == "7"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import venvstacks
-from venvstacks import api
 
 DEFINITION = """\
 [[runtimes]]
@@ -69,11 +68,11 @@ def test_import_is_quick() -> None:
 
 def test_every_step_has_a_plan() -> None:
     for step, plan in (
-        (api.lock, api.plan_locking),
-        (api.build, api.plan_building),
-        (api.publish, api.plan_publication),
-        (api.export, api.plan_exporting),
-        (api.unpack, api.plan_unpacking),
+        (venvstacks.lock, venvstacks.plan_locking),
+        (venvstacks.build, venvstacks.plan_building),
+        (venvstacks.publish, venvstacks.plan_publication),
+        (venvstacks.export, venvstacks.plan_exporting),
+        (venvstacks.unpack, venvstacks.plan_unpacking),
     ):
         surplus = set(inspect.signature(plan).parameters) - set(inspect.signature(step).parameters)
         assert surplus == set()
@@ -89,19 +88,19 @@ def test_errors_are_venvstacks_errors() -> None:
     assert all(issubclass(error, venvstacks.VenvstacksError) for error in errors)
 
 
-@pytest.mark.parametrize("step", [api.lock, api.build, api.publish, api.export])
+@pytest.mark.parametrize("step", [venvstacks.lock, venvstacks.build, venvstacks.publish, venvstacks.export])
 def test_unknown_layer(stack: venvstacks.Stack, step: object) -> None:
     with pytest.raises(venvstacks.UsageError, match="There is no layer with the build name 'app-b', 'x'"):
         step(stack, include=["app-b", "x", "py"])  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("step", [api.build, api.publish, api.export])
+@pytest.mark.parametrize("step", [venvstacks.build, venvstacks.publish, venvstacks.export])
 def test_layers_of_other_machines(stack: venvstacks.Stack, step: object) -> None:
     with pytest.raises(venvstacks.UsageError, match="None of the chosen layers is made for this machine"):
         step(stack, include=["elsewhere"])  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("step", [api.build, api.publish, api.export])
+@pytest.mark.parametrize("step", [venvstacks.build, venvstacks.publish, venvstacks.export])
 def test_nothing_is_locked(stack: venvstacks.Stack, step: object) -> None:
     with pytest.raises(venvstacks.InvalidLockError, match="The lock of runtime 'py'") as caught:
         step(stack)  # type: ignore[operator]
@@ -110,8 +109,8 @@ def test_nothing_is_locked(stack: venvstacks.Stack, step: object) -> None:
 
 def test_output_folder_that_is_a_file(stack: venvstacks.Stack) -> None:
     for plan, settings in (
-        (api.plan_publication, venvstacks.PublishOptions(Path("stack.toml"))),
-        (api.plan_exporting, venvstacks.ExportOptions(Path("stack.toml"))),
+        (venvstacks.plan_publication, venvstacks.PublishOptions(Path("stack.toml"))),
+        (venvstacks.plan_exporting, venvstacks.ExportOptions(Path("stack.toml"))),
     ):
         with pytest.raises(venvstacks.UsageError, match=r"The output folder .*stack\.toml is a file"):
             plan(stack, settings)  # type: ignore[operator]
@@ -119,15 +118,15 @@ def test_output_folder_that_is_a_file(stack: venvstacks.Stack) -> None:
 
 def test_build_folder_that_is_a_file(stack: venvstacks.Stack) -> None:
     with pytest.raises(venvstacks.FilesystemError, match=r"Cannot use the build folder .*stack\.toml"):
-        api.lock(stack, options=venvstacks.Options(build_dir=Path("stack.toml")))
+        venvstacks.lock(stack, options=venvstacks.Options(build_dir=Path("stack.toml")))
     assert (stack.folder / "stack.toml").read_text() == DEFINITION
 
 
 def test_plan_of_locking(stack: venvstacks.Stack) -> None:
-    plan = api.plan_locking(stack, include=["app-a"])
+    plan = venvstacks.plan_locking(stack, include=["app-a"])
     assert {item.layer.build_name: item.resolve for item in plan.layers}["app-a"]
     assert [item.layer.build_name for item in plan.layers if item.forget_pins] == []
-    plan = api.plan_locking(stack, reset=["app-a"])
+    plan = venvstacks.plan_locking(stack, reset=["app-a"])
     assert [item.layer.build_name for item in plan.layers if item.forget_pins] == ["app-a"]
 
 

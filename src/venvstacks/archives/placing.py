@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from venvstacks import files
 from venvstacks.archives.entries import FOLDER_MODE, case_clash, entry_problem
@@ -22,6 +24,7 @@ if sys.platform != "win32":
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _BLOCK = 1 << 20
+_TIMES_OF_OPEN_FILES = os.utime in os.supports_fd
 _STALE = 24 * 3600.0  # seconds after which nobody is still at work, where that cannot be asked for
 
 
@@ -88,12 +91,14 @@ class TreeWriter:
             for piece in content:
                 file.write(piece)
 
-    @contextmanager
-    def open(self, entry: IndexEntry) -> "Iterator[FileWriter]":
-        """Open a file for writing; when the block ends, it must be complete.
+    def open(self, entry: IndexEntry) -> "FileWriter":
+        """Open a file for writing.
 
         Args:
             entry: One of the entries.
+
+        Returns:
+            What takes the content, as a context manager: when the block ends, the file must be complete.
 
         Raises:
             ArchiveError: The content is not the one that the entry describes, or was given before.
@@ -104,19 +109,27 @@ class TreeWriter:
             descriptor = os.open(path, _CREATE, entry.mode)
         except FileExistsError:
             raise self._error(f"{entry.path!r} is there twice") from None
+        return FileWriter(descriptor, entry, self)
+
+    def close(self, file: "FileWriter", entry: IndexEntry) -> None:
+        """Take a file for complete, if it is what its entry describes; its descriptor is closed whatever happens.
+
+        Raises:
+            ArchiveError: It is not.
+            OSError: The file cannot be written.
+        """
+        descriptor = file.descriptor
         try:
-            file = FileWriter(descriptor, entry)
-            yield file
             if not file.is_right():
                 raise self._error(f"the content of {entry.path!r} is not what its index says")
             if entry.mode & self._masked:
                 os.fchmod(descriptor, entry.mode)
-            if os.utime in os.supports_fd:
+            if _TIMES_OF_OPEN_FILES:
                 os.utime(descriptor, ns=self._times)
         finally:
             os.close(descriptor)
-        if os.utime not in os.supports_fd:
-            os.utime(path, ns=self._times)
+        if not _TIMES_OF_OPEN_FILES:
+            os.utime(f"{self._folder}/{entry.path}", ns=self._times)
         with self._guard:
             self._done.add(entry.path)
 
@@ -141,18 +154,34 @@ class TreeWriter:
 
 
 class FileWriter:
-    """Takes the content of one file, in order.
+    """Takes the content of one file, in order; made by :meth:`TreeWriter.open`.
 
     Args:
         descriptor: The open file.
         entry: What it must become.
+        tree: Told when it is complete.
     """
 
-    def __init__(self, descriptor: int, entry: IndexEntry) -> None:
-        self._descriptor = descriptor
+    __slots__ = ("_digest", "_entry", "_left", "_sha256", "_tree", "descriptor")
+
+    def __init__(self, descriptor: int, entry: IndexEntry, tree: TreeWriter) -> None:
+        self.descriptor = descriptor
+        self._entry = entry
+        self._tree = tree
         self._sha256 = entry.sha256
         self._left = entry.size
         self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._tree.close(self, self._entry)
+        else:
+            os.close(self.descriptor)
 
     def write(self, data: bytes | memoryview) -> None:
         """Write some of the content; nothing is written beyond the size that the file must have."""
@@ -160,11 +189,11 @@ class FileWriter:
         if self._left < 0:
             return
         self._digest.update(data)
-        done = os.write(self._descriptor, data)
+        done = os.write(self.descriptor, data)
         if done < len(data):
             rest = memoryview(data)[done:]
             while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+                rest = rest[os.write(self.descriptor, rest) :]
 
     def clone(self, source: int) -> bool:
         """Take all of the content from another file, as a clone: both share blocks until one is written to.
@@ -178,12 +207,12 @@ class FileWriter:
             False if that cannot be done here; then nothing was taken.
         """
         try:
-            files.clone(source, self._descriptor)
+            files.clone(source, self.descriptor)
         except OSError:
             return False
-        self._left -= os.fstat(self._descriptor).st_size
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        while piece := os.read(self._descriptor, _BLOCK):
+        self._left -= os.fstat(self.descriptor).st_size
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        while piece := os.read(self.descriptor, _BLOCK):
             self._digest.update(piece)
         return True
 

@@ -2,12 +2,15 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
 from venvstacks.work import Work
+
+_AHEAD = 2
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,6 +57,49 @@ class FramePool:
 
         return self._threads.submit(checked)
 
+    def run_all(self, tasks: Iterable[Callable[[], None]]) -> None:
+        """Do several things, in any order; when one of them fails, those that are not begun are left.
+
+        Args:
+            tasks: What to do. None of them may call this.
+
+        Raises:
+            Exception: What the first of them raised, in their order.
+        """
+        begun = [self.submit(task) for task in tasks]
+        try:
+            wait(begun, return_when=FIRST_EXCEPTION)
+            for future in begun:
+                if future.done():
+                    future.result()
+        finally:
+            for future in begun:
+                future.cancel()
+            wait(begun)
+
+    def ahead(self, items: Sequence[Item], run: Callable[[Item], Result]) -> Iterator[tuple[Item, Result | None]]:
+        """Go through items of which idle threads handle the next ones meanwhile.
+
+        Args:
+            items: The items.
+            run: Handles one of them.
+
+        Yields:
+            Each item with its result; or with None if no thread has begun with it: waiting for one would take
+            longer than handling it here.
+        """
+        begun: deque[Future[Result]] = deque()
+        try:
+            for position, item in enumerate(items):
+                self.check()
+                own = begun.popleft() if begun else None
+                missing = items[position + 1 + len(begun) : position + 1 + _AHEAD]
+                begun.extend(self.submit(partial(run, later)) for later in missing)
+                yield item, None if own is None or own.cancel() else own.result()
+        finally:
+            for future in begun:
+                future.cancel()
+
     def in_order(self, items: Iterable[Item], run: Callable[[Item], Result]) -> Iterator[Result]:
         """Do something with each of many items, and give the results in their order.
 
@@ -69,7 +115,7 @@ class FramePool:
             for item in items:
                 while not self._slots.acquire(blocking=not begun):
                     yield self._oldest(begun)
-                begun.append(self.submit(lambda item=item: run(item)))  # type: ignore[misc] # mypy cannot infer this
+                begun.append(self.submit(partial(run, item)))
             while begun:
                 yield self._oldest(begun)
         finally:

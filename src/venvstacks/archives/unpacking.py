@@ -1,7 +1,6 @@
 """Unpacking archives: in parallel, verified while it is written, and whole or not at all."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -13,8 +12,6 @@ from venvstacks.archives.placing import TreeWriter, new_tree
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.reading import ArchiveReader
 from venvstacks.trees import EntryKind
-
-_AHEAD = 2  # frames of a large file that are decompressed while another is written
 
 
 def unpack_archive(
@@ -43,17 +40,7 @@ def unpack_archive(
     """
     index = reader.index
     with new_tree(destination, index.entries, index.mtime, what, replace=replace) as tree:
-        unpacker = _Unpacker(reader, tree, pool, progress)
-        begun = [pool.submit(task) for task in unpacker.tasks()]
-        try:
-            wait(begun, return_when=FIRST_EXCEPTION)
-            for future in begun:
-                if future.done():
-                    future.result()
-        finally:
-            for future in begun:
-                future.cancel()
-            wait(begun)
+        pool.run_all(_Unpacker(reader, tree, pool, progress).tasks())
 
 
 class _Unpacker:
@@ -102,25 +89,20 @@ class _Unpacker:
 
     def _write_large(self, entry: IndexEntry) -> None:
         """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
-        pieces = list(self._reader.pieces(entry))
-        ahead: dict[int, Future[bytes]] = {}
-        try:
-            with self._tree.open(entry) as file:
-                for position, (number, start, size) in enumerate(pieces, 1):
-                    self._pool.check()
-                    for later, _, _ in pieces[position : position + _AHEAD]:
-                        if later not in ahead:
-                            ahead[later] = self._pool.submit(partial(self._reader.frame, later))
-                    future = ahead.pop(number, None)
-                    if future is None or future.cancel():  # waiting for one that no thread has begun takes longer
-                        for piece in self._own(entry, number):
-                            file.write(piece)
-                    else:
-                        file.write(memoryview(future.result())[start : start + size])
-                    self._progress(size)
-        finally:
-            for future in ahead.values():
-                future.cancel()
+        pieces = tuple(self._reader.pieces(entry))
+        with self._tree.open(entry) as file:
+            for (number, start, size), content in self._pool.ahead(
+                pieces, lambda piece: self._reader.frame(piece[0])
+            ):
+                if content is not None:
+                    file.write(memoryview(content)[start : start + size])
+                else:
+                    for piece in self._own(entry, number):
+                        file.write(piece)
+                self._progress(size)
+
+    def _frame_of(self, piece: tuple[int, int, int]) -> bytes:
+        return self._reader.frame(piece[0])
 
     def _own(self, entry: IndexEntry, number: int) -> Iterator[memoryview]:
         """Give what a frame holds of a file."""

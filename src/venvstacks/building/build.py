@@ -1,23 +1,21 @@
 """Build layers: a plan, then its run."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from venvstacks.building.bytecode import bytecode_maker
 from venvstacks.building.checks import check_layer, read_contents, way_out
+from venvstacks.building.finding import RELINKED, described, is_relinked
 from venvstacks.building.install import Installer
-from venvstacks.building.libraries import linking_hash, plan_linking
 from venvstacks.building.making import Filled, Maker, PlannedBuild, StepKey
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.schemes import make_scheme_python
-from venvstacks.building.state import STATE_FILE, Inspection, built_with, inspect, natives_built, write_state
+from venvstacks.building.state import STATE_FILE, Inspection, inspect, write_state
 from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Planned, Step, Warned
-from venvstacks.files import json_hash, remove_tree, temporary_beside
-from venvstacks.libraries.model import Natives
+from venvstacks.files import remove_tree, temporary_beside
 from venvstacks.runtimes.interface import RuntimeProvider
-from venvstacks.trees import Entry
 from venvstacks.work import Task, run_tasks
 
 
@@ -41,23 +39,9 @@ def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
     found = {build.key: _inspected(build, clean=clean) for build in builds}
     natives = {key: inspection.natives for key, inspection in found.items() if not inspection.reason}
     for build in builds:
-        if build.key in natives and _is_relinked(build, builds, natives, found[build.key]):
-            found[build.key] = _RELINKED
+        if build.key in natives and is_relinked(build, builds, natives, found[build.key]):
+            found[build.key] = RELINKED
     return BuildPlan(tuple(PlannedBuild(build, found[build.key]) for build in builds))
-
-
-_RELINKED = Inspection((), "the shared libraries it needs are elsewhere now")
-
-
-def _is_relinked(
-    build: LayerBuild, builds: Sequence[LayerBuild], natives: Mapping[Key, Natives], inspection: Inspection
-) -> bool:
-    """Tell from what was recorded of built layers whether a layer's files would find other libraries now."""
-    if not all(key in natives for key in build.keys_below):
-        return False  # what is not built yet cannot be known
-    by_key = {each.key: each for each in builds}
-    linking = plan_linking(build, [by_key[key] for key in build.keys_below], natives)
-    return linking_hash(linking) != inspection.linking
 
 
 def _inspected(build: LayerBuild, *, clean: bool) -> Inspection:
@@ -105,24 +89,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
     _check(plan, found, installer)
-    return tuple(_built(build, found[key].entries, build.local_runtime) for key, build in builds.items())
-
-
-def _built(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) -> BuiltLayer:
-    # a copied interpreter has other bytes than a managed one, so what holds it is another archive
-    is_managed = local_runtime in {"", "never"}
-    inputs_hash = build.inputs_hash if is_managed else json_hash([build.inputs_hash, local_runtime])
-    return BuiltLayer(
-        layer=build.layer,
-        lock=build.lock,
-        below=build.below,
-        target=build.target,
-        folder=build.folder,
-        inputs_hash=inputs_hash,
-        module_hashes=build.module_hashes,
-        entries=entries,
-        excluded=build.excluded,
-    )
+    return tuple(described(build, found[key].entries, build.local_runtime) for key, build in builds.items())
 
 
 def _name_install_targets(plan: BuildPlan) -> None:
@@ -172,37 +139,3 @@ def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installe
             f"Layers were built, but packages in them do not find what they require:{listed}",
             hint=way_out(checks.values()),
         )
-
-
-def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
-    """Describe layers as building them will make them, whether they are built or not; without entries."""
-    return tuple(_built(build, (), built_with(build)) for build in builds)
-
-
-def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[BuiltLayer, ...]:
-    """Give layers that are built and current, for publishing and exporting them.
-
-    Args:
-        builds: The layers and those below them.
-        keys: Which of them to give.
-
-    Raises:
-        BuildError: A layer is not built, or its inputs have changed since.
-    """
-    recorded = {build.key: natives_built(build) for build in builds}
-    natives = {key: found for key, found in recorded.items() if found is not None}
-    built = []
-    for build in (each for each in builds if each.key in keys):
-        inspection = inspect(build)
-        if not inspection.reason and _is_relinked(build, builds, natives, inspection):
-            inspection = _RELINKED
-        unchecked = "" if inspection.checked else "its packages were not found to see what they require"
-        if inspection.reason or unchecked:
-            is_alike = inspection.bytecode in {None, build.bytecode}
-            way = "" if is_alike else "give the --bytecode that the layer was built with, or "
-            raise BuildError(
-                f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
-                hint=f"{way}run `venvstacks build` first",
-            )
-        built.append(_built(build, inspection.entries, inspection.local_runtime))
-    return tuple(built)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import (
     gathered,
     load,
@@ -124,7 +125,6 @@ def build(
     Example:
       venvstacks build --lock --publish --platform all
     """
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.selection import extended  # noqa: PLC0415
 
     _refuse_contradictions(
@@ -157,7 +157,7 @@ def build(
     used = chosen.build if build else {*chosen.build, *chosen.publish}
     locking_for = extended(stack, {*used, *reset}, dependencies=True, derived=False)
     if lock and (showing.show or showing.stops):  # building makes this plan by itself
-        plan = api.plan_locking(stack, include=locking_for, reset=reset, if_needed=True)
+        plan = venvstacks.plan_locking(stack, include=locking_for, reset=reset, if_needed=True)
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
     steps = {
         "lock": resolved,
@@ -170,14 +170,14 @@ def build(
         made = _Made(how.observe)
         how = replace(how, observe=made)  # noqa: PLW2901
         if lock and not build:
-            api.lock(stack, include=locking_for, reset=reset, if_needed=True, options=how)
+            venvstacks.lock(stack, include=locking_for, reset=reset, if_needed=True, options=how)
         if build:
-            built = api.build(
+            built = venvstacks.build(
                 stack, include=chosen.build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
             )
         if publish:
             settings = publish_settings(output_dir, archiving, updates)
-            results = api.publish(stack, settings, include=chosen.publish, platforms=platforms, options=how)
+            results = venvstacks.publish(stack, settings, include=chosen.publish, platforms=platforms, options=how)
     if build:
         folder = shown(located(stack, working.build_dir))
         print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made.layers)} built", showing)

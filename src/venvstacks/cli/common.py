@@ -14,8 +14,8 @@ from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
     from venvstacks.cli.tree import Operations
+    from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
-    from venvstacks.runs import Options
     from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
 
 
@@ -170,7 +170,7 @@ def options(
     check_binaries: bool = True,
 ) -> Iterator["Options"]:
     """Give the API's options, with an observer for this terminal."""
-    from venvstacks.runs import Options  # noqa: PLC0415 - help must be quick
+    from venvstacks.options import Options  # noqa: PLC0415 - help must be quick
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
     with reporter(verbosity()) as observe:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import (
     by_platform,
     gathered,
@@ -72,7 +73,6 @@ def local_export(
     Example:
       venvstacks local-export --output-dir ~/trial && venvstacks run --from ~/trial hello
     """
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
     stack = load(spec, bytecode=bytecode)
@@ -83,9 +83,9 @@ def local_export(
     settings = ExportOptions(output_dir, updating.force)
     with options(working) as how:
         if updating.dry_run:
-            plans = api.plan_exporting(stack, settings, include=chosen, platforms=platforms, options=how)
+            plans = venvstacks.plan_exporting(stack, settings, include=chosen, platforms=platforms, options=how)
         else:
-            results = api.export(stack, settings, include=chosen, platforms=platforms, options=how)
+            results = venvstacks.export(stack, settings, include=chosen, platforms=platforms, options=how)
     folder = located(stack, output_dir)
     if not updating.dry_run:
         layers = [layer for result in results for layer in result.layers]

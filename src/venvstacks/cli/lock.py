@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import (
     gathered,
     load,
@@ -65,7 +66,6 @@ def lock(
     Example:
       venvstacks lock --include 'framework-*' --reset-lock framework-torch
     """
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.selection import extended  # noqa: PLC0415
 
     stack = load(spec, finding.local_runtime)
@@ -73,12 +73,12 @@ def lock(
     chosen = extended(stack, included, dependencies=locking.lock_dependencies, derived=False)
     affected = extended(stack, chosen, dependencies=False, derived=True)
     reset = matched_resets(stack, locking.reset_lock, affected, selecting)
-    plan = api.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
+    plan = venvstacks.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
     resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
     if print_plan(stack, gathered(stack, lock=resolved), showing) or not chosen:
         return
     with options(working, finding, caching, clean=clean) as how:
-        locked = api.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
+        locked = venvstacks.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
     changed = sum(item.changed for item in locked)
     folder = shown(stack.requirements_folder)
     print_result(f"{counted(len(resolved), 'layer')} locked in {folder}, {changed} changed", showing)

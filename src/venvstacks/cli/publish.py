@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import (
     by_platform,
     gathered,
@@ -92,8 +93,6 @@ def publish(
       venvstacks publish --include 'app-*' --format tar.xz
       venvstacks publish --deltas 1 --delta-from ../release-1.0/_artifacts
     """
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
-
     stack = load(spec, bytecode=bytecode)
     chosen = published(stack, selecting, publishing)
     targets, made = made_for(stack, chosen, platforms)
@@ -102,9 +101,9 @@ def publish(
     settings = publish_settings(output_dir, archiving, updates, force=updating.force)
     with options(working, caching=caching) as how:
         if updating.dry_run:
-            plans = api.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
+            plans = venvstacks.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
         else:
-            results = api.publish(stack, settings, include=chosen, platforms=platforms, options=how)
+            results = venvstacks.publish(stack, settings, include=chosen, platforms=platforms, options=how)
     if not updating.dry_run:
         print_published(results, showing)
     elif showing.as_json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import load, located, matched, print_json
 from venvstacks.cli.options import (
     Selecting,
@@ -80,14 +81,15 @@ def show(
 def _show_libraries(
     spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[str, ...], layer: str, *, as_json: bool
 ) -> None:
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
     from venvstacks.cli.libraries import libraries_text  # noqa: PLC0415
-    from venvstacks.runs import Options  # noqa: PLC0415
+    from venvstacks.options import Options  # noqa: PLC0415
 
     stack = load(spec)
     patterns = selecting.include if layer == "*" else (*selecting.include, layer)
     chosen = matched(stack, patterns, allow_missing=selecting.allow_missing)
-    found = api.shared_libraries(stack, include=chosen, platforms=platforms, options=Options(build_dir=build_dir))
+    found = venvstacks.shared_libraries(
+        stack, include=chosen, platforms=platforms, options=Options(build_dir=build_dir)
+    )
     if as_json:
         print_json({"spec_name": stack.path.name, "layers": [each.as_json() for each in found]})
     else:

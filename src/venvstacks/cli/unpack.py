@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import print_json, shown
 from venvstacks.cli.console import reporter
 from venvstacks.cli.options import FOLDER, jobs_option, verbosity, verbosity_options
@@ -39,16 +40,15 @@ def unpack(
     Example:
       venvstacks unpack _artifacts/*.tar.zst --to ~/deployed
     """
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.runs import Options  # noqa: PLC0415
+    from venvstacks.options import Options  # noqa: PLC0415
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
     with reporter(verbosity()) as observe:
         how = Options(jobs=jobs or default_jobs(), observe=observe)
         if dry_run:
-            plan = api.plan_unpacking(archives, folder, force=force, options=how)
+            plan = venvstacks.plan_unpacking(archives, folder, force=force, options=how)
         else:
-            layers = api.unpack(archives, folder, force=force, options=how)
+            layers = venvstacks.unpack(archives, folder, force=force, options=how)
     if dry_run:
         _print_plan(plan, as_json=as_json)
     elif as_json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import venvstacks
 from venvstacks.cli.common import load, print_json
 from venvstacks.cli.options import build_dir_option, platform_option, spec_argument, verbosity_options
 from venvstacks.errors import UsageError
@@ -30,11 +31,10 @@ def why(*, package: str, spec: Path, build_dir: Path, platforms: tuple[str, ...]
     Example:
       venvstacks why numpy
     """
-    from venvstacks import api  # noqa: PLC0415 - help must be quick
-    from venvstacks.runs import Options  # noqa: PLC0415
+    from venvstacks.options import Options  # noqa: PLC0415
 
     stack = load(spec)
-    found = api.why(stack, package, platforms=platforms, options=Options(build_dir=build_dir))
+    found = venvstacks.why(stack, package, platforms=platforms, options=Options(build_dir=build_dir))
     if as_json:
         print_json({"package": package, "layers": [each.as_json() for each in found]})
     elif not found:

@@ -1,7 +1,6 @@
 """Making the folder of a new layer from that of an old one and a delta."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ from venvstacks.trees import EntryKind
 _EMPTY_SHA256 = files.sha256(b"")
 _BATCH_FILES = 128
 _BATCH_SIZE = 8 << 20
-_AHEAD = 2  # frames of a large file that are decompressed while another is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +115,7 @@ def apply_delta(
     entries = [entry.with_hash("") for entry in header.entries]
     with new_tree(destination, entries, header.mtime, what) as tree:
         patcher = _Patcher(delta, OldFiles(old, header), tree, pool, progress)
-        begun = [pool.submit(task) for task in patcher.tasks(divide(header))]
-        try:
-            wait(begun, return_when=FIRST_EXCEPTION)
-            for future in begun:
-                if future.done():
-                    future.result()
-        finally:
-            for future in begun:
-                future.cancel()
-            wait(begun)
+        pool.run_all(patcher.tasks(divide(header)))
         patcher.check()
 
 
@@ -197,18 +186,8 @@ class _Patcher:
 
     def _contents(self, frames: range) -> Iterator[bytes]:
         """Give the contents of frames, in order; idle threads decompress the next ones meanwhile."""
-        ahead: dict[int, Future[bytes]] = {}
-        try:
-            for number in frames:
-                for later in range(number + 1, min(number + 1 + _AHEAD, frames.stop)):
-                    if later not in ahead:
-                        ahead[later] = self._pool.submit(partial(self._frame, later))
-                future = ahead.pop(number, None)
-                # one that no thread has begun yet would be waited for too long, or for ever
-                yield self._frame(number) if future is None or future.cancel() else future.result()
-        finally:
-            for future in ahead.values():
-                future.cancel()
+        for number, content in self._pool.ahead(frames, self._frame):
+            yield self._frame(number) if content is None else content
 
     def _frame(self, number: int) -> bytes:
         return self._delta.frame(number, self._old.prefix(self._delta.header.frames[number].prefix))

@@ -14,8 +14,7 @@ from fakes.archive_reading import read_archive
 from fakes.archiving import facts
 from fakes.built_layers import make_built_layer, make_tree
 from fakes.small_stack import NAMES, make_stack, publish, snapshot
-from venvstacks import files
-from venvstacks.api import unpack
+from venvstacks import files, unpack
 from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.reading import read_index

@@ -1,0 +1,53 @@
+"""How work is done."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from venvstacks.events import Observer, silent
+from venvstacks.work import default_jobs
+
+if TYPE_CHECKING:
+    from venvstacks.spec.model import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How work is done; what is done is each function's own.
+
+    Attributes:
+        build_dir: The build folder; relative to the definition's folder.
+        local_wheels: Folders with wheels; relative to the definition's folder.
+        no_index: Whether these folders alone are used.
+        check_binaries: Whether native files must fit the layers' targets.
+        cache_dir: Folder for caches, relative to the definition's folder: downloaded wheels in ``uv``, compressed
+            parts of archives in ``frames``. None for uv's own cache, and the user's cache folder.
+        clean: Whether to make anew what is there, and to forget what was downloaded.
+        wait: Whether to wait for another run in the same build folder.
+        jobs: How many layers are handled at once.
+        observe: Called with each event, from any thread.
+        environ: The environment variables that are honoured.
+    """
+
+    build_dir: Path = Path("_build")
+    local_wheels: tuple[Path, ...] = ()
+    no_index: bool = False
+    check_binaries: bool = True
+    cache_dir: Path | None = None
+    clean: bool = False
+    wait: bool = True
+    jobs: int = field(default_factory=default_jobs)
+    observe: Observer = silent
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+def in_definition(stack: "Stack", path: str | os.PathLike[str]) -> Path:
+    """Give a folder that is relative to the definition's, absolute; ``~`` is expanded."""
+    return Path(os.path.normpath(stack.folder / Path(path).expanduser()))
+
+
+def cache_folder(stack: "Stack", options: Options) -> Path | None:
+    """Give the folder for caches, absolute; None if none is named."""
+    return None if options.cache_dir is None else in_definition(stack, options.cache_dir)
