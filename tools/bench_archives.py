@@ -175,7 +175,7 @@ class ArchiveBench:
         self._run("build", *self._stack.options)
         self._forget()
         self._publish()
-        out = self._stack.scratch / "out"
+        place = NewFolders(self._stack.scratch / "out")
         archives = [
             str(path)
             for path in sorted((self._stack.folder / "_artifacts").iterdir())
@@ -183,21 +183,19 @@ class ArchiveBench:
         ]
         rivals = sorted(map(str, self._stack.scratch.glob("*.tar.xz")))
 
-        def clear() -> None:
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-
         def unpack_rivals() -> float:
-            return sum(self._timed(["tar", "-xJf", rival, "-C", str(out)]) for rival in rivals)
+            return sum(self._timed(["tar", "-xJf", rival, "-C", str(place.latest)]) for rival in rivals)
 
         def copy() -> float:
-            return self._timed(["cp", "-r", *map(str, self._stack.folders), str(out)])
+            return self._timed(["cp", "-r", *map(str, self._stack.folders), str(place.latest)])
 
         def unpack() -> float:
-            return self._run("unpack", *archives, "--to", str(out), watched="unpack")
+            return self._run("unpack", *archives, "--to", str(place.latest), watched="unpack")
 
-        own, copied, tar = self._runner.medians((unpack, clear), (copy, clear), (unpack_rivals, clear))
-        clear()
+        own, copied, tar = self._runner.medians(
+            (unpack, place.make), (copy, place.make), (unpack_rivals, place.make)
+        )
+        place.remove()
         what = f"{self._stack.name}: unpack, verified"
         self._add(what, own, "tar -xJf of the tar.xz", tar, "6 times faster", tar >= 6 * own, "s")
         self._add(what, own, "cp -r of the same folders", copied, "at most 1.5", own <= 1.5 * copied, "s")
@@ -222,6 +220,30 @@ class ArchiveBench:
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             self._peaks[watched] = max(self._peaks.get(watched, 0), peak)
         return seconds
+
+
+class NewFolders:
+    """Gives a new folder for each run, and removes them all at the end.
+
+    Some file systems, ext4 among them, make new files many times slower for some seconds after others were removed.
+
+    Args:
+        folder: Will hold them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.latest = folder
+
+    def make(self) -> None:
+        """Make the next one."""
+        self._folder.mkdir(exist_ok=True)
+        self.latest = self._folder / str(len(list(self._folder.iterdir())))
+        self.latest.mkdir()
+
+    def remove(self) -> None:
+        """Remove them all."""
+        shutil.rmtree(self._folder)
 
 
 @contextmanager

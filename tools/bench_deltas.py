@@ -1,7 +1,6 @@
 """What deltas cost: size, time and memory, against the full archives."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -9,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_archives import MEMORY, Runner, errors_of
+from bench_archives import MEMORY, NewFolders, Runner, errors_of
 
 RUNTIME = """\
 [tool.venvstacks]
@@ -122,18 +121,18 @@ class DeltaBench:
         size, full = delta.stat().st_size, archive.stat().st_size
         aim = f"at most {update.most:.2f}"
         self._add(f"delta, {update.what}", size, "the full archive", full, aim, size <= update.most * full, "B")
-        new = self._folder / "new"
-
-        def clear() -> None:
-            shutil.rmtree(new, ignore_errors=True)
+        place = NewFolders(self._folder / "new")
 
         def patch() -> float:
-            return self._run("patch", f"old/{layer}", str(delta), "--to", f"new/{layer}", watched="patch")
+            return self._run(
+                "patch", f"old/{layer}", str(delta), "--to", f"{place.latest}/{layer}", watched="patch"
+            )
 
         def unpack() -> float:
-            return self._run("unpack", str(archive), "--to", "new")
+            return self._run("unpack", str(archive), "--to", str(place.latest))
 
-        own, rival = self._runner.medians((patch, clear), (unpack, clear))
+        own, rival = self._runner.medians((patch, place.make), (unpack, place.make))
+        place.remove()
         what = f"patch, {update.what}"
         self._add(what, own, "unpack of the full archive", rival, "not slower", own <= rival, "s")
 
