@@ -225,7 +225,7 @@ class ArchiveBench:
 class NewFolders:
     """Gives a new folder for each run, and removes them all at the end.
 
-    Some file systems, ext4 among them, make new files many times slower for some seconds after others were removed.
+    Some file systems, ext4 among them, make files many times slower for some seconds after others were removed.
 
     Args:
         folder: Will hold them.
