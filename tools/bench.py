@@ -22,6 +22,7 @@ from pathlib import Path
 from bench_archives import ArchiveBench, Stack, science_stack, torch_stack
 from bench_deltas import SCIENCE, TORCH, DeltaBench, Update
 from bench_report import Result, below_seconds, report, shown, table
+from bench_running import settle
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("venvstacks")
@@ -304,12 +305,6 @@ def read_only(folders: Iterable[Path]) -> Iterator[None]:
     finally:
         for place in changed:
             place.chmod(0o755)
-
-
-def settle() -> None:
-    """Have everything written that is still to be written."""
-    if hasattr(os, "sync"):
-        os.sync()
 
 
 def many_layers() -> str:

@@ -3,50 +3,20 @@
 import csv
 import hashlib
 import io
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+
+from bench_running import FRAMEWORK, RUNTIME, Commands, NewFolders, Runner, settle
 
 MIB = 1 << 20
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
-MEMORY = 600e6  # bytes that publishing and unpacking may take, whatever the size of a layer
 BALANCED, BEST, XZ = "balanced", "best", "tar.xz"
 OPTIONS = {BALANCED: (), BEST: ("--compression", "best"), XZ: ("--format", "tar.xz")}
-TORCH = """\
-[tool.venvstacks]
-local-runtime = "always"
-
-[[runtimes]]
-name = "cpython-3.11"
-python_implementation = "cpython@3.11"
-platforms = ["linux_x86_64"]
-requirements = []
-
-[[frameworks]]
-name = "torch"
-runtime = "cpython-3.11"
-platforms = ["linux_x86_64"]
-requirements = ["torch==2.13.0"]
-"""
-
-
-class Runner(Protocol):
-    """What is needed of the benchmark."""
-
-    runs: int
-    env: dict[str, str]
-
-    def medians(self, *actions: tuple[Callable[[], float], Callable[[], object]]) -> list[float]:
-        """Give the median time of each action."""
 
 
 @dataclass
@@ -93,8 +63,7 @@ class ArchiveBench:
         self._program = program
         self._stack = stack
         self._add = add
-        self._env = {**runner.env, "VENVSTACKS_CACHE_LIMIT": "10GB"}
-        self._peaks: dict[str, float] = {}
+        self._commands = Commands({**runner.env, "VENVSTACKS_CACHE_LIMIT": "10GB"})
 
     def measure(self) -> None:
         """Measure everything."""
@@ -108,16 +77,7 @@ class ArchiveBench:
             self._add_publishing(kind, seconds, xz_seconds, sizes[kind], xz_size)
         self._publishing_again()
         self._unpacking()
-        for what, peak in self._peaks.items():
-            self._add(
-                f"{self._stack.name}: peak memory of {what}",
-                peak,
-                "its limit",
-                MEMORY,
-                "below it",
-                peak < MEMORY,
-                "B",
-            )
+        self._commands.report(self._stack.name, self._add)
 
     def _add_publishing(self, kind: str, seconds: float, xz_seconds: float, size: float, xz_size: float) -> None:
         faster, larger = {BALANCED: (25, 1.27), BEST: (2, 1.11), XZ: (1.7, 1.02)}[kind]
@@ -184,10 +144,10 @@ class ArchiveBench:
         rivals = sorted(map(str, self._stack.scratch.glob("*.tar.xz")))
 
         def unpack_rivals() -> float:
-            return sum(self._timed(["tar", "-xJf", rival, "-C", str(place.latest)]) for rival in rivals)
+            return sum(self._commands.run(["tar", "-xJf", rival, "-C", str(place.latest)]) for rival in rivals)
 
         def copy() -> float:
-            return self._timed(["cp", "-r", *map(str, self._stack.folders), str(place.latest)])
+            return self._commands.run(["cp", "-r", *map(str, self._stack.folders), str(place.latest)])
 
         def unpack() -> float:
             return self._run("unpack", *archives, "--to", str(place.latest), watched="unpack")
@@ -206,63 +166,7 @@ class ArchiveBench:
 
     def _run(self, *arguments: str, watched: str = "") -> float:
         command = [str(self._program), "--quiet", *arguments]
-        return self._timed(command, watched=watched, cwd=self._stack.folder)
-
-    def _timed(self, command: list[str], *, watched: str = "", cwd: Path | None = None) -> float:
-        """Run a command, give its seconds, and keep the memory that it took."""
-        began = time.perf_counter()
-        with errors_of(command) as file:
-            process = subprocess.Popen(command, cwd=cwd, env=self._env, stdout=subprocess.DEVNULL, stderr=file)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - began
-        if watched:
-            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            self._peaks[watched] = max(self._peaks.get(watched, 0), peak)
-        return seconds
-
-
-class NewFolders:
-    """Gives a new folder for each run, and removes them all at the end.
-
-    Some file systems, ext4 among them, make files many times slower for some seconds after others were removed.
-
-    Args:
-        folder: Will hold them.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.latest = folder
-
-    def make(self) -> None:
-        """Make the next one."""
-        self._folder.mkdir(exist_ok=True)
-        self.latest = self._folder / str(len(list(self._folder.iterdir())))
-        self.latest.mkdir()
-
-    def remove(self) -> None:
-        """Remove them all."""
-        shutil.rmtree(self._folder)
-
-
-@contextmanager
-def errors_of(command: list[str]) -> Iterator[Any]:
-    """Give a file for a command's errors, and end the benchmark with them if there are any."""
-    import tempfile  # noqa: PLC0415 - only here
-
-    with tempfile.TemporaryFile() as file:
-        yield file
-        file.seek(0)
-        said = file.read().decode(errors="replace")
-    if "error:" in said:
-        sys.exit(f"bench: {' '.join(command)} failed:\n{said}")
-
-
-def settle() -> None:
-    """Have everything written that is still to be written."""
-    if hasattr(os, "sync"):
-        os.sync()
+        return self._commands.run(command, watched=watched, cwd=self._stack.folder)
 
 
 def _shipped(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -312,7 +216,9 @@ def torch_stack(folder: Path, wheels: str) -> Stack:
     """
     place = folder / "torch"
     place.mkdir()
-    (place / "venvstacks.toml").write_text(TORCH, encoding="utf-8")
+    (place / "venvstacks.toml").write_text(
+        RUNTIME + FRAMEWORK.format(name="torch", requirements='"torch==2.13.0"'), encoding="utf-8"
+    )
     return Stack("torch", place, ("framework-torch",), "torch", ("--local-wheels", wheels))
 
 

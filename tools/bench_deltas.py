@@ -1,31 +1,10 @@
 """What deltas cost: size, time and memory, against the full archives."""
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_archives import MEMORY, NewFolders, Runner, errors_of
-
-RUNTIME = """\
-[tool.venvstacks]
-local-runtime = "always"
-
-[[runtimes]]
-name = "cpython-3.11"
-python_implementation = "cpython@3.11"
-platforms = ["linux_x86_64"]
-requirements = []
-"""
-FRAMEWORK = """
-[[frameworks]]
-name = "{name}"
-runtime = "cpython-3.11"
-requirements = [{requirements}]
-"""
+from bench_running import FRAMEWORK, RUNTIME, Commands, NewFolders, Runner
 
 
 @dataclass(frozen=True)
@@ -88,7 +67,7 @@ class DeltaBench:
         self._program = program
         self._folder = folder
         self._add = add
-        self._peaks: dict[str, float] = {}
+        self._commands = Commands(runner.env)
 
     def measure(self, updates: tuple[Update, ...], *options: str) -> None:
         """Publish old and new layers with deltas, and apply these.
@@ -105,8 +84,7 @@ class DeltaBench:
         self._publish([update.table(update.new) for update in updates], options, "--deltas", "1")
         for update in updates:
             self._compare(update, output)
-        for what, peak in self._peaks.items():
-            self._add(f"deltas: peak memory of {what}", peak, "its limit", MEMORY, "below it", peak < MEMORY, "B")
+        self._commands.report("deltas", self._add)
 
     def _publish(self, tables: list[str], options: tuple[str, ...], *more: str) -> None:
         (self._folder / "venvstacks.toml").write_text(RUNTIME + "".join(tables), encoding="utf-8")
@@ -137,17 +115,6 @@ class DeltaBench:
         self._add(what, own, "unpack of the full archive", rival, "not slower", own <= rival, "s")
 
     def _run(self, *arguments: str, watched: str = "") -> float:
-        """Run the command line, give its seconds, and keep the memory that it took."""
+        """Run the command line, and give its seconds."""
         command = [str(self._program), "--quiet", *arguments]
-        began = time.perf_counter()
-        with errors_of(command) as file:
-            process = subprocess.Popen(
-                command, cwd=self._folder, env=self._runner.env, stdout=subprocess.DEVNULL, stderr=file
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - began
-        if watched:
-            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            self._peaks[watched] = max(self._peaks.get(watched, 0), peak)
-        return seconds
+        return self._commands.run(command, watched=watched, cwd=self._folder)
