@@ -8,9 +8,10 @@ from pathlib import Path
 
 from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.layout import Slice
-from venvstacks.archives.placing import TreeWriter, new_tree
+from venvstacks.archives.placing import new_tree
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.reading import ArchiveReader
+from venvstacks.archives.tree_writer import TreeWriter
 from venvstacks.trees import EntryKind
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from venvstacks import files
 from venvstacks.archives.index import content_hash
-from venvstacks.archives.placing import TreeWriter, new_tree
+from venvstacks.archives.placing import new_tree
 from venvstacks.archives.pool import FramePool
+from venvstacks.archives.tree_writer import TreeWriter
 from venvstacks.deltas.blob import DeltaReader
 from venvstacks.deltas.model import DeltaEntry, DeltaFrame, DeltaHeader
 from venvstacks.deltas.old_files import OldFiles

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from venvstacks.archives.placing import FileWriter
+from venvstacks.archives.tree_writer import FileWriter
 from venvstacks.deltas.model import DeltaEntry, DeltaHeader, Source, Stretch
 from venvstacks.errors import DeltaError
 
