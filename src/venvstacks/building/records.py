@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.records import parse_record_file
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -30,6 +28,8 @@ class Row:
 
 def read_record(record: Path) -> tuple[Row, ...]:
     """Read a RECORD file."""
+    from installer.records import parse_record_file  # noqa: PLC0415 - brings all that parses mail with it
+
     with record.open(encoding="utf-8", newline="") as file:
         return tuple(Row(*line) for line in parse_record_file(file))
 

@@ -124,6 +124,8 @@ def lock_state(stack: Stack, layer: Layer, below: Mapping[str, LockState]) -> Lo
         pylock = paths.pylock.read_text(encoding="utf-8")
         declared = paths.declared.read_text(encoding="utf-8")
     except FileNotFoundError as error:
+        if not (paths.metadata.exists() or paths.pylock.exists()):
+            return replace(state, reason="there is none yet")
         return replace(state, reason=f"{Path(error.filename or paths.folder).name} does not exist")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return replace(state, reason=f"its files are damaged ({error})")
