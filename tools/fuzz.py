@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 20_000  # cases of one hypothesis run
+BATCH = 4  # rounds of one process
 LONGEST_INPUT = 200  # bytes that decide what a case is
 LONGEST = 5.0  # seconds that a case may take
 MEMORY = 2 << 30  # bytes of address space that a process may have
@@ -139,12 +140,15 @@ def main() -> int:
     began = time.perf_counter()
     results: list[Round] = []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, max_tasks_per_child=4) as pool:
-        futures = [pool.submit(run_round, *each_round) for each_round in rounds]
-        for future in as_completed(futures):
-            results.append(future.result())
-            done = sum(result.cases for result in results)
-            print(f"\r{done} cases", end="", file=sys.stderr, flush=True)
+    workers = os.cpu_count() or 1
+    # New processes now and then, as hypothesis keeps much; a pool that replaces its own hangs in Python 3.11.
+    for first in range(0, len(rounds), BATCH * workers):
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            futures = [pool.submit(run_round, *each) for each in rounds[first : first + BATCH * workers]]
+            for future in as_completed(futures):
+                results.append(future.result())
+                done = sum(result.cases for result in results)
+                print(f"\r{done} cases", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     for target in chosen:
         own = [result for result in results if result.target == target]
