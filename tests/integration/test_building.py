@@ -354,7 +354,7 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
 
 def find_built(project: Project) -> list[str]:
     """Give the layers that may be published."""
-    from venvstacks.building.build import find_built as find  # noqa: PLC0415
+    from venvstacks.building.finding import find_built as find  # noqa: PLC0415
     from venvstacks.gathering import gather_builds  # noqa: PLC0415
 
     stack = load_stack(project.folder / "venvstacks.toml")
