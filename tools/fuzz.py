@@ -1,8 +1,8 @@
 """Try the readers of what comes from the network on a large number of damaged and forged inputs.
 
 Run it as ``python3 dev.py fuzz [--cases N] [--seed N] [TARGET ...]``. Each case must end in success or in one of
-our errors, in less than five seconds of processor time, and in little memory; the first that does not ends the run and is printed,
-so that it can be made a test. A short round is part of the tests.
+our errors, in less than five seconds of processor time, and in little memory; the first that does not ends the run
+and is printed, so that it can be made a test. A short round is part of the tests.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,9 @@ def seeds() -> tuple[Seed, ...]:
 def scratch() -> Path:
     """Give a folder for this process, in memory where there is such a place."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
-    return Path(tempfile.mkdtemp(prefix="venvstacks-fuzz-", dir=memory if memory.is_dir() else None))
+    folder = tempfile.mkdtemp(prefix="venvstacks-fuzz-", dir=memory if memory.is_dir() else None)
+    Finalize(None, shutil.rmtree, [folder], {"ignore_errors": True}, exitpriority=0)  # atexit is not for workers
+    return Path(folder)
 
 
 # ---- Indexes
