@@ -49,7 +49,8 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
             names = [(_name(member).rstrip("/"), not _name(member).endswith("/")) for member in members]
             problems += name_problems(names, compatibility)
             problems += tag_problems(path.name, _wheel_metadata(wheel), compatibility)
-    except (BadZipFile, ValueError, NotImplementedError) as error:  # the last: a compression zipfile does not know
+    # zipfile raises the last of these for a compression that it does not know: nothing is missing here
+    except (BadZipFile, ValueError, NotImplementedError) as error:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
     if problems:
         raise _refusal(path.name, compatibility, problems)

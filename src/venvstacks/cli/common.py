@@ -26,6 +26,8 @@ def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Byt
     stack = load_stack(spec, local_runtime=local_runtime, bytecode=bytecode)
     for warning in stack.warnings:
         warn(warning)
+    if not stack.layers:
+        warn(f"{stack.path.name} defines no layers, so there is nothing to do.")
     return stack
 
 

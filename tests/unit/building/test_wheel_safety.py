@@ -40,6 +40,22 @@ def test_an_ordinary_wheel_is_accepted(tmp_path: Path, on: Compatibility) -> Non
     check_wheel(make_wheel(tmp_path, "pkg", "1.0", files=files), on)
 
 
+def test_a_compression_that_nobody_here_knows(tmp_path: Path) -> None:
+    """Such a wheel is refused as what it is for us, and zipfile's own error does not get through."""
+    wheel = make_wheel(tmp_path, "crafted", "1.0")
+    content = bytearray(wheel.read_bytes())
+    for signature, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        place = content.find(signature)
+        while place >= 0:
+            content[place + method : place + method + 2] = (99).to_bytes(2, "little")
+            place = content.find(signature, place + 4)
+    wheel.write_bytes(content)
+    with pytest.raises(
+        WheelError, match=r"crafted-1\.0-.* is not a wheel: That compression method is not supported"
+    ):
+        check_wheel(wheel, LINUX)
+
+
 @pytest.mark.parametrize("on", EVERYWHERE)
 @pytest.mark.parametrize(
     ("name", "reason"),

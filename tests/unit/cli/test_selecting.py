@@ -221,3 +221,10 @@ def test_show_only_changes_nothing(spec: Path, capsys: pytest.CaptureFixture[str
         assert main([command, str(spec), "--show-only"]) == 0
     capsys.readouterr()
     assert sorted(path.name for path in spec.parent.iterdir()) == ["main.py", "stack.toml"]
+
+
+@pytest.mark.parametrize("command", ["lock", "build", "publish", "show"])
+def test_a_definition_without_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    (tmp_path / "venvstacks.toml").touch()
+    assert main([command, str(tmp_path / "venvstacks.toml")]) == 0
+    assert "warning: venvstacks.toml defines no layers, so there is nothing to do.\n" in capsys.readouterr().err
