@@ -1,5 +1,6 @@
 """A small project with a definition and local wheels, and the command line run on it as users run it."""
 
+import ctypes
 import os
 import platform
 import shutil
@@ -193,7 +194,7 @@ def started(
         encoding="utf-8",
         start_new_session=True,
     )
-    guard = threading.Timer(60, process.kill)
+    guard = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
     guard.start()
     try:
         yield process
@@ -202,6 +203,29 @@ def started(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def await_end(process: "subprocess.Popen[str]") -> str:
+    """Wait until a program that was started, and all that it started, is gone; give what it printed to stderr.
+
+    What a terminated program of it had started in its turn may outlive both for some milliseconds (uv asks an
+    interpreter what it is). This process inherits and reaps such orphans, where the system has a way for that.
+    """
+    _, err = process.communicate()
+    with suppress(ChildProcessError):
+        while True:
+            _, status = os.waitpid(-process.pid, 0)
+            assert os.waitstatus_to_exitcode(status) != -signal.SIGKILL, "something that was started did not end"
+    return err
+
+
+def _inherit_orphans() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_inherit_orphans()
 
 
 def await_line(stream: Iterator[str], words: str) -> list[str]:

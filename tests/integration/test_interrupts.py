@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fakes.indexes import StallingIndex
-from fakes.projects import OFFLINE, Project, await_line, built_project, content, started
+from fakes.projects import OFFLINE, Project, await_end, await_line, built_project, content, started
 from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
@@ -106,10 +106,7 @@ def hit(project: Project, number: signal.Signals, moment: int, command: list[str
     """Run with a signal at a given moment, until all that was started is gone; give the status and stderr."""
     program = [sys.executable, DRIVER, str(number.value), str(moment), *command]
     with started(program, project.folder, project.environment()) as process:
-        _, err = process.communicate()
-        if number is not signal.SIGKILL:
-            with pytest.raises(ProcessLookupError):
-                os.killpg(process.pid, 0)
+        err = process.communicate()[1] if number is signal.SIGKILL else await_end(process)
         return process.returncode, err
 
 
@@ -215,10 +212,8 @@ def test_interruption_of_a_download(
     with started(project.command("lock"), project.folder, project.environment()) as process:
         index.requested.wait(30)
         (os.killpg if to_group else os.kill)(process.pid, number)
-        _, err = process.communicate()
+        err = await_end(process)
         assert process.returncode == 128 + number
-        with pytest.raises(ProcessLookupError):
-            os.killpg(process.pid, 0)
     assert "Traceback" not in err
     assert content(project.folder / "requirements") == before
     assert leftovers(project.folder) == []
