@@ -2,9 +2,8 @@
 
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -27,24 +26,27 @@ class CancelledError(Exception):
     """The work was called off; never shown, the reason for it is."""
 
 
-@dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Calls off work that several threads share, and ends the programs they started."""
+    """Calls off work that several threads share, and ends the programs they started.
 
-    _event: threading.Event = field(default_factory=threading.Event)
-    _running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    It takes no lock, so that a signal's handler may use it wherever it interrupts its thread.
+    """
+
+    __slots__ = ("_cancelled", "_running")
+
+    def __init__(self) -> None:
+        self._cancelled = False
+        self._running: set[subprocess.Popen[bytes]] = set()
 
     def cancel(self) -> None:
         """Call the work off: running programs are terminated, later checks raise."""
-        with self._guard:
-            self._event.set()
-            for process in self._running:
-                process.terminate()
+        self._cancelled = True
+        for process in tuple(self._running):
+            process.terminate()
 
     def check(self) -> None:
         """Raise :class:`CancelledError` if the work was called off."""
-        if self._event.is_set():
+        if self._cancelled:
             raise CancelledError
 
     def run(
@@ -64,26 +66,26 @@ class Cancellation:
             CancelledError: The work was called off while it ran.
             OSError: The program cannot be started.
         """
-        with self._guard:
-            self.check()
-            process = subprocess.Popen(
-                argv,
-                env=env,
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            self._running.add(process)
+        self.check()
+        process = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._running.add(process)
         try:
+            if self._cancelled:  # before it was among those that are terminated
+                process.terminate()
             stdout, stderr = process.communicate()
         except BaseException:
             process.kill()
             process.wait()
             raise
         finally:
-            with self._guard:
-                self._running.discard(process)
+            self._running.discard(process)
         self.check()
         return Completed(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 

@@ -1,12 +1,14 @@
 """How work is carried out: observed, in parallel, and able to be called off."""
 
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from venvstacks.events import Observer, silent
+from venvstacks.interrupts import signals_cancel
 from venvstacks.processes import Cancellation, CancelledError
 
 Key = TypeVar("Key", bound=Hashable)
@@ -51,6 +53,20 @@ class Task(Generic[Key, Result]):
     run: Callable[[Mapping[Key, Result]], Result]
 
 
+@contextmanager
+def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
+    """Start threads, and wait for their end; meanwhile, signals call the work off.
+
+    Args:
+        work: Their number, and the way to call them off.
+
+    Raises:
+        BaseException: What the handler of a signal raises, if one came.
+    """
+    with signals_cancel(work.cancellation), ThreadPoolExecutor(max(1, work.jobs)) as pool:
+        yield pool
+
+
 def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Result]:
     """Run tasks in threads, each as soon as what it needs is there, ``work.jobs`` at a time.
 
@@ -68,7 +84,7 @@ def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Resul
     waiting = list(tasks)
     names = {task.key for task in tasks}
     running: dict[Future[Result], Task[Key, Result]] = {}
-    with ThreadPoolExecutor(max_workers=max(1, work.jobs)) as pool:
+    with threads(work) as pool:
         try:
             while waiting or running:
                 for task in [t for t in waiting if all(n in results for n in t.needs if n in names)]:

@@ -8,7 +8,7 @@ from venvstacks import trees
 from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.formats import ArchiveFormat, Profile, profile_for
 from venvstacks.archives.plan import plan_archive
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import frame_pool
 from venvstacks.archives.reading import open_archive
 from venvstacks.archives.unpacking import unpack_archive
 from venvstacks.archives.write import WrittenArchive, write_archive
@@ -55,7 +55,7 @@ def pack(
         group_of=group_of,
         windows=platform.startswith("win"),
     )
-    with FramePool(Work(jobs=jobs)) as pool:
+    with frame_pool(Work(jobs=jobs)) as pool:
         return write_archive(
             plan,
             folder,
@@ -71,7 +71,7 @@ def pack(
 
 def unpack(archive: Path, destination: Path, *, jobs: int = 2, replace: bool = False) -> None:
     """Unpack an archive with the index beside it."""
-    with open_archive(archive) as reader, FramePool(Work(jobs=jobs)) as pool:
+    with open_archive(archive) as reader, frame_pool(Work(jobs=jobs)) as pool:
         unpack_archive(
             reader,
             destination,

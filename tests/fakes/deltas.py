@@ -14,7 +14,7 @@ from fakes.built_layers import make_tree
 from venvstacks import files
 from venvstacks.archives import codecs
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import frame_pool
 from venvstacks.archives.reading import open_archive
 from venvstacks.archives.write import WrittenFile
 from venvstacks.deltas.blob import encode_start, read_header
@@ -107,7 +107,7 @@ def delta_between(
     old: Path, new: Path, destination: Path, *, largest: int = 1 << 30, effort: Effort = FAST, jobs: int = 2
 ) -> WrittenFile | None:
     """Write the delta between two archives."""
-    with open_archive(old) as before, open_archive(new) as after, FramePool(Work(jobs=jobs)) as pool:
+    with open_archive(old) as before, open_archive(new) as after, frame_pool(Work(jobs=jobs)) as pool:
         return write_delta(
             plan_delta(before.index, after.index, FRAME),
             before,

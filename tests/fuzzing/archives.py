@@ -29,7 +29,7 @@ from venvstacks.archives.codecs import (
     decompress_text,
 )
 from venvstacks.archives.index import SUFFIX, ArchiveIndex, IndexEntry, content_hash, decode_index, encode_index
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import frame_pool
 from venvstacks.archives.reading import open_archive
 from venvstacks.archives.unpacking import unpack_archive
 from venvstacks.errors import ArchiveError
@@ -234,7 +234,7 @@ def _unpack(reader: Any, archive: Path) -> None:
     out = scratch() / "out"
     shutil.rmtree(out, ignore_errors=True)
     try:
-        with FramePool(Work(jobs=1)) as pool:
+        with frame_pool(Work(jobs=1)) as pool:
             unpack_archive(reader, out / "app", pool, replace=False, what="it", progress=lambda _: None)
     except ArchiveError:
         assert not out.exists() or not list(out.iterdir())

@@ -1,12 +1,15 @@
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 
 import pytest
 
 from venvstacks.processes import CancelledError
 from venvstacks.work import Task, Work, default_jobs, run_tasks
 
+PATIENT = [sys.executable, "-c", "import threading; threading.Event().wait(60)"]
 Run = Callable[[Mapping[str, int]], int]
 
 
@@ -78,7 +81,8 @@ def test_an_error_calls_the_others_off() -> None:
 
     def patient(_: Mapping[str, int]) -> int:
         started.set()
-        work.cancellation._event.wait(5)
+        with suppress(CancelledError):
+            work.cancellation.run(PATIENT)
         ended.append("patient")
         work.cancellation.check()
         return 0
@@ -110,7 +114,8 @@ def test_of_errors_at_the_same_time_the_first_tasks_is_raised(monkeypatch: pytes
     monkeypatch.setattr("venvstacks.work.wait", lambda futures, **_: wait(futures))
     with pytest.raises(ValueError, match=r"^b$"):
         run_tasks(tasks, work)
-    assert work.cancellation._event.is_set()
+    with pytest.raises(CancelledError):
+        work.cancellation.check()
 
 
 def test_a_cancellation_from_outside_reaches_the_caller() -> None:
@@ -118,9 +123,7 @@ def test_a_cancellation_from_outside_reaches_the_caller() -> None:
 
     def patient(_: Mapping[str, int]) -> int:
         started.set()
-        work.cancellation._event.wait(5)
-        work.cancellation.check()
-        return 0
+        return work.cancellation.run(PATIENT).status
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_tasks, [_task("a", run=patient)], work)

@@ -4,11 +4,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from venvstacks.work import Work
+from venvstacks.work import Work, threads
 
 _AHEAD = 2
 
@@ -16,29 +16,31 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class FramePool:
-    """Threads for frames; as a context manager, it ends them.
+@contextmanager
+def frame_pool(work: Work) -> Iterator["FramePool"]:
+    """Start threads for frames, and wait for their end; meanwhile, signals call the work off.
 
     Args:
         work: The number of threads, and the way to call them off.
     """
+    with threads(work) as executor:
+        try:
+            yield FramePool(work, executor)
+        except BaseException:
+            work.cancellation.cancel()
+            raise
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
 
-    def __init__(self, work: Work) -> None:
-        self._jobs = max(1, work.jobs)
+
+class FramePool:
+    """Threads for frames; see :func:`frame_pool`."""
+
+    def __init__(self, work: Work, executor: ThreadPoolExecutor) -> None:
         self._work = work
-        self._threads = ThreadPoolExecutor(self._jobs, thread_name_prefix="frames")
+        self._threads = executor
         # Enough for every thread to have its next piece of work while the oldest is waited for.
-        self._slots = threading.BoundedSemaphore(2 * self._jobs + 1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self._work.cancellation.cancel()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._slots = threading.BoundedSemaphore(2 * max(1, work.jobs) + 1)
 
     def check(self) -> None:
         """Raise :class:`~venvstacks.processes.CancelledError` if the work was called off."""

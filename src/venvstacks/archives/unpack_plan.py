@@ -13,7 +13,7 @@ from venvstacks import files
 from venvstacks.archives.index import ArchiveIndex
 from venvstacks.archives.layout import FrameContent
 from venvstacks.archives.placing import remove_abandoned
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.reading import opened, read_index
 from venvstacks.archives.unpacking import unpack_archive
 from venvstacks.archives.verifying import tree_difference
@@ -89,7 +89,7 @@ def plan_unpack(archives: Sequence[Path], folder: Path, *, force: bool, work: Wo
         FilesystemError: Something else is there under a layer's name, or something cannot be read.
     """
     planned: dict[str, PlannedUnpack] = {}
-    with FramePool(work) as pool:
+    with frame_pool(work) as pool:
         for archive in archives:
             try:
                 index, contents = read_index(archive)
@@ -141,7 +141,7 @@ def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[UnpackedLayer
     for folder in {planned.destination.parent for planned in plan}:
         _prepare(folder, [planned for planned in plan if planned.destination.parent == folder])
     largest_first = sorted(plan, key=lambda planned: -planned.size)
-    with FramePool(work) as pool:
+    with frame_pool(work) as pool:
         tasks = [Task(planned.destination, (), partial(_unpack, planned, pool, work)) for planned in largest_first]
         done = run_tasks(tasks, work)
     return tuple(done[planned.destination] for planned in plan)

@@ -19,7 +19,7 @@ from venvstacks.runtimes.compilers import Compilers
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry, EntryKind
-from venvstacks.work import Work
+from venvstacks.work import Work, threads
 
 _SCRIPT = "compile_bytecode.py"
 _CHUNK_SIZE = 1 << 20
@@ -90,7 +90,7 @@ def bytecode_maker(
     if cache is not None:
         cache.mkdir()
     clean = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
-    with ThreadPoolExecutor(max_workers=max(1, work.jobs)) as pool:
+    with threads(work) as pool:
         yield BytecodeMaker(
             Compilers(provider.program, environ, work), pool, scratch, cache, {**clean, **_SEED}, work
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from venvstacks import files
 from venvstacks.archives.placing import remove_abandoned
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import frame_pool
 from venvstacks.deltas.applying import apply_delta
 from venvstacks.deltas.blob import opened, read_header
 from venvstacks.deltas.model import DeltaHeader
@@ -128,7 +128,7 @@ def run_patch(plan: PatchPlan, work: Work) -> PatchedLayer:
     work.observe(Started(Step.PATCH, layer))
     try:
         remove_abandoned(plan.destination.parent)
-        with FramePool(work) as pool, opened(plan.delta, plan.header, plan.start) as delta:
+        with frame_pool(work) as pool, opened(plan.delta, plan.header, plan.start) as delta:
             progress = Meter(work.observe, Step.PATCH, layer, plan.size).add
             apply_delta(delta, plan.old, plan.destination, pool, progress=progress)
     except FileExistsError as error:

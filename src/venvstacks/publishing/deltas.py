@@ -1,16 +1,16 @@
 """Making the deltas that lead to a published layer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 from msgspec import UNSET
 
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat, Compression
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.reading import ArchiveReader, open_archive
 from venvstacks.deltas.blob import read_header
 from venvstacks.deltas.make import Effort, write_delta
@@ -27,27 +27,25 @@ from venvstacks.work import Work
 _MOST_JOBS = 4  # each thread takes up to 150 MB
 
 
-class DeltaMaker:
-    """Makes the deltas of one publication; as a context manager, it ends its threads.
+@contextmanager
+def delta_maker(options: PublishOptions, work: Work) -> Iterator["DeltaMaker"]:
+    """Start what makes the deltas of one publication, and wait for the end of its threads.
 
     Args:
         options: How to publish.
         work: How.
     """
+    with frame_pool(replace(work, jobs=min(work.jobs, _MOST_JOBS))) as pool:
+        yield DeltaMaker(options, work, pool)
 
-    def __init__(self, options: PublishOptions, work: Work) -> None:
+
+class DeltaMaker:
+    """Makes the deltas of one publication; see :func:`delta_maker`."""
+
+    def __init__(self, options: PublishOptions, work: Work, pool: FramePool) -> None:
         self._work = work
         self._effort = delta_effort(options)
-        self._pool = FramePool(replace(work, jobs=min(work.jobs, _MOST_JOBS)))
-
-    def __enter__(self) -> Self:
-        self._pool.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.__exit__(kind, error, trace)
+        self._pool = pool
 
     def make(self, planned: PlannedArchive, archive: Path, folder: Path) -> None:
         """Make the deltas that lead to an archive, as far as they are a third smaller than it.

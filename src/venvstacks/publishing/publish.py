@@ -11,13 +11,13 @@ import msgspec
 from venvstacks import files
 from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.plan import plan_archive
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.write import write_archive
 from venvstacks.building.layout import layer_layout
 from venvstacks.building.owners import distributions_of
 from venvstacks.deltas.model import SUFFIX as DELTA_SUFFIX
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
-from venvstacks.publishing.deltas import DeltaMaker, remove_useless_deltas, with_deltas_beside
+from venvstacks.publishing.deltas import DeltaMaker, delta_maker, remove_useless_deltas, with_deltas_beside
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action, PlannedArchive, PublishOptions, PublishPlan
 from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
@@ -78,7 +78,7 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
     remove_leftovers(plan.options.output)
     work.observe(Planned(Step.PUBLISH, tuple(archive.layer for archive in plan.archives)))
     largest_first = sorted(plan.archives, key=lambda archive: -content_size(archive.built))
-    with FramePool(work) as pool, DeltaMaker(plan.options, work) as deltas:
+    with frame_pool(work) as pool, delta_maker(plan.options, work) as deltas:
         run = _Run(plan.options, work, pool, cache, deltas)
         done = run_tasks([Task(a.layer, (), partial(_publish, a, run)) for a in largest_first], work)
     if cache is not None:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from venvstacks.archives.pool import FramePool
+from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.processes import CancelledError
 from venvstacks.work import Work
 
@@ -12,7 +12,7 @@ PATIENCE = 30.0  # seconds after which a test that hangs fails
 
 @pytest.fixture
 def pool() -> Iterator[FramePool]:
-    with FramePool(Work(jobs=1)) as pool:
+    with frame_pool(Work(jobs=1)) as pool:
         yield pool
 
 
@@ -59,7 +59,7 @@ def test_errors_of_going_ahead(pool: FramePool) -> None:
 
 def test_no_further_than_the_end_of_the_work() -> None:
     work = Work(jobs=1)
-    with FramePool(work) as pool:
+    with frame_pool(work) as pool:
         ahead = pool.ahead((0, 1), str)
         next(ahead)
         work.cancellation.cancel()
@@ -87,7 +87,7 @@ def test_nothing_is_at_work_after_an_error() -> None:
         assert failing.wait(PATIENCE)
         ended.append("the other")
 
-    with FramePool(Work(jobs=2)) as pool:
+    with frame_pool(Work(jobs=2)) as pool:
         with pytest.raises(ValueError, match="failed"):
             pool.run_all([fail, go_on])
         assert ended == ["the other"]
