@@ -28,29 +28,24 @@ def stopping() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_signal_calls_off_and_is_handled_at_the_end() -> None:
-    cancellation = Cancellation()
-    reached = False
-    with pytest.raises(KeyboardInterrupt), signals_cancel(cancellation):
-        cancellation.check()
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGTERM)
-        reached = True
-        cancellation.check()
-    assert reached
-    with pytest.raises(StoppedError):
-        signal.raise_signal(signal.SIGTERM)
-
-
-def test_sections_in_sections() -> None:
-    cancellation = Cancellation()
-    ended: list[str] = []
-    with pytest.raises(StoppedError), signals_cancel(cancellation):
+def raising(cancellation: Cancellation, ended: list[str]) -> None:
+    with signals_cancel(cancellation):
         with signals_cancel(cancellation):
+            cancellation.check()
+            signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
             ended.append("inner")
         ended.append("outer")
+        cancellation.check()
+
+
+def test_a_signal_calls_off_and_is_handled_at_the_end_of_the_outermost_section() -> None:
+    ended: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        raising(Cancellation(), ended)
     assert ended == ["inner", "outer"]
+    with pytest.raises(StoppedError):
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_without_signals_errors_pass() -> None:
