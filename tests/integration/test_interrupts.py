@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from fakes.indexes import StallingIndex
-from fakes.projects import OFFLINE, Project, await_end, await_line, built_project, content, started
+from fakes.projects import LAYERS, OFFLINE, Project, await_end, await_line, built_project, content, started
 from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
 DRIVER = Path(__file__).with_name("killed_cli.py")
 POINTS = 10
+ARCHIVES = tuple(f"_artifacts/{name}.tar.zst" for name in LAYERS[:3])
 PRIVATE = (".venvstacks", ".venvstacks-build.json")  # what is in there differs: times, downloads
 
 
@@ -44,6 +45,7 @@ STEPS = {
     "build": Step(("build", "--build-dir", "OUT", *OFFLINE), "_build"),
     "publish": Step(("publish", "--output-dir", "OUT", "--compression-level", "1"), "_artifacts"),
     "local-export": Step(("local-export", "--output-dir", "OUT"), "_export"),
+    "unpack": Step(("unpack", "--force", *ARCHIVES, "--to", "OUT"), "_unpacked"),
 }
 
 
@@ -77,7 +79,8 @@ def changed_project(root: Path) -> Project:
     """Give a project whose lock, layers, archives and export are of earlier inputs. Once a session."""
     project = built_project(root).copied(root / "changed 🐸")
     project.succeed("publish", "--compression-level", "1")
-    project.succeed("local-export")
+    for name in ("local-export", "unpack"):
+        project.succeed(*STEPS[name].command(project.folder / STEPS[name].output))
     make_wheel(project.folder / "wheels", "gamma", "2.0")
     make_wheel(project.folder / "wheels", "beta", "2.0", requires=["alpha"])
     module = project.folder / "hello.py"
@@ -125,7 +128,7 @@ def prepared(root: Path, name: str, tmp_path: Path) -> tuple[Stage, Project, Pat
     if name != "lock":
         return set_up, set_up.project, linked(set_up.earlier, tmp_path / "out")
     project = Project(tmp_path / "project", set_up.project.cache)
-    ignored = shutil.ignore_patterns("_build", "_artifacts", "_export")
+    ignored = shutil.ignore_patterns(*(other.output for other in STEPS.values() if other is not STEPS["lock"]))
     shutil.copytree(set_up.project.folder, project.folder, ignore=ignored)
     return set_up, project, linked(set_up.earlier, project.folder / "requirements")
 
