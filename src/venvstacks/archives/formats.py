@@ -105,7 +105,7 @@ def profile_for(
         raise UsageError(f"The levels of {format.value} are {lowest} to {highest}, not {level}.")
     if format is ArchiveFormat.TAR_ZST:
         if level >= _HIGH_ZSTD:
-            return Profile(format, level, 32 * _MIB, 8 * _MIB, 32 * _MIB, 25)
+            return Profile(format, level, 24 * _MIB, 8 * _MIB, 24 * _MIB, 25)
         return Profile(format, level, 8 * _MIB, 4 * _MIB, 16 * _MIB, 24)
     if format is ArchiveFormat.TAR_XZ:
         return Profile(format, level, 32 * _MIB, 16 * _MIB, 64 * _MIB)
