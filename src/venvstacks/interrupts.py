@@ -15,23 +15,26 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def signals_cancel(cancellation: Cancellation) -> Iterator[None]:
-    """Have signals call work off, and do what else they do only after it has ended.
+    """Have handlers of signals that raise call work off; what they raise is raised when it has ended.
 
     A handler that raises, as that of Ctrl-C does, raises wherever the main thread happens to be. Where that is the
     middle of the library's handling of a lock, the lock is never released, and all wait forever for each other.
     Handlers that are not written in Python, and other threads than the main one, are not concerned.
 
     Args:
-        cancellation: What the signals call off.
+        cancellation: What is called off.
 
     Raises:
-        BaseException: What the handler of the first signal raises, if any came; it replaces every other error.
+        BaseException: What the first handler raised, if one did; it replaces every other error.
     """
-    received: list[int] = []
+    raised: list[BaseException] = []
 
-    def receive(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        cancellation.cancel()
+    def receive(number: int, frame: FrameType | None) -> None:
+        try:
+            handlers[number](number, frame)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised later
+            raised.append(error)
+            cancellation.cancel()
 
     handlers = _handlers() if threading.current_thread() is threading.main_thread() else {}
     try:
@@ -41,8 +44,8 @@ def signals_cancel(cancellation: Cancellation) -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if received:
-            handlers[received[0]](received[0], None)
+        if raised:
+            raise raised[0]
 
 
 def _handlers() -> dict[int, Handler]:

@@ -53,6 +53,19 @@ def test_without_signals_errors_pass() -> None:
         raise ValueError("own")
 
 
+def test_a_handler_that_does_not_raise_calls_nothing_off() -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    cancellation = Cancellation()
+    try:
+        with signals_cancel(cancellation), signals_cancel(cancellation):
+            signal.raise_signal(signal.SIGTERM)
+            cancellation.check()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]
+
+
 def test_other_handlers_and_threads_are_left_alone() -> None:
     with ThreadPoolExecutor(1) as pool:
         pool.submit(signals_cancel(Cancellation()).__enter__).result()
