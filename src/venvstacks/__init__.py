@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from venvstacks.api.exporting import export, plan_exporting
     from venvstacks.api.loading import load_stack
     from venvstacks.api.locking import lock, plan_locking
+    from venvstacks.api.patching import patch, plan_patching
     from venvstacks.api.publishing import plan_publication, publish
     from venvstacks.api.reporting import shared_libraries, why
-    from venvstacks.api.updating import patch, plan_patching, plan_unpacking, unpack
+    from venvstacks.api.unpacking import plan_unpacking, unpack
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build import BuildPlan
@@ -144,9 +145,10 @@ _HOMES = {
     "api.exporting": "export plan_exporting",
     "api.loading": "load_stack",
     "api.locking": "lock plan_locking",
+    "api.patching": "patch plan_patching",
     "api.publishing": "plan_publication publish",
     "api.reporting": "shared_libraries why",
-    "api.updating": "patch plan_patching plan_unpacking unpack",
+    "api.unpacking": "plan_unpacking unpack",
     "archives.formats": "ArchiveFormat Compression",
     "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
     "building.build": "BuildPlan",
