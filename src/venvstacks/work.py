@@ -55,7 +55,7 @@ class Task(Generic[Key, Result]):
 
 @contextmanager
 def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
-    """Start threads, and wait for their end; meanwhile, signals call the work off.
+    """Start threads, and wait for their end; meanwhile, signals call the work off, and so does an error.
 
     Args:
         work: Their number, and the way to call them off.
@@ -64,7 +64,12 @@ def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
         BaseException: What the handler of a signal raises, if one came.
     """
     with signals_cancel(work.cancellation), ThreadPoolExecutor(max(1, work.jobs)) as pool:
-        yield pool
+        try:
+            yield pool
+        except BaseException:
+            work.cancellation.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Result]:
@@ -85,19 +90,13 @@ def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Resul
     names = {task.key for task in tasks}
     running: dict[Future[Result], Task[Key, Result]] = {}
     with threads(work) as pool:
-        try:
-            while waiting or running:
-                for task in [t for t in waiting if all(n in results for n in t.needs if n in names)]:
-                    waiting.remove(task)
-                    running[pool.submit(task.run, dict(results))] = task
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                # dicts keep their order: of several errors the first task's is raised, and a cancellation last
-                ended = [future for future in running if future in done]
-                for future in sorted(ended, key=lambda f: isinstance(f.exception(), CancelledError)):
-                    results[running.pop(future).key] = future.result()
-        except BaseException:
-            work.cancellation.cancel()
-            for future in running:
-                future.cancel()
-            raise
+        while waiting or running:
+            for task in [t for t in waiting if all(n in results for n in t.needs if n in names)]:
+                waiting.remove(task)
+                running[pool.submit(task.run, dict(results))] = task
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            # dicts keep their order: of several errors the first task's is raised, and a cancellation last
+            ended = [future for future in running if future in done]
+            for future in sorted(ended, key=lambda f: isinstance(f.exception(), CancelledError)):
+                results[running.pop(future).key] = future.result()
     return {task.key: results[task.key] for task in tasks}

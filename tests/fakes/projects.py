@@ -78,6 +78,7 @@ requirements = []
 
 LAYERS = ("py", "framework-🐸", "app-hello", "app-🦎")
 OFFLINE = ("--no-index", "--local-wheels", "wheels")
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 # Variables that would change what is tested; the cache is shared by all projects of a session.
 _FORGOTTEN = ("UV_", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH", "_VENVSTACKS", "COLUMNS")
 
@@ -148,7 +149,7 @@ class Project:
 
 
 def _copy(source: str, destination: str) -> None:
-    made = {"_build", "_artifacts", "_export"} & set(Path(source).parts)
+    made = {"_build", "_artifacts", "_export", "_unpacked"} & set(Path(source).parts)
     (os.link if made else shutil.copy2)(source, destination)
 
 
@@ -224,7 +225,6 @@ def _inherit_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _inherit_orphans()
 
 

@@ -76,7 +76,7 @@ def linked(source: Path, destination: Path) -> Path:
 
 @cache
 def changed_project(root: Path) -> Project:
-    """Give a project whose lock, layers, archives and export are of earlier inputs. Once a session."""
+    """Give a project whose lock and all that was made of it are of earlier inputs. Once a session."""
     project = built_project(root).copied(root / "changed 🐸")
     project.succeed("publish", "--compression-level", "1")
     for name in ("local-export", "unpack"):

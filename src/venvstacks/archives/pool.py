@@ -18,19 +18,13 @@ Result = TypeVar("Result")
 
 @contextmanager
 def frame_pool(work: Work) -> Iterator["FramePool"]:
-    """Start threads for frames, and wait for their end; meanwhile, signals call the work off.
+    """Start threads for frames, and wait for their end; see :func:`~venvstacks.work.threads`.
 
     Args:
         work: The number of threads, and the way to call them off.
     """
     with threads(work) as executor:
-        try:
-            yield FramePool(work, executor)
-        except BaseException:
-            work.cancellation.cancel()
-            raise
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+        yield FramePool(work, executor)
 
 
 class FramePool:

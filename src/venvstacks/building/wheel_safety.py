@@ -4,8 +4,10 @@ uv refuses few of them: it leaves out entries that lead out of its folder and re
 a plain file of a symbolic link, installs names that other systems cannot hold, and does not compare tags.
 """
 
+import lzma
 import re
 import stat
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from email.parser import HeaderParser
 from pathlib import Path
@@ -26,6 +28,8 @@ _SEPARATORS = re.compile(r"[/\\]")
 _LINUX = re.compile(r"(?P<libc>many|musl)?linux(\d+|_\d+_\d+)?_(?P<arch>.+)")
 _MACOS = re.compile(r"macosx_\d+_\d+_(?P<arch>.+)")
 _FAT = {"universal2": ("arm64", "x86_64"), "universal": ("x86_64",), "intel": ("x86_64",), "fat64": ("x86_64",)}
+# What zipfile lets through for content that is damaged, encrypted, or in a compression that it does not know.
+_UNREADABLE = (BadZipFile, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 _HINT = "report this to the package's makers, and choose another release of it"
 
 
@@ -49,8 +53,7 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
             names = [(_name(member).rstrip("/"), not _name(member).endswith("/")) for member in members]
             problems += name_problems(names, compatibility)
             problems += tag_problems(path.name, _wheel_metadata(wheel), compatibility)
-    # zipfile raises the last of these for a compression that it does not know: nothing is missing here
-    except (BadZipFile, ValueError, NotImplementedError) as error:
+    except (*_UNREADABLE, ValueError) as error:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
     if problems:
         raise _refusal(path.name, compatibility, problems)

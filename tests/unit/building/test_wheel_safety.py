@@ -1,7 +1,7 @@
 import stat
 import warnings
 from pathlib import Path
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
 
 import pytest
 
@@ -40,19 +40,42 @@ def test_an_ordinary_wheel_is_accepted(tmp_path: Path, on: Compatibility) -> Non
     check_wheel(make_wheel(tmp_path, "pkg", "1.0", files=files), on)
 
 
-def test_a_compression_that_nobody_here_knows(tmp_path: Path) -> None:
-    """Such a wheel is refused as what it is for us, and zipfile's own error does not get through."""
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        (8, 99, "That compression method is not supported"),
+        (8, ZIP_LZMA, ""),  # what deflate has made, as another codec sees it
+        (6, 1, "File .* is encrypted, password required for extraction"),
+    ],
+)
+def test_content_that_cannot_be_read(tmp_path: Path, field: int, value: int, reason: str) -> None:
+    """Such a wheel is refused as what it is for us, and zipfile's own error does not get through.
+
+    The field is in the header before each content, and two bytes further in the central directory.
+    """
     wheel = make_wheel(tmp_path, "crafted", "1.0")
     content = bytearray(wheel.read_bytes())
-    for signature, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+    for signature, place_of in ((b"PK\x03\x04", field), (b"PK\x01\x02", field + 2)):
         place = content.find(signature)
         while place >= 0:
-            content[place + method : place + method + 2] = (99).to_bytes(2, "little")
+            content[place + place_of : place + place_of + 2] = value.to_bytes(2, "little")
             place = content.find(signature, place + 4)
     wheel.write_bytes(content)
-    with pytest.raises(
-        WheelError, match=r"crafted-1\.0-.* is not a wheel: That compression method is not supported"
-    ):
+    with pytest.raises(WheelError, match=rf"crafted-1\.0-.* is not a wheel: {reason}"):
+        check_wheel(wheel, LINUX)
+
+
+@pytest.mark.parametrize("method", [ZIP_DEFLATED, ZIP_LZMA])
+def test_damaged_content(tmp_path: Path, method: int) -> None:
+    wheel = tmp_path / "crafted-1.0-py3-none-any.whl"
+    with ZipFile(wheel, "w", method) as file:
+        file.writestr("crafted-1.0.dist-info/WHEEL", "Tag: py3-none-any\n" * 50)
+    content = bytearray(wheel.read_bytes())
+    start = content.find(b"WHEEL") + len("WHEEL")
+    for position in range(start + 9, start + 24):
+        content[position] = 0xFF
+    wheel.write_bytes(content)
+    with pytest.raises(WheelError, match="is not a wheel"):
         check_wheel(wheel, LINUX)
 
 
