@@ -178,7 +178,7 @@ def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
         The index, and what each frame of the archive holds.
 
     Raises:
-        ArchiveError: It is missing, damaged, refused, of a newer version, or not the one of the manifest.
+        ArchiveError: It or the archive is missing, or it is damaged, refused, of a newer version, or not the one of the manifest.
         OSError: It cannot be read.
     """
     place = path.with_name(path.name + SUFFIX)
@@ -186,6 +186,10 @@ def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
         with place.open("rb") as file:
             data = file.read(LARGEST_INDEX + 1)
     except FileNotFoundError:
+        if not path.is_file():
+            raise ArchiveError(
+                f"There is no archive {path}.", hint="name files that `venvstacks publish` has written"
+            ) from None
         raise ArchiveError(
             f"The archive {path.name} has no index: {place} is not there.",
             hint="fetch the index as well, or open the archive with tar or unzip, which do not verify it",

@@ -313,6 +313,11 @@ def test_missing_index_is_explained(tree: Path) -> None:
     assert "open the archive with tar or unzip" in str(e.value.hint)
 
 
+def test_missing_archive_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"There is no archive .*absent\.tar\.zst\."):
+        read_index(tmp_path / "absent.tar.zst")
+
+
 def write_manifest(archive: Path, **changes: Any) -> Path:
     index = archive.with_name(f"{archive.name}.index.zst")
     path = archive.parent / "__venvstacks__/env_metadata/app.json"

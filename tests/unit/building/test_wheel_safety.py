@@ -65,14 +65,14 @@ def test_content_that_cannot_be_read(tmp_path: Path, field: int, value: int, rea
         check_wheel(wheel, LINUX)
 
 
-@pytest.mark.parametrize("method", [ZIP_DEFLATED, ZIP_LZMA])
-def test_damaged_content(tmp_path: Path, method: int) -> None:
+@pytest.mark.parametrize(("method", "first"), [(ZIP_DEFLATED, 0), (ZIP_LZMA, 9)])
+def test_damaged_content(tmp_path: Path, method: int, first: int) -> None:
     wheel = tmp_path / "crafted-1.0-py3-none-any.whl"
     with ZipFile(wheel, "w", method) as file:
         file.writestr("crafted-1.0.dist-info/WHEEL", "Tag: py3-none-any\n" * 50)
     content = bytearray(wheel.read_bytes())
     start = content.find(b"WHEEL") + len("WHEEL")
-    for position in range(start + 9, start + 24):
+    for position in range(start + first, start + 24):
         content[position] = 0xFF
     wheel.write_bytes(content)
     with pytest.raises(WheelError, match="is not a wheel"):

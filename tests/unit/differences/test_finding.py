@@ -202,7 +202,7 @@ def test_different_things(folders: tuple[Path, Path], tmp_path: Path) -> None:
         ("some.txt", UsageError, "is not something that can be compared"),
         ("empty", UsageError, "No layers are published in"),
         ("x.json", UsageError, "There is no manifest of published layers"),
-        ("x.tar.zst", ArchiveError, "has no index"),
+        ("x.tar.zst", ArchiveError, "There is no archive"),
         ("pylock.x.toml", FilesystemError, "Cannot compare"),
     ],
 )
