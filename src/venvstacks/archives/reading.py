@@ -178,8 +178,8 @@ def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
         The index, and what each frame of the archive holds.
 
     Raises:
-        ArchiveError: It or the archive is missing, or it is damaged, refused, of a newer version, or not the one of
-            the manifest.
+        ArchiveError: It or the archive is missing, or it is damaged, refused, of a newer version, or not the one
+            of the manifest.
         OSError: It cannot be read.
     """
     place = path.with_name(path.name + SUFFIX)
