@@ -91,7 +91,8 @@ def test_what_packages_bring_is_where_it_belongs_and_in_record(project: Project)
     project.wheel("gamma", requires=["beta"], data={"scripts/gamma": "#!python\nprint('gamma')\n"})
     project.define(runtime("base", "beta"), framework("one", "gamma"))
     project.build()
-    for name, own in (("base", set()), ("framework-one", {"sitecustomize.py", "_venvstacks_libraries.py"})):
+    activation = {"00_venvstacks.pth", "_venvstacks_activate.py", "_venvstacks_libraries.py"}
+    for name, own in (("base", set()), ("framework-one", activation)):
         layer, site = project.built / name, project.site(name)
         recorded = recorded_files(layer, site)
         present = {path.relative_to(layer).as_posix() for path in site.rglob("*") if path.is_file()}
@@ -290,9 +291,9 @@ def test_a_module_with_the_name_of_a_packages_module_is_refused(project: Project
 
 
 def test_a_module_with_the_layers_own_name_is_refused(project: Project) -> None:
-    project.define(runtime(), application("app", launch_module="sitecustomize.py"))
+    project.define(runtime(), application("app", launch_module="_venvstacks_activate.py"))
     with pytest.raises(
-        BuildError, match="'sitecustomize' of application 'app' has a name that the layer itself uses"
+        BuildError, match="'_venvstacks_activate' of application 'app' has a name that the layer itself uses"
     ):
         project.build()
 

@@ -102,7 +102,8 @@ def test_macos_children_see_the_environment_of_before(project: Project, before: 
     site = next((built / "app-app").glob("lib/*/site-packages"))
     code = (
         "import os, runpy, sys\nsys.platform = 'darwin'\n"
-        f"runpy.run_path({os.fspath(site / 'sitecustomize.py')!r})\n"
+        f"sys.prefix = {os.fspath(built / 'app-app')!r}\n"
+        f"runpy.run_path({os.fspath(site / '_venvstacks_activate.py')!r})['activate']()\n"
         "print({n: v for n, v in os.environ.items() if 'DYLD' in n})\n"
     )
     env = {
@@ -142,8 +143,8 @@ def test_windows_processes_are_told_of_folders_with_dlls(project: Project) -> No
     layer = project.built / WINDOWS / "app-app"
     configuration = json.loads((layer / "share/venv/metadata/venvstacks_layer.json").read_text())
     assert configuration["dynlib_dirs"] == ["../framework-a@1/Lib/site-packages/one/bin"]
-    assert '"../../../framework-a@1/Lib/site-packages/one/bin",' in (
-        layer / "Lib" / "site-packages" / "sitecustomize.py"
+    assert '"../framework-a@1/Lib/site-packages/one/bin",' in (
+        layer / "Lib" / "site-packages" / "_venvstacks_activate.py"
     ).read_text(encoding="utf-8")
     assert not (project.built / WINDOWS / "framework-a" / DYNLIB).exists()
     build(project, WINDOWS)

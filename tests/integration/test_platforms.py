@@ -223,7 +223,8 @@ def test_files_stand_where_the_targets_schemes_have_them_and_record_says_so(root
     }
     files = {path for path, member in layer.items() if isinstance(member.content, bytes)}
     scripts = scheme_paths(target)["scripts"]
-    own = {"pyvenv.cfg", "postinstall.py", f"{site}/sitecustomize.py", "share/venv/metadata/venvstacks_layer.json"}
+    own = {"pyvenv.cfg", "postinstall.py", "share/venv/metadata/venvstacks_layer.json"}
+    own |= {f"{site}/_venvstacks_activate.py", f"{site}/00_venvstacks.pth"}
     own |= set() if target.is_windows else {f"{site}/_venvstacks_libraries.py"}
     own |= {f"{scripts}/{program}" for program in (("python.exe", "pythonw.exe") if target.is_windows else ())}
     assert files == set(recorded) | own

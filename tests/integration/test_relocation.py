@@ -188,27 +188,22 @@ def test_the_path_leads_through_the_layers_in_order(stack: Path) -> None:
 def test_hooks_of_packages_in_all_layers_run(stack: Path) -> None:
     code = "import json, sys; print(json.dumps(sys.hooks))"
     hooks = json.loads(output(python(stack), "-B", "-c", code))
-    assert [*dict.fromkeys(hooks)] == [  # as in any virtual environment, site reads its own .pth files twice
-        *("pth top", "pth inside", "pth two", "pth below"),
-        *("base", "two", "one", "app", "user"),
+    assert hooks == [  # as in any virtual environment, site reads its own .pth files twice
+        *("pth below", "pth two", "pth inside", "pth top", "pth top"),
+        *("app", "user"),
     ]
     assert json.loads(output(python(stack), "-B", "-s", "-c", code))[-1] == "app"
     assert json.loads(output(python(stack, "base"), "-B", "-c", code)) == ["pth below", "base"]
-    name = "import sitecustomize; print(sitecustomize.__name__, sitecustomize.__file__)"
-    own = stack / "app-🐸" / SITE / "_package_sitecustomize.py"
-    assert output(python(stack), "-B", "-c", name) == f"sitecustomize {own}"
 
 
-@pytest.mark.parametrize("name", ["_package_sitecustomize.py", "usercustomize.py"])
+@pytest.mark.parametrize("name", ["sitecustomize.py", "usercustomize.py"])
 @pytest.mark.parametrize("error", ["raise ValueError('broken')", "import nothing_like_this", "syntax error"])
 def test_hooks_that_fail_are_reported_and_end_nothing(copied: Path, name: str, error: str) -> None:
     (copied / "app-🐸" / SITE / name).write_text(error)
-    done = run(python(copied), "-c", "import sitecustomize, below, sys; print(sys.hooks[-1])")
+    done = run(python(copied), "-c", "import below, sys; print(sys.hooks[-1])")
     assert done.returncode == 0
     assert done.stdout.strip() in {"app", "user"}
-    assert f"Error in {name if name.startswith('_') else 'usercustomize'}" in done.stderr.replace(
-        f"{copied}/app-🐸/{SITE}/", ""
-    )
+    assert f"Error in {name.removesuffix('.py')}" in done.stderr
     assert error.rpartition("(")[0].removeprefix("raise ") in done.stderr or "Error" in done.stderr
 
 
@@ -247,7 +242,7 @@ def test_postinstall_compiles_once(copied: Path) -> None:
         done = postinstall(copied, "framework-🦎")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         compiled = bytecode(copied / "framework-🦎")
-        assert any(path.name.startswith("sitecustomize.") for path in compiled)
+        assert any(path.name.startswith("_venvstacks_activate.") for path in compiled)
         if before:
             first, before = compiled, {}
     assert bytecode(copied / "framework-🦎") == first
@@ -298,7 +293,7 @@ def test_a_stack_on_debians_interpreter(tmp_path: Path, tmp_path_factory: pytest
         "print(json.dumps([sys.hooks, sys.prefix, sys.base_prefix, sys.path]))"
     )
     hooks, prefix, base, path = json.loads(output(moved / "app-app" / "bin" / "python", "-c", code))
-    assert [*dict.fromkeys(hooks)] == ["pth top", "pth inside", "pth below", "below", "inside", "top"]
+    assert [*dict.fromkeys(hooks)] == ["pth below", "pth inside", "pth top", "top"]
     assert (prefix, base) == (str(moved / "app-app"), str(moved / "base"))
     assert not [entry for entry in path if entry.startswith(("/usr", str(Path.home() / ".local")))]
     assert output(moved / "base" / "bin" / "python", "-c", "import below; print(below.__name__)") == "below"

@@ -6,7 +6,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.layout import CONFIGURATION, LIBRARY_HOOK, OWN_MODULES, VENV_LAUNCHERS, venv_launchers
+from venvstacks.building.layout import (
+    ACTIVATION,
+    CONFIGURATION,
+    LIBRARY_HOOK,
+    OWN_MODULES,
+    VENV_LAUNCHERS,
+    venv_launchers,
+)
 from venvstacks.building.plan import Key, LayerBuild, payload
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
@@ -34,7 +41,8 @@ def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> Non
     site.mkdir(parents=True, exist_ok=True)
     if build.layer.kind is not LayerKind.RUNTIME:
         _make_environment(build, staging, below)
-        _write(build, staging, f"{build.layout.site}/sitecustomize.py", sitecustomize(build))
+        _write(build, staging, f"{build.layout.site}/{ACTIVATION}.py", activation(build))
+        _write(build, staging, f"{build.layout.site}/{_first_pth(site)}", _activation_line(build))
         if not build.target.is_windows:
             _write(build, staging, f"{build.layout.site}/{LIBRARY_HOOK}.py", payload("libraries.py"))
     for module in _modules(build):
@@ -95,7 +103,30 @@ def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
     shutil.copyfile(source, place)
 
 
-def sitecustomize(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
+def _first_pth(site: Path) -> str:
+    """Give a .pth file a name before those that packages brought, as ``site`` sorts them."""
+    name = "00_venvstacks.pth"
+    others = [path.name for path in site.iterdir() if path.name.endswith(".pth")]
+    while any(other <= name for other in others):
+        name = f" {name}"
+    return name
+
+
+def _activation_line(build: LayerBuild) -> str:
+    """Write the .pth file that activates a layer.
+
+    The module is taken from the layer that was started, whatever ``PYTHONPATH`` brings before it.
+    """
+    site = f"/{build.layout.site}"
+    if build.target.is_windows:
+        site = site.replace("/", "\\")
+    return (
+        f"import sys; sys.path.insert(0, sys.prefix + {json.dumps(site)}); import {ACTIVATION}; "
+        f"del sys.path[0]; {ACTIVATION}.activate()\n"
+    )
+
+
+def activation(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
     """Write the module that makes the layers below importable.
 
     Args:
@@ -103,18 +134,17 @@ def sitecustomize(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
         dll_folders: Folders with DLLs (Windows); relative to the layer.
     """
     libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
-    text = payload("sitecustomize.py")
+    text = payload("activate.py")
     for nothing, paths in ((_NO_LAYERS, build.configuration["pylib_dirs"]), (_NO_LIBRARIES, libraries)):
         if nothing not in text:
             raise BuildError("The installed venvstacks is damaged: install it again.")
-        text = text.replace(nothing, f"{nothing.removesuffix('()')}{_tuple_of(build, paths)}")
+        text = text.replace(nothing, f"{nothing.removesuffix('()')}{_tuple_of(paths)}")
     return text
 
 
-def _tuple_of(build: LayerBuild, paths: Sequence[str]) -> str:
-    """Write paths as a Python tuple, relative to site-packages."""
-    up = "../" * (build.layout.site.count("/") + 1)
-    listed = "".join(f"    {json.dumps(up + path, ensure_ascii=False)},\n" for path in paths)
+def _tuple_of(paths: Sequence[str]) -> str:
+    """Write paths as a Python tuple."""
+    listed = "".join(f"    {json.dumps(path, ensure_ascii=False)},\n" for path in paths)
     return f"(\n{listed})" if listed else "()"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.layout import PACKAGE_HOOK, Layout
+from venvstacks.building.layout import Layout
 from venvstacks.building.overlaps import Overlap, find_overlaps
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
@@ -187,7 +187,7 @@ def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequen
             path = from_site(row.path, installed.site)
             if (path, owner) in lost:
                 continue
-            place = _renamed(build, installed.translate(path, build.layout))
+            place = installed.translate(path, build.layout)
             if _is_left_out(path, place, commands, installed):
                 (prefix / path).unlink(missing_ok=True)
                 continue
@@ -195,10 +195,6 @@ def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequen
             kept = relocatable_script(prefix / path, row, build.target) if is_script else row
             rows.append(Row(to_site(place, build.layout.site), kept.digest, kept.size))
         write_record(info / "RECORD", rows)
-    if build.below:
-        for name in ("sitecustomize", "sitecustomize.py"):
-            if (site_folder / name).exists():
-                (site_folder / name).rename(site_folder / name.replace("sitecustomize", PACKAGE_HOOK))
 
 
 def _is_left_out(path: str, place: str, commands: set[str], installed: Layout) -> bool:
@@ -210,15 +206,6 @@ def _is_left_out(path: str, place: str, commands: set[str], installed: Layout) -
         or place.startswith(".")
         or (folder == installed.scripts and stem in commands)
     )
-
-
-def _renamed(build: LayerBuild, place: str) -> str:
-    """Make room for the layer's own ``sitecustomize``."""
-    site = build.layout.site
-    first, slash, rest = place.removeprefix(f"{site}/").partition("/")
-    if not build.below or not place.startswith(f"{site}/") or first not in {"sitecustomize", "sitecustomize.py"}:
-        return place
-    return f"{site}/{first.replace('sitecustomize', PACKAGE_HOOK)}{slash}{rest}"
 
 
 def _move(build: LayerBuild, prefix: Path, staging: Path, installed: Layout) -> None:

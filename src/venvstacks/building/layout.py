@@ -13,13 +13,13 @@ VENV_LAUNCHERS = "Lib/venv/scripts/nt"
 
 _RENAMED_LAUNCHERS = (3, 13)
 
-PACKAGE_HOOK = "_package_sitecustomize"
-"""What a package's own ``sitecustomize`` is called in a layered environment, whose name is taken."""
+ACTIVATION = "_venvstacks_activate"
+"""The module of a layered environment that puts the layers below on the path."""
 
 LIBRARY_HOOK = "_venvstacks_libraries"
 """The module of a layered environment on POSIX that is imported together with ctypes."""
 
-OWN_MODULES = frozenset({"sitecustomize", PACKAGE_HOOK, LIBRARY_HOOK})
+OWN_MODULES = frozenset({ACTIVATION, LIBRARY_HOOK})
 """The modules of a layered environment that belong to the layer itself."""
 
 

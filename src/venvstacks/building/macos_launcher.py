@@ -1,7 +1,7 @@
 """The launcher of a layered environment on macOS whose files need shared libraries of other layers.
 
 The files themselves cannot be changed there, as that would break their signatures. So the loader is told where
-to look through ``DYLD_LIBRARY_PATH``, and the layer's ``sitecustomize`` gives the environment back what it had
+to look through ``DYLD_LIBRARY_PATH``, and the layer's activation gives the environment back what it had
 before, so that no child process hears of it. The program is a script for ``sh`` that starts no other program.
 """
 

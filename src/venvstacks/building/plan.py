@@ -20,7 +20,7 @@ from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target, host_target
 from venvstacks.spec.model import Bytecode, Layer, LayerKind, Stack
 
-REVISION = 2
+REVISION = 3
 """Rises when the same inputs give a layer with other content."""
 
 
@@ -150,7 +150,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
     configuration = _configuration(stack, layer, lock, below, compatibility.target)
     inputs = {
         "revision": REVISION,
-        "payload": {name: payload(name) for name in ("sitecustomize.py", "libraries.py", "postinstall.py")},
+        "payload": {name: payload(name) for name in ("activate.py", "libraries.py", "postinstall.py")},
         "python": lock.python.request,
         "target": compatibility.describe(),
         "install_target": lock.install_target,

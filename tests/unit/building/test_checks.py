@@ -243,7 +243,7 @@ def test_modules_of_all_kinds_hide_others(layers: Layers) -> None:
 def test_namespaces_metadata_and_the_layers_own_modules_hide_nothing(layers: Layers) -> None:
     for name in ("base", "framework-fw"):
         layers.modules(
-            name, f"space/{name}.py", "data.txt", "sitecustomize.py", "_package_sitecustomize.py", "x.pth"
+            name, f"space/{name}.py", "data.txt", "_venvstacks_activate.py", "_venvstacks_libraries.py", "x.pth"
         )
         layers.modules(name, "stubs.pyi", "alpha.libs/__init__.py", "alpha-1.dist-info/__init__.py")
         for info in layers.folder.glob("*/lib/*/*/alpha-1.dist-info"):

@@ -1,0 +1,107 @@
+"""Makes the layers below this one importable, wherever the stack lies. Written by venvstacks.
+
+The layer's first .pth file calls it, before any other .pth file is read and any hook of a package runs.
+"""
+
+import os
+import site
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+# The site-packages of the layers below, in path order, relative to the layer's folder.
+LAYERS_BELOW: "tuple[str, ...]" = ()
+
+# Where this layer and those below offer shared libraries, in path order, relative to the layer's folder.
+LIBRARY_FOLDERS: "tuple[str, ...]" = ()
+
+_is_active = False
+
+
+def activate() -> None:
+    """Put the layers below on the path, and read their .pth files, those of the lowest layer first."""
+    global _is_active  # noqa: PLW0603 - site reads .pth files twice; layers below have such a file, too
+    own = os.path.dirname(os.path.abspath(__file__))
+    if _is_active or not own.startswith(os.path.abspath(sys.prefix)):
+        return  # in the second case, another Python took the layer for a folder with packages
+    _is_active = True
+    if os.name == "posix":
+        # As pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
+        sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
+    layer = os.path.realpath(sys.prefix) if os.path.islink(sys.prefix) else sys.prefix
+    _offer_libraries(layer)
+    below = []
+    for relative in LAYERS_BELOW:
+        folder = os.path.normpath(os.path.join(layer, relative))
+        if os.path.isdir(folder):
+            below.append(folder)
+        else:
+            print(f"venvstacks: a layer is missing beside this one: there is no {folder}", file=sys.stderr)
+    sys.path += [folder for folder in below if folder not in sys.path]
+    known = {os.path.normcase(path) for path in sys.path}
+    for folder in reversed(below):
+        before = set(sys.path)
+        site.addsitedir(folder, known)
+        _move_added(before, folder)
+    _finish_later(own)
+
+
+def _move_added(before: "Collection[str]", folder: str) -> None:
+    """Move what .pth files have appended to the path to the folder that they are in."""
+    start = len(sys.path)
+    while start and sys.path[start - 1] not in before:
+        start -= 1
+    added = sys.path[start:]
+    del sys.path[start:]
+    place = sys.path.index(folder) + 1
+    sys.path[place:place] = added
+
+
+def _finish_later(own: str) -> None:
+    """Do the rest when Python has read all .pth files."""
+    before = set(sys.path)
+    customize = site.execsitecustomize
+
+    def finish() -> None:
+        site.execsitecustomize = customize
+        _move_added(before, own)
+        customize()
+        if not sys.flags.no_user_site:  # in a virtual environment, Python itself does not look for it
+            site.execusercustomize()
+
+    site.execsitecustomize = finish
+
+
+def _offer_libraries(layer: str) -> None:
+    """Have shared libraries of the layers found by their names."""
+    if sys.platform == "darwin" and (saved := os.environ.pop("_VENVSTACKS_DYLD_LIBRARY_PATH", None)) is not None:
+        os.environ.pop("DYLD_LIBRARY_PATH", None)  # it was for this process only, which has read it
+        if saved:
+            os.environ["DYLD_LIBRARY_PATH"] = saved[1:]
+    folders = [os.path.normpath(os.path.join(layer, relative)) for relative in LIBRARY_FOLDERS]
+    folders = [folder for folder in folders if os.path.isdir(folder)]
+    if sys.platform == "win32":
+        for folder in folders:
+            os.add_dll_directory(folder)
+    elif folders:
+        sys.meta_path.insert(0, _CtypesWatch(folders))
+
+
+class _CtypesWatch:
+    """Waits for the import of ctypes, the only part of Python that asks for libraries by their names."""
+
+    def __init__(self, folders: "list[str]") -> None:
+        self.folders = folders
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if name != "ctypes":
+            return None
+        sys.meta_path.remove(self)
+        from _venvstacks_libraries import LibraryFinder
+
+        finder = LibraryFinder(self.folders)
+        sys.meta_path.insert(0, finder)
+        return finder.find_spec(name, path, target)

@@ -1,0 +1,106 @@
+"""A layer's layers below are found before anything else runs, whatever the environment and packages bring."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from fakes.building import SITE, Project, application, framework, output, runtime
+
+PATH = "import json, sys; print(json.dumps(sys.path))"
+USES_ALL = "import low, mid, top, sys; print(low.__file__, mid.__file__, top.__file__, sep='\\n')"
+NAMES = (" venvstacks.pth", "!first.pth", "0.pth", "00_venvstacks.pth", "A.pth", "a.pth")
+
+
+@cache
+def built_stack(root: Path) -> Path:
+    """Build a stack whose packages bring .pth files that need what is below; no test changes it."""
+    project = Project(root / "activation", root)
+    project.wheel("low", files={"low.py": "", "low.pth": "low_more\n", "low_more/more.py": "name = 'low'\n"})
+    project.wheel(
+        "mid",
+        files={
+            "mid.py": "",
+            "A.pth": "import low; import sys; sys.told = [*getattr(sys, 'told', []), 'mid']\nmid_more\n",
+            "mid_more/more.py": "name = 'mid'\n",
+        },
+    )
+    hooks = {name: f"import low, mid, sys; sys.told.append({name!r})\n" for name in NAMES}
+    project.wheel(
+        "top", files={"top.py": "", **hooks, "z.pth": "top_more\n", "top_more/other.py": "", "space/one.py": ""}
+    )
+    project.define(
+        runtime("base", "low"), framework("one", "mid"), application("app", "top", on=["one"]), application("else")
+    )
+    project.build()
+    return project.built
+
+
+@pytest.fixture
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built_stack(tmp_path_factory.getbasetemp())
+
+
+def python(stack: Path, layer: str = "app-app") -> Path:
+    return stack / layer / "bin" / "python"
+
+
+def test_layers_below_are_there_before_any_other_pth_file(stack: Path) -> None:
+    told = json.loads(output(python(stack), "-B", "-c", "import json, sys; print(json.dumps(sys.told))"))
+    # those below are read once, a layer's own twice, as Python does in any virtual environment
+    assert told == ["mid", *NAMES, *NAMES]
+
+
+def test_paths_of_pth_files_stand_behind_their_layer(stack: Path) -> None:
+    path = json.loads(output(python(stack), "-B", "-c", PATH))
+    layers = [("app-app", "top_more"), ("framework-one", "mid_more"), ("base", "low_more")]
+    expected = [str(stack / layer / SITE / more) for layer, name in layers for more in ("", name)]
+    assert path[-6:] == expected
+    assert len({*path}) == len(path)
+    assert output(python(stack), "-B", "-c", "import more; print(more.name)") == "mid"
+
+
+@pytest.mark.parametrize("flags", [[], ["-I"], ["-s"], ["-P"]])
+def test_modules_on_pythonpath_hide_no_layers(stack: Path, tmp_path: Path, flags: list[str]) -> None:
+    """As opentelemetry-instrument, profilers and IDEs start programs."""
+    (tmp_path / "sitecustomize.py").write_text("import low, mid, top\nimport sys; sys.customized = True\n")
+    (tmp_path / "_venvstacks_activate.py").write_text("def activate(): pass\n")
+    code = f"{USES_ALL}; print(hasattr(sys, 'customized'))"
+    places = output(python(stack), "-B", *flags, "-c", code, PYTHONPATH=str(tmp_path)).splitlines()
+    layers = [("base", "low"), ("framework-one", "mid"), ("app-app", "top")]
+    assert places[:3] == [str(stack / layer / SITE / f"{name}.py") for layer, name in layers]
+    assert places[3] == str("-I" not in flags)
+
+
+@pytest.mark.parametrize("layer", ["app-app", "framework-one", "base", "app-else"])
+def test_other_layers_on_pythonpath_are_not_taken_for_ones_own(stack: Path, layer: str) -> None:
+    """As a program inherits it that another application starts."""
+    added = str(stack / layer / SITE)
+    path = json.loads(output(python(stack), "-B", "-c", PATH, PYTHONPATH=added))
+    assert path[1] == added
+    assert {str(stack / name / SITE) for name in ("app-app", "framework-one", "base")} <= {*path}
+    assert len({*path}) == len(path)
+    assert output(python(stack), "-B", "-c", USES_ALL, PYTHONPATH=added)
+
+
+def test_another_python_takes_a_layer_for_a_folder_with_packages(stack: Path) -> None:
+    for layer in ("base", "app-else"):
+        code = f"import site; site.addsitedir({str(stack / 'framework-one' / SITE)!r}); import mid; {PATH}"
+        path = json.loads(output(python(stack, layer), "-B", "-c", code))
+        one = [entry for entry in path if "framework-one" in entry]
+        assert one == [str(stack / "framework-one" / SITE / more) for more in ("", "mid_more")]
+        assert len({*path}) == len(path)
+
+
+def test_a_pth_file_that_imports_a_framework_starts_it(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As those of coverage do."""
+    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    project.wheel("cover", files={"cover/__init__.py": "import atexit\natexit.register(print, 'measured')\n"})
+    project.wheel("cover-children", files={"cover_children.pth": "import cover\n"}, requires=["cover"])
+    project.write("app.py", "print('hello')\n")
+    project.define(runtime("base"), framework("fw", "cover"), application("app", "cover-children", on=["fw"]))
+    project.build()
+    assert output(python(project.built), "-m", "app").splitlines() == ["hello", "measured"]
