@@ -96,7 +96,7 @@ def test_another_current_folder(locked: Project, tmp_path: Path) -> None:
     (elsewhere / "out").write_text("a file that is in nobody's way")
     spec = "../project/venvstacks.toml"
     ended = project.succeed("show", spec, "--json", cwd=elsewhere)
-    assert json.loads(ended.stdout)["spec_name"] == "venvstacks.toml"
+    assert json.loads(ended.stdout)["spec_name"] == str(project.folder / "venvstacks.toml")
     ended = project.succeed("build", spec, "--build-dir", "out", "--include", "py", *OFFLINE, cwd=elsewhere)
     assert ended.stdout == f"1 layer in {project.folder / 'out'}, 1 built\n"
     ended = project.succeed(
@@ -370,6 +370,14 @@ def test_clean_build(built: Project, tmp_path: Path) -> None:
     ended = project.succeed("build", "--clean", "--include", "app-hello", *OFFLINE)
     assert "1 built" in ended.stdout or "3 built" in ended.stdout
     assert not (project.folder / "_build" / "app-hello" / "mine.txt").exists()
+
+
+def test_clean_build_makes_archives_anew(built: Project, tmp_path: Path) -> None:
+    project = built.copied(tmp_path / "project")
+    build = ("build", "--publish", "--include", "app-hello", *OFFLINE)
+    assert project.succeed(*build).stdout.endswith("  made\n")
+    assert project.succeed(*build).stdout.endswith("  unchanged\n")
+    assert project.succeed(*build, "--clean").stdout.endswith("  made\n")
 
 
 # ---- Applications

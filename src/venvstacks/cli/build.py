@@ -1,7 +1,6 @@
 """``venvstacks build``."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,6 @@ import click
 
 import venvstacks
 from venvstacks.cli.common import (
-    gathered,
     load,
     located,
     made_for,
@@ -36,6 +34,7 @@ from venvstacks.cli.options import (
     cache_options,
     delta_options,
     find_options,
+    flag,
     lock_options,
     output_dir_option,
     platform_option,
@@ -52,36 +51,26 @@ from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.wording import counted
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Bytecode, Stack
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """Build names of the layers for each step."""
-
-    build: frozenset[str]
-    publish: frozenset[str]
+    from venvstacks.spec.model import Bytecode
 
 
 @click.command()
 @spec_argument
 @output_dir_option("_artifacts")
-@click.option("--clean", is_flag=True, help="Make layers anew, whatever stands in the build folder.")
-@click.option(
-    "--check-binaries/--no-check-binaries", default=True, help="See that native files fit the layers' target."
-)
-@click.option("--lock-if-needed", "--lock", "lock", is_flag=True, help="Lock first what has no valid lock.")
-@click.option("--build/--no-build", default=True, help="Build layers, or go on with those that are built.")
-@click.option("--publish", is_flag=True, help="Publish the layers as well.")
+@flag("--clean", help="Make layers anew, whatever stands in the build folder, and their archives.")
+@flag("--check-binaries", default=True, help="See that native files fit the layers' target.")
+@flag("--lock-if-needed", "--lock", "lock", help="Lock first what has no valid lock.")
+@flag("--build", default=True, help="Build layers, or go on with those that are built.")
+@flag("--publish", help="Publish the layers as well.")
 @selection_options
 @platform_option
 @bytecode_option
 @lock_options
-@click.option("--build-dependencies", is_flag=True, help="Build those below the included layers, too.")
-@click.option("--build-derived", is_flag=True, help="Build those on top of the included layers, too.")
+@flag("--build-dependencies", default=None, help="Build those below the included layers, too.")
+@flag("--build-derived", help="Build those on top of the included layers, too.")
 @publish_options
-@click.option(
-    "--include-dependencies/--no-include-dependencies",
+@flag(
+    "--include-dependencies",
     default=None,
     help="Do everything to the layers below the included ones, too; or nothing but what is needed.",
 )
@@ -105,7 +94,7 @@ def build(
     platforms: tuple[str, ...],
     bytecode: "Bytecode | None",
     locking: Locking,
-    build_dependencies: bool,
+    build_dependencies: bool | None,
     build_derived: bool,
     publishing: Publishing,
     include_dependencies: bool | None,
@@ -127,44 +116,37 @@ def build(
     """
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    _refuse_contradictions(
+    dependencies = _dependencies(
         include_dependencies,
-        {
-            "--lock-dependencies": locking.lock_dependencies,
-            "--build-dependencies": build_dependencies,
-            "--publish-dependencies": publishing.publish_dependencies,
-        },
+        lock=locking.lock_dependencies,
+        build=build_dependencies,
+        publish=publishing.publish_dependencies,
     )
-    _refuse_idle(locking, updates, lock=lock, publish=publish)
+    _check_use(locking, updates, lock=lock, build=build, publish=publish)
     stack = load(spec, finding.local_runtime, bytecode)
-    if not (lock or build or publish):
-        warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")
-    everything = bool(include_dependencies)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    chosen = _choose(
-        stack,
-        included,
-        Publishing(everything or publishing.publish_dependencies, publishing.publish_derived),
-        build_dependencies=everything or build_dependencies,
-        build_derived=build_derived,
+    to_build = extended(stack, included, dependencies=dependencies["build"], derived=build_derived)
+    to_publish = extended(
+        stack, included, dependencies=dependencies["publish"], derived=publishing.publish_derived
     )
-    dependencies = everything or locking.lock_dependencies
-    lockable = extended(stack, included, dependencies=dependencies, derived=True)
+    lockable = extended(stack, included, dependencies=dependencies["lock"], derived=True)
     reset = matched_resets(stack, locking.reset_lock, lockable, selecting)
-    targets = made_for(stack, chosen.build | chosen.publish, platforms)[0] if build or publish else ()
+    targets = made_for(stack, to_build | to_publish, platforms)[0] if build or publish else ()
     resolved = frozenset[str]()
     # whatever is used needs valid locks all the way down
-    used = chosen.build if build else {*chosen.build, *chosen.publish}
+    used = to_build if build else to_build | to_publish
     locking_for = extended(stack, {*used, *reset}, dependencies=True, derived=False)
     if lock and (showing.show or showing.stops):  # building makes this plan by itself
         plan = venvstacks.plan_locking(stack, include=locking_for, reset=reset, if_needed=True)
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-    steps = {
-        "lock": resolved,
-        "build": made_for(stack, chosen.build, platforms)[1] if build else frozenset[str](),
-        "publish": made_for(stack, chosen.publish, platforms)[1] if publish else frozenset[str](),
-    }
-    if print_plan(stack, gathered(stack, **steps), showing, targets) or not included:
+    steps = {"reset-lock": reset & resolved, "lock": resolved}
+    if build:
+        needed = extended(stack, to_build, dependencies=True, derived=False)
+        steps["build"] = made_for(stack, to_build, platforms)[1]
+        steps["build-if-needed"] = made_for(stack, needed, platforms)[1] - to_build
+    if publish:
+        steps["publish"] = made_for(stack, to_publish, platforms)[1]
+    if print_plan(stack, included, steps, showing, targets) or not included:
         return
     with options(working, finding, caching, clean=clean, check_binaries=check_binaries) as how:
         made = _Made(how.observe)
@@ -173,11 +155,11 @@ def build(
             venvstacks.lock(stack, include=locking_for, reset=reset, if_needed=True, options=how)
         if build:
             built = venvstacks.build(
-                stack, include=chosen.build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
+                stack, include=to_build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
             )
         if publish:
-            settings = publish_settings(output_dir, archiving, updates)
-            results = venvstacks.publish(stack, settings, include=chosen.publish, platforms=platforms, options=how)
+            settings = publish_settings(output_dir, archiving, updates, force=clean)
+            results = venvstacks.publish(stack, settings, include=to_publish, platforms=platforms, options=how)
     if build:
         folder = shown(located(stack, working.build_dir))
         print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made.layers)} built", showing)
@@ -202,33 +184,27 @@ class _Made:
         self._observe(event)
 
 
-def _refuse_contradictions(include_dependencies: bool | None, wishes: Mapping[str, bool]) -> None:  # noqa: FBT001
-    asked = [name for name, wanted in wishes.items() if wanted]
-    if include_dependencies is False and asked:
-        verb = "includes" if len(asked) == 1 else "include"
-        raise UsageError(f"{' and '.join(asked)} {verb} layers that --no-include-dependencies excludes.")
+def _dependencies(everywhere: bool | None, **steps: bool | None) -> dict[str, bool]:  # noqa: FBT001
+    """Give the steps that are also for the layers below the included ones.
+
+    Raises:
+        UsageError: One option includes these layers, and another excludes them for the same step.
+    """
+    opposed = [step for step, wanted in steps.items() if None not in {wanted, everywhere} and wanted != everywhere]
+    if opposed:
+        no, other_no = ("no-", "") if everywhere else ("", "no-")
+        raise UsageError(
+            f"{' and '.join(f'--{no}{step}-dependencies' for step in opposed)} cannot be used with "
+            f"--{other_no}include-dependencies: one includes layers that the other excludes."
+        )
+    return {step: bool(everywhere if wanted is None else wanted) for step, wanted in steps.items()}
 
 
-def _refuse_idle(locking: Locking, updates: Updates, *, lock: bool, publish: bool) -> None:
-    """Refuse options that would do nothing."""
+def _check_use(locking: Locking, updates: Updates, *, lock: bool, build: bool, publish: bool) -> None:
+    """Refuse options that would do nothing, and warn if there is nothing to do at all."""
     if locking.reset_lock and not lock:
         raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
     if (updates.delta_from or updates.deltas) and not publish:
         raise UsageError("Deltas are made of what is published.", hint="add --publish")
-
-
-def _choose(
-    stack: "Stack",
-    included: frozenset[str],
-    publishing: Publishing,
-    *,
-    build_dependencies: bool,
-    build_derived: bool,
-) -> _Chosen:
-    from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
-
-    build = extended(stack, included, dependencies=build_dependencies, derived=build_derived)
-    publish = extended(
-        stack, included, dependencies=publishing.publish_dependencies, derived=publishing.publish_derived
-    )
-    return _Chosen(build, publish)
+    if not (lock or build or publish):
+        warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venvstacks.cli.common import print_json
-from venvstacks.cli.options import FOLDER, verbosity, verbosity_options
+from venvstacks.cli.options import FOLDER, json_option, verbosity, verbosity_options
 from venvstacks.errors import UsageError
 from venvstacks.wording import counted, read_size, size_text
 
@@ -40,7 +40,7 @@ def cache() -> None:
 
 @cache.command()
 @_folder_option
-@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@json_option
 @verbosity_options
 def info(*, cache_dir: Path | None, as_json: bool) -> None:
     """Tell where the cache is, and what it holds.

@@ -1,7 +1,7 @@
 """What commands do before their own work: load, select, show."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,10 +10,8 @@ import click
 
 from venvstacks.cli.console import print_warning, reporter
 from venvstacks.cli.options import Caching, Finding, Publishing, Selecting, Showing, Working, verbosity
-from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
-    from venvstacks.cli.tree import Operations
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
     from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
@@ -55,7 +53,7 @@ def published(stack: "Stack", selecting: Selecting, publishing: Publishing) -> f
 
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     dependencies, derived = publishing.publish_dependencies, publishing.publish_derived
-    return extended(stack, included, dependencies=dependencies, derived=derived)
+    return extended(stack, included, dependencies=bool(dependencies), derived=derived)
 
 
 def made_for(
@@ -73,33 +71,30 @@ def made_for(
 
 
 def matched_resets(
-    stack: "Stack", patterns: Sequence[str], affected: frozenset[str], selecting: Selecting
+    stack: "Stack", patterns: Sequence[str], locked: frozenset[str], selecting: Selecting
 ) -> frozenset[str]:
-    """Give the layers whose pins are forgotten.
-
-    Raises:
-        UsageError: One of them is not among the layers that may be locked.
-    """
+    """Give the layers whose pins are forgotten: of those that may be locked, the ones that patterns match."""
     if not patterns:
         return frozenset()
     names = matched(stack, patterns, allow_missing=selecting.allow_missing)
-    left_out = sorted(names - affected)
-    if left_out:
-        raise UsageError(
-            f"--reset-lock includes {', '.join(left_out)}, but --include leaves them out of locking.",
-            hint="include them as well, or give --reset-lock a narrower pattern",
-        )
-    return names
+    if names and names.isdisjoint(locked):
+        warn(f"--reset-lock has no effect: none of its layers is locked ({', '.join(sorted(names))}).")
+    return names & locked
 
 
 def print_plan(
-    stack: "Stack", operations: "Operations", showing: Showing, targets: "tuple[Target, ...]" = ()
+    stack: "Stack",
+    selected: frozenset[str],
+    steps: Mapping[str, frozenset[str]],
+    showing: Showing,
+    targets: "tuple[Target, ...]" = (),
 ) -> bool:
-    """Print what is going to be done, if that is wanted.
+    """Print the selected layers and what is going to be done, if that is wanted.
 
     Args:
         stack: The stack.
-        operations: What is going to be done.
+        selected: Build names of the layers that the user asked for.
+        steps: What is going to be done -> build names.
         showing: Whether that is wanted.
         targets: What it is done for, if not for all targets at once.
 
@@ -107,15 +102,19 @@ def print_plan(
         Whether to stop there.
     """
     if showing.show or showing.stops:
-        from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
+        from venvstacks.cli.tree import Tree  # noqa: PLC0415 - help must be quick
         from venvstacks.locking.states import lock_states  # noqa: PLC0415
+        from venvstacks.status import StackStatus  # noqa: PLC0415
 
-        names = [layer.build_name for layer in stack.layers]
-        view = View(stack, lock_states(stack), names, operations, targets=targets)
+        operations = {
+            layer.build_name: tuple(step for step, names in steps.items() if layer.build_name in names)
+            for layer in stack.layers
+        }
+        status = StackStatus(stack, lock_states(stack), selected.union(*steps.values()), operations)
         if showing.as_json:
-            print_json(view.data())
+            print_json(status.as_json())
         else:
-            click.echo(view.text(), nl=False)
+            click.echo(Tree(status, targets=targets).text(), nl=False)
     return showing.stops
 
 
@@ -135,14 +134,6 @@ def by_platform(targets: "Sequence[Target]", plans: Sequence[_Plan]) -> dict[str
     if len(plans) == 1:
         return plans[0].as_json()
     return {target.name: plan.as_json() for target, plan in zip(targets, plans, strict=True)}
-
-
-def gathered(stack: "Stack", **steps: frozenset[str]) -> "Operations":
-    """Turn step -> build names into build name -> steps."""
-    return {
-        layer.build_name: tuple(step for step, names in steps.items() if layer.build_name in names)
-        for layer in stack.layers
-    }
 
 
 def print_result(text: str, showing: Showing) -> None:
@@ -183,7 +174,7 @@ def options(
             check_binaries=check_binaries,
             cache_dir=caching.cache_dir if caching else None,
             clean=clean,
-            wait=not working.no_wait,
+            wait=working.wait,
             jobs=working.jobs or default_jobs(),
             observe=observe,
         )

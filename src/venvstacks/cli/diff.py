@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from venvstacks.cli.common import print_json
-from venvstacks.cli.options import verbosity, verbosity_options
+from venvstacks.cli.options import flag, json_option, verbosity, verbosity_options
 from venvstacks.wording import counted, size_text
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 @click.command()
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option(
-    "--bytes", "as_bytes", is_flag=True, help="Tell which entries of archives differ, and in which bytes."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@flag("--bytes", "as_bytes", help="Tell which entries of archives differ, and in which bytes.")
+@json_option
 @verbosity_options
 def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
     """Tell what is other in NEW than in OLD, and how much a client that has OLD must fetch.

@@ -8,7 +8,6 @@ import click
 import venvstacks
 from venvstacks.cli.common import (
     by_platform,
-    gathered,
     load,
     located,
     made_for,
@@ -78,7 +77,7 @@ def local_export(
     stack = load(spec, bytecode=bytecode)
     chosen = published(stack, selecting, publishing)
     targets, made = made_for(stack, chosen, platforms)
-    if print_plan(stack, gathered(stack, export=made), showing.beside(updating), targets) or not chosen:
+    if print_plan(stack, chosen, {"export": made}, showing.beside(updating), targets) or not chosen:
         return
     settings = ExportOptions(output_dir, updating.force)
     with options(working) as how:

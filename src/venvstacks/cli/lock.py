@@ -6,7 +6,6 @@ import click
 
 import venvstacks
 from venvstacks.cli.common import (
-    gathered,
     load,
     matched,
     matched_resets,
@@ -24,6 +23,7 @@ from venvstacks.cli.options import (
     Working,
     cache_options,
     find_options,
+    flag,
     lock_options,
     selection_options,
     show_options,
@@ -36,8 +36,8 @@ from venvstacks.wording import counted
 
 @click.command()
 @spec_argument
-@click.option("--if-needed", is_flag=True, help="Keep locks that are valid.")
-@click.option("--clean", is_flag=True, help="Forget what earlier runs downloaded.")
+@flag("--if-needed", help="Keep locks that are valid.")
+@flag("--clean", help="Forget what earlier runs downloaded.")
 @selection_options
 @lock_options
 @find_options
@@ -70,12 +70,13 @@ def lock(
 
     stack = load(spec, finding.local_runtime)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    chosen = extended(stack, included, dependencies=locking.lock_dependencies, derived=False)
+    chosen = extended(stack, included, dependencies=bool(locking.lock_dependencies), derived=False)
     affected = extended(stack, chosen, dependencies=False, derived=True)
     reset = matched_resets(stack, locking.reset_lock, affected, selecting)
     plan = venvstacks.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
     resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-    if print_plan(stack, gathered(stack, lock=resolved), showing) or not chosen:
+    steps = {"reset-lock": reset & resolved, "lock": resolved}
+    if print_plan(stack, included, steps, showing) or not chosen:
         return
     with options(working, finding, caching, clean=clean) as how:
         locked = venvstacks.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)

@@ -50,11 +50,11 @@ class Showing:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """How work is done: ``--build-dir``, ``--jobs``, ``--no-wait``."""
+    """How work is done: ``--build-dir``, ``--jobs``, ``--wait``."""
 
     build_dir: Path
     jobs: int | None
-    no_wait: bool
+    wait: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Locking:
     """How far locking goes: ``--reset-lock``, ``--lock-dependencies``."""
 
     reset_lock: tuple[str, ...]
-    lock_dependencies: bool
+    lock_dependencies: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
     """How far publishing goes: ``--publish-dependencies``, ``--publish-derived``."""
 
-    publish_dependencies: bool
+    publish_dependencies: bool | None
     publish_derived: bool
 
 
@@ -130,6 +130,25 @@ def _group(name: str, kind: type[Any], *options: Callable[[Command], Command]) -
         return decorated
 
     return decorate
+
+
+def flag(
+    *names: str,
+    help: str,  # noqa: A002 - as click calls it
+    default: bool | None = False,
+) -> Callable[[Command], Command]:
+    """Add an option that is said or, with ``--no-``, denied; the last one on the command line counts.
+
+    Args:
+        names: The option, more spellings of it, and what the parameter is called if that is something else.
+        help: What the option does when it is said.
+        default: What holds if it is not given; None to tell that apart.
+    """
+    pairs = [f"{name}/--no-{name.removeprefix('--')}" if name.startswith("--") else name for name in names]
+    return click.option(*pairs, default=default, help=help)
+
+
+json_option = flag("--json", "as_json", help="Print data.")
 
 
 def spec_argument(command: Command) -> Command:
@@ -201,15 +220,15 @@ selection_options = _group(
         metavar="PATTERN",
         help="Handle only layers whose build names match, such as 'app-*'; may be repeated.",
     ),
-    click.option("--allow-missing", is_flag=True, help="Warn, not fail, when a pattern matches no layer."),
+    flag("--allow-missing", help="Warn, not fail, when a pattern matches no layer."),
 )
 
 show_options = _group(
     "showing",
     Showing,
-    click.option("--show", is_flag=True, help="Print the layers with the chosen operations first."),
-    click.option("--show-only", is_flag=True, help="Print them and stop."),
-    click.option("--json", "as_json", is_flag=True, help="Print data; stops there unless --show is given."),
+    flag("--show", help="Print the layers with the chosen operations first."),
+    flag("--show-only", help="Print them and stop."),
+    flag("--json", "as_json", help="Print data; stops there unless --show is given."),
 )
 
 work_options = _group(
@@ -217,13 +236,13 @@ work_options = _group(
     Working,
     build_dir_option,
     jobs_option("Layers at once"),
-    click.option("--no-wait", is_flag=True, help="Fail if another run is at work in the build folder."),
+    flag("--wait", default=True, help="Wait for another run in the build folder, or fail if there is one."),
 )
 
 find_options = _group(
     "finding",
     Finding,
-    click.option("--index/--no-index", default=True, help="Use package indexes, or local wheels alone."),
+    flag("--index", default=True, help="Use package indexes, or local wheels alone."),
     click.option(
         "--local-wheels",
         type=FOLDER,
@@ -259,20 +278,20 @@ lock_options = _group(
         metavar="PATTERN",
         help="Forget the earlier pins of matching layers; may be repeated.",
     ),
-    click.option("--lock-dependencies", is_flag=True, help="Lock the layers below the included ones, too."),
+    flag("--lock-dependencies", default=None, help="Lock the layers below the included ones, too."),
 )
 
 publish_options = _group(
     "publishing",
     Publishing,
-    click.option("--publish-dependencies", is_flag=True, help="Publish those below the included layers, too."),
-    click.option("--publish-derived", is_flag=True, help="Publish those on top of the included layers, too."),
+    flag("--publish-dependencies", default=None, help="Publish those below the included layers, too."),
+    flag("--publish-derived", help="Publish those on top of the included layers, too."),
 )
 
 archive_options = _group(
     "archiving",
     Archiving,
-    click.option("--tag-outputs", is_flag=True, help="Put platform and build number into names."),
+    flag("--tag-outputs", help="Put platform and build number into names."),
     click.option(
         "--format",
         "archive_format",
@@ -314,8 +333,8 @@ delta_options = _group(
 update_options = _group(
     "updating",
     Updating,
-    click.option("--force", is_flag=True, help="Make outputs anew although nothing has changed."),
-    click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing."),
+    flag("--force", help="Make outputs anew although nothing has changed."),
+    flag("--dry-run", help="Print what would be done, and do nothing."),
 )
 
 

@@ -6,7 +6,7 @@ import click
 
 from venvstacks.cli.common import print_json, shown
 from venvstacks.cli.console import reporter
-from venvstacks.cli.options import FOLDER, jobs_option, verbosity, verbosity_options
+from venvstacks.cli.options import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
 from venvstacks.wording import size_text
 
 
@@ -16,8 +16,8 @@ from venvstacks.wording import size_text
 @click.option(
     "--to", "folder", type=FOLDER, required=True, metavar="NEW_DIR", help="The new layer's folder; must not exist."
 )
-@click.option("--dry-run", is_flag=True, help="Check the delta, print what would be done, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@flag("--dry-run", help="Check the delta, print what would be done, and do nothing.")
+@json_option
 @jobs_option("Threads")
 @verbosity_options
 def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool, jobs: int | None) -> None:

@@ -8,7 +8,6 @@ import click
 import venvstacks
 from venvstacks.cli.common import (
     by_platform,
-    gathered,
     load,
     located,
     made_for,
@@ -96,7 +95,7 @@ def publish(
     stack = load(spec, bytecode=bytecode)
     chosen = published(stack, selecting, publishing)
     targets, made = made_for(stack, chosen, platforms)
-    if print_plan(stack, gathered(stack, publish=made), showing.beside(updating), targets) or not chosen:
+    if print_plan(stack, chosen, {"publish": made}, showing.beside(updating), targets) or not chosen:
         return
     settings = publish_settings(output_dir, archiving, updates, force=updating.force)
     with options(working, caching=caching) as how:

@@ -11,6 +11,7 @@ from venvstacks.cli.common import load, located, matched, print_json
 from venvstacks.cli.options import (
     Selecting,
     build_dir_option,
+    json_option,
     platform_option,
     selection_options,
     spec_argument,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     metavar="[LAYER]",
     help="Show which shared libraries the files of built layers (or of one) need, and who provides them.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@json_option
 @verbosity_options
 def show(
     *,
@@ -45,7 +46,9 @@ def show(
     libraries: str | None,
     as_json: bool,
 ) -> None:
-    """Show the layers of a stack, and what each stands on.
+    """Show the layers of a stack, and what each depends on.
+
+    With --include, what the included layers depend on and what depends on them is shown as well.
 
     A leading * marks a layer without a valid lock; an arrow leads to the name of the deployed folder where it
     differs. Layers that are not made for the platform are marked; with -v, so are those that stand in the build
@@ -60,22 +63,24 @@ def show(
             spec, libraries = Path(libraries), "*"
         _show_libraries(spec, build_dir, selecting, platforms, libraries, as_json=as_json)
         return
-    from venvstacks.cli.tree import View  # noqa: PLC0415 - help must be quick
+    from venvstacks.cli.tree import Tree  # noqa: PLC0415 - help must be quick
     from venvstacks.locking.states import lock_states  # noqa: PLC0415
     from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415
-    from venvstacks.selection import ALL, selected_targets  # noqa: PLC0415
+    from venvstacks.selection import ALL, extended, selected_targets  # noqa: PLC0415
+    from venvstacks.status import StackStatus  # noqa: PLC0415
 
     stack = load(spec)
-    chosen = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
+    chosen = extended(stack, included, dependencies=True, derived=True)
     targets = selected_targets(stack, (), [name for name in platforms if name != ALL])
     if ALL in platforms:
         targets = tuple(TARGETS.values())
     built = _built(located(stack, build_dir), chosen, targets) if verbosity() > 0 else None
-    view = View(stack, lock_states(stack), chosen, built=built, targets=targets)
+    status = StackStatus(stack, lock_states(stack), chosen)
     if as_json:
-        print_json(view.data())
+        print_json(status.as_json())
     else:
-        click.echo(view.text(), nl=False)
+        click.echo(Tree(status, built, targets).text(), nl=False)
 
 
 def _show_libraries(
@@ -91,7 +96,7 @@ def _show_libraries(
         stack, include=chosen, platforms=platforms, options=Options(build_dir=build_dir)
     )
     if as_json:
-        print_json({"spec_name": stack.path.name, "layers": [each.as_json() for each in found]})
+        print_json({"spec_name": str(stack.path), "layers": [each.as_json() for each in found]})
     else:
         click.echo(libraries_text(found, everything=verbosity() > 0), nl=False)
 

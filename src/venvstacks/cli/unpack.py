@@ -8,7 +8,7 @@ import click
 import venvstacks
 from venvstacks.cli.common import print_json, shown
 from venvstacks.cli.console import reporter
-from venvstacks.cli.options import FOLDER, jobs_option, verbosity, verbosity_options
+from venvstacks.cli.options import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
 from venvstacks.wording import size_text
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.option(
     "--to", "folder", type=FOLDER, required=True, metavar="DIR", help="What will hold the layers' folders."
 )
-@click.option("--force", is_flag=True, help="Replace what is there and is something else.")
-@click.option("--dry-run", is_flag=True, help="Check the indexes, print what would be done, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@flag("--force", help="Replace what is there and is something else.")
+@flag("--dry-run", help="Check the indexes, print what would be done, and do nothing.")
+@json_option
 @jobs_option("Threads")
 @verbosity_options
 def unpack(

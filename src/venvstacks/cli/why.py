@@ -8,7 +8,7 @@ import click
 
 import venvstacks
 from venvstacks.cli.common import load, print_json
-from venvstacks.cli.options import build_dir_option, platform_option, spec_argument, verbosity_options
+from venvstacks.cli.options import build_dir_option, json_option, platform_option, spec_argument, verbosity_options
 from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @spec_argument
 @build_dir_option
 @platform_option
-@click.option("--json", "as_json", is_flag=True, help="Print data.")
+@json_option
 @verbosity_options
 def why(*, package: str, spec: Path, build_dir: Path, platforms: tuple[str, ...], as_json: bool) -> None:
     """Tell which layers have a package, which requirements brought it there, and what it costs.

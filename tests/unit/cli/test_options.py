@@ -11,18 +11,22 @@ from venvstacks.cli.app import cli
 SELECTION = "--include --allow-missing"
 SHOWING = "--show --show-only --json"
 # What users of venvstacks 0.8 have in their scripts. None of it may go or change its name.
+DEPENDENCIES = "--lock-dependencies --build-dependencies --publish-dependencies --include-dependencies"
 CONTRACT = {
     "show": f"--build-dir {SELECTION} --json",
-    "lock": f"--build-dir --clean --if-needed --index --no-index --local-wheels --reset-lock --lock-dependencies "
-    f"{SELECTION} {SHOWING}",
-    "build": f"--build-dir --output-dir --clean --lock-if-needed --lock --build --no-build --publish --index "
-    f"--no-index --local-wheels --tag-outputs --reset-lock --lock-dependencies --build-dependencies "
-    f"--publish-dependencies --include-dependencies --no-include-dependencies --build-derived --publish-derived "
-    f"{SELECTION} {SHOWING}",
+    "lock": f"--build-dir --clean --if-needed --index --local-wheels --reset-lock --lock-dependencies {SELECTION} "
+    f"{SHOWING}",
+    "build": f"--build-dir --output-dir --clean --lock-if-needed --lock --build --publish --index --local-wheels "
+    f"--tag-outputs --reset-lock {DEPENDENCIES} --build-derived --publish-derived {SELECTION} {SHOWING}",
     "publish": f"--build-dir --output-dir --force --dry-run --tag-outputs --publish-dependencies "
-    f"--publish-derived --format --compression-level --compression --jobs --cache-dir {SELECTION} {SHOWING}",
+    f"--publish-derived {SELECTION} {SHOWING}",
     "local-export": f"--build-dir --output-dir --force --dry-run --publish-dependencies --publish-derived "
     f"{SELECTION} {SHOWING}",
+}
+# Those of them that are followed by something; all others may be denied.
+WITH_VALUE = {"--build-dir", "--output-dir", "--local-wheels", "--include", "--reset-lock"}
+OWN = {
+    "publish": "--format --compression-level --compression --jobs --cache-dir",
     "run": "--from --build-dir --spec",
     "unpack": "--to --force --dry-run --jobs --json",
     "cache": "",
@@ -35,10 +39,35 @@ def options_of(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize("name", CONTRACT)
 def test_has_the_options_of_the_contract(name: str) -> None:
-    assert set(CONTRACT[name].split()) <= options_of(cli.commands[name])
+    wanted = set(CONTRACT[name].split())
+    denied = {f"--no-{option.removeprefix('--')}" for option in wanted - WITH_VALUE}
+    assert wanted | denied <= options_of(cli.commands[name])
 
 
-@pytest.mark.parametrize("name", [name for name in CONTRACT if name != "run"])
+@pytest.mark.parametrize("name", OWN)
+def test_has_options_of_its_own(name: str) -> None:
+    assert set(OWN[name].split()) <= options_of(cli.commands[name])
+
+
+@pytest.mark.parametrize("name", cli.commands)
+def test_every_flag_can_be_denied(name: str) -> None:
+    flags = [
+        p for p in cli.commands[name].params if isinstance(p, click.Option) and p.is_flag and p.name != "help"
+    ]
+    assert [flag.name for flag in flags if not flag.secondary_opts] == []
+
+
+def test_the_last_of_a_pair_counts() -> None:
+    params = (
+        cli.commands["build"]
+        .make_context("build", ["--lock", "--no-lock-if-needed", "--no-build", "--build"])
+        .params
+    )
+    assert not params["lock"]
+    assert params["build"]
+
+
+@pytest.mark.parametrize("name", [*CONTRACT, "unpack", "cache"])
 def test_verbosity_may_stand_behind_the_command(name: str) -> None:
     assert {"-v", "--verbose", "-q", "--quiet"} <= options_of(cli.commands[name])
 
