@@ -274,6 +274,9 @@ def test_posix_layers_find_their_runtime_by_relative_links(root: Path, name: str
         "bin/python": "../../base/bin/python",
         "bin/python3": "python",
         f"bin/python{MINOR}": "python",
+        "bin/alpha-script": "../../framework-one@1/bin/alpha-script",
+        "bin/alpha.cfg": "../../framework-one@1/bin/alpha.cfg",
+        "share/alpha": "../../framework-one@1/share/alpha",
     }
     base = everything.read(name, "base")
     assert {path for path in base if path.startswith("bin/")} == {

@@ -37,9 +37,9 @@ def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
         BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
     """
     found = {build.key: _inspected(build, clean=clean) for build in builds}
-    natives = {key: inspection.natives for key, inspection in found.items() if not inspection.reason}
+    kept = {key: inspection for key, inspection in found.items() if not inspection.reason}
     for build in builds:
-        if build.key in natives and is_relinked(build, builds, natives, found[build.key]):
+        if build.key in kept and is_relinked(build, builds, kept):
             found[build.key] = RELINKED
     return BuildPlan(tuple(PlannedBuild(build, found[build.key]) for build in builds))
 
@@ -89,7 +89,10 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
     _check(plan, found, installer)
-    return tuple(described(build, found[key].entries, build.local_runtime) for key, build in builds.items())
+    return tuple(
+        described(build, found[key].entries, build.local_runtime, found[key].linking)
+        for key, build in builds.items()
+    )
 
 
 def _name_install_targets(plan: BuildPlan) -> None:

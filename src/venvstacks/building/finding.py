@@ -2,36 +2,45 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from venvstacks.building.libraries import linking_hash, plan_linking
+from venvstacks.building.libraries import plan_linking
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import Key, LayerBuild
-from venvstacks.building.state import Inspection, built_with, inspect, natives_built
+from venvstacks.building.showing import plan_showing, taken_hash
+from venvstacks.building.state import Inspection, State, built_with, inspect, recorded
 from venvstacks.errors import BuildError
 from venvstacks.files import json_hash
-from venvstacks.libraries.model import Natives
 from venvstacks.trees import Entry
 
-RELINKED = Inspection((), "the shared libraries it needs are elsewhere now")
+RELINKED = Inspection((), "what it takes from the layers below has changed")
 
 
-def is_relinked(
-    build: LayerBuild, builds: Sequence[LayerBuild], natives: Mapping[Key, Natives], inspection: Inspection
-) -> bool:
-    """Tell from what was recorded of built layers whether a layer's files would find other libraries now."""
-    if not all(key in natives for key in build.keys_below):
+def is_relinked(build: LayerBuild, builds: Sequence[LayerBuild], found: Mapping[Key, State | Inspection]) -> bool:
+    """Tell from what was recorded of built layers whether one of them would take other things from those below.
+
+    Args:
+        build: The layer.
+        builds: It, those below it, and maybe others.
+        found: What was recorded of those that are built; of this layer in any case.
+    """
+    if not all(key in found for key in build.keys_below):
         return False  # what is not built yet cannot be known
     by_key = {each.key: each for each in builds}
-    linking = plan_linking(build, [by_key[key] for key in build.keys_below], natives)
-    return linking_hash(linking) != inspection.linking
+    below = [by_key[key] for key in build.keys_below]
+    linking = plan_linking(build, below, {each.key: found[each.key].natives for each in (build, *below)})
+    showing = plan_showing(build, below, [found[each.key].data for each in (build, *below)])
+    return taken_hash(linking, showing) != found[build.key].linking
 
 
-def described(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str) -> BuiltLayer:
+def described(
+    build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str, taken: str | None = None
+) -> BuiltLayer:
     """Describe a built layer.
 
     Args:
         build: What it is made from.
         entries: What it holds.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
+        taken: Hash of what it takes from the layers below; None if it is not built.
     """
     # a copied interpreter has other bytes than a managed one, so what holds it is another archive
     is_managed = local_runtime in {"", "never"}
@@ -46,12 +55,17 @@ def described(build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str)
         module_hashes=build.module_hashes,
         entries=entries,
         excluded=build.excluded,
+        taken=taken,
     )
 
 
 def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
     """Describe layers as building them will make them, whether they are built or not; without entries."""
-    return tuple(described(build, (), built_with(build)) for build in builds)
+    found = [recorded(build) for build in builds]
+    return tuple(
+        described(build, (), built_with(build), None if state is None else state.linking)
+        for build, state in zip(builds, found, strict=True)
+    )
 
 
 def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[BuiltLayer, ...]:
@@ -64,12 +78,11 @@ def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[Bui
     Raises:
         BuildError: A layer is not built, or its inputs have changed since.
     """
-    recorded = {build.key: natives_built(build) for build in builds}
-    natives = {key: found for key, found in recorded.items() if found is not None}
+    states = {build.key: state for build in builds if (state := recorded(build)) is not None}
     built = []
     for build in (each for each in builds if each.key in keys):
         inspection = inspect(build)
-        if not inspection.reason and is_relinked(build, builds, natives, inspection):
+        if not inspection.reason and is_relinked(build, builds, states):
             inspection = RELINKED
         unchecked = "" if inspection.checked else "its packages were not found to see what they require"
         if inspection.reason or unchecked:
@@ -79,5 +92,5 @@ def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[Bui
                 f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
                 hint=f"{way}run `venvstacks build` first",
             )
-        built.append(described(build, inspection.entries, inspection.local_runtime))
+        built.append(described(build, inspection.entries, inspection.local_runtime, inspection.linking))
     return tuple(built)

@@ -1,4 +1,4 @@
-"""One layer's way into its folder, in two steps: fill it, and have its files find the libraries of others."""
+"""One layer's way into its folder, in two steps: fill it, and have it find what the layers below offer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +10,10 @@ from venvstacks.building.bytecode import BytecodeMaker, needs_runtime, ship_byte
 from venvstacks.building.commands import add_launchers
 from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
-from venvstacks.building.libraries import apply_linking, check_linking, linking_hash, plan_linking
+from venvstacks.building.libraries import apply_linking, check_linking, plan_linking
 from venvstacks.building.native import check_native, read_native
 from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.showing import Showing, apply_showing, data_of, plan_showing, taken_hash
 from venvstacks.building.state import Inspection, layer_entries, write_state
 from venvstacks.building.wheel_safety import check_names
 from venvstacks.errors import BuildError
@@ -107,7 +108,8 @@ class Maker:
         """The steps whose results :meth:`finish` takes."""
         build = self.item.build
         compiler = [("finish", self._runtime)] if needs_runtime(build) and build.key != self._runtime else []
-        return (*compiler, *(("fill", key) for key in (build.key, *build.keys_below)))
+        copied = [("finish", key) for key in build.keys_below if build.target.is_windows]
+        return (*compiler, *copied, *(("fill", key) for key in (build.key, *build.keys_below)))
 
     @property
     def _runtime(self) -> Key:
@@ -124,20 +126,22 @@ class Maker:
         return Filled(inspection)
 
     def finish(self, done: Mapping[StepKey, Filled]) -> Filled:
-        """Have the layer's files find the libraries they need, and put the layer in its place."""
+        """Have the layer find what it takes from those below, and put the layer in its place."""
         build, observe = self.item.build, self.installer.work.observe
         platform, name = build.key
         filled = done["fill", build.key]
-        natives = {key: done["fill", key].inspection.natives for key in (build.key, *build.keys_below)}
-        linking = plan_linking(build, [self.builds[key] for key in build.keys_below], natives)
+        below = [self.builds[key] for key in build.keys_below]
+        found = {key: done["fill", key].inspection for key in (build.key, *build.keys_below)}
+        linking = plan_linking(build, below, {key: inspection.natives for key, inspection in found.items()})
+        showing = plan_showing(build, below, [inspection.data for inspection in found.values()])
         if not self.item.reason:
-            if filled.inspection.linking == linking_hash(linking):
+            if filled.inspection.linking == taken_hash(linking, showing):
                 observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
                 return filled
-            filled = self._make()  # a layer below was made anew, and offers other libraries now
+            filled = self._make()  # a layer below was made anew, and offers other things now
         started = monotonic()
         try:
-            inspection = self._link(filled.inspection, linking)
+            inspection = self._link(filled.inspection, linking, showing)
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in inspection.entries)
@@ -175,15 +179,19 @@ class Maker:
         if self.installer.check_binaries:
             check_native(build, native)
         natives = natives_of(native, entries, staging, build.compatibility)
-        return Inspection(entries, "", fits=self.installer.check_binaries, natives=natives)
+        data = data_of(build, entries, staging)
+        return Inspection(entries, "", fits=self.installer.check_binaries, natives=natives, data=data)
 
-    def _link(self, inspection: Inspection, linking: Linking) -> Inspection:
+    def _link(self, inspection: Inspection, linking: Linking, showing: Showing) -> Inspection:
         build, staging = self.item.build, self.staging
         check_linking(build, inspection.natives, linking)
         apply_linking(build, linking, staging)
+        apply_showing(build, [self.builds[key] for key in build.keys_below], showing, staging)
         runtime = self.builds[self._runtime]
         entries = ship_bytecode(self.compiling, build, self._entries(), staging, {runtime.key: runtime.folder})
-        linked = replace(inspection, entries=entries, linking=linking_hash(linking), bytecode=build.bytecode)
+        linked = replace(
+            inspection, entries=entries, linking=taken_hash(linking, showing), bytecode=build.bytecode
+        )
         write_state(staging, build, linked)
         self.installer.work.cancellation.check()
         replace_tree(staging, build.folder)

@@ -42,6 +42,8 @@ class BuiltLayer:
         inputs_hash: Hash of everything that decides its content: ``sha256:HEX``.
         module_hashes: Import name -> hash of the launch and support modules.
         entries: Everything the folder holds that belongs to the layer, sorted by path.
+        taken: Hash of what it takes from the layers below, which may change while its inputs do not; None if it is
+            not built.
         excluded: What its definition excludes of the packages that are locked for the target, sorted by name.
     """
 
@@ -54,6 +56,7 @@ class BuiltLayer:
     module_hashes: Mapping[str, str]
     entries: tuple[Entry, ...]
     excluded: tuple[ExcludedPackage, ...] = ()
+    taken: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from venvstacks.building.plan import LayerBuild
+from venvstacks.building.showing import NO_DATA, Data
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
 from venvstacks.libraries.model import NO_NATIVES, Natives
@@ -35,7 +36,8 @@ class State(msgspec.Struct, frozen=True):
         local_runtime: Of a runtime, whether an interpreter of this machine might serve.
         fits: Whether its native files were found to fit the target.
         natives: Its native files, as its packages brought them.
-        linking: Hash of how they find the libraries they need.
+        data: Its data and programs, beside what it shows of the layers below.
+        linking: Hash of what it takes from the layers below.
     """
 
     format: int
@@ -45,6 +47,7 @@ class State(msgspec.Struct, frozen=True):
     local_runtime: str = ""
     fits: bool = False
     natives: Natives = NO_NATIVES
+    data: Data = NO_DATA
     linking: str = ""
 
 
@@ -59,7 +62,8 @@ class Inspection:
         local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
         fits: Whether its native files were found to fit the target.
         natives: Its native files, as its packages brought them.
-        linking: Hash of how they find the libraries they need.
+        data: Its data and programs, beside what it shows of the layers below.
+        linking: Hash of what it takes from the layers below.
         bytecode: Whether what stands there holds its modules compiled; None if nothing does.
     """
 
@@ -69,6 +73,7 @@ class Inspection:
     local_runtime: str = ""
     fits: bool = False
     natives: Natives = NO_NATIVES
+    data: Data = NO_DATA
     linking: str = ""
     bytecode: Bytecode | None = None
 
@@ -124,6 +129,7 @@ def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
         local_runtime=build.local_runtime,
         fits=found.fits,
         natives=found.natives,
+        data=found.data,
         linking=found.linking,
     )
     write_bytes(folder / STATE_FILE, msgspec.json.encode(state))
@@ -137,8 +143,14 @@ def built_with(build: LayerBuild) -> str:
 
 def natives_built(build: LayerBuild) -> Natives | None:
     """Give the native files of a layer that is built from its present inputs; None if it is not."""
+    state = recorded(build)
+    return None if state is None else state.natives
+
+
+def recorded(build: LayerBuild) -> State | None:
+    """Give what was recorded of a layer that is built from its present inputs; None if it is not."""
     state = _read_state(build.folder)
-    return state.natives if state is not None and state.inputs_hash == build.inputs_hash else None
+    return state if state is not None and state.inputs_hash == build.inputs_hash else None
 
 
 def inspect(build: LayerBuild) -> Inspection:
@@ -182,6 +194,7 @@ def inspect(build: LayerBuild) -> Inspection:
         local_runtime=state.local_runtime,
         fits=state.fits,
         natives=state.natives,
+        data=state.data,
         linking=state.linking,
         bytecode=bytecode,
     )

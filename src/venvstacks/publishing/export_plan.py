@@ -184,9 +184,15 @@ def _plan_layer(built: BuiltLayer, options: ExportOptions, exported: Exported) -
             f"Cannot export {built.layer.title}: {options.output / name} exists, and no export made it.",
             hint="move it away, or choose another folder with --output-dir",
         )
-    manifest = ExportManifest(**msgspec.structs.asdict(described), export_inputs_hash=_inputs_hash(built))
+    manifest = ExportManifest(
+        **msgspec.structs.asdict(described),
+        export_inputs_hash=_inputs_hash(built),
+        export_links_hash=msgspec.UNSET if built.taken is None else built.taken,
+    )
     earlier = exported.manifests.get(described.layer_name)
     reason = _reason(manifest, earlier, exported, force=options.force)
+    if earlier is not None and reason is ExportReason.UNCHANGED:
+        manifest = msgspec.structs.replace(manifest, export_links_hash=earlier.export_links_hash)
     moved = earlier is not None and earlier.install_target != name and earlier.install_target in exported.present
     return PlannedExport(
         built,
@@ -206,6 +212,8 @@ def _reason(
     if earlier is None:
         return ExportReason.FIRST
     if earlier.export_inputs_hash != manifest.export_inputs_hash:
+        return ExportReason.CHANGED
+    if msgspec.UNSET not in (links := {manifest.export_links_hash, earlier.export_links_hash}) and len(links) > 1:
         return ExportReason.CHANGED
     if force:
         return ExportReason.FORCED

@@ -66,7 +66,8 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
     Attributes:
         archive_name: File name.
         archive_build: 1, then one more whenever the archive is rebuilt under the same ``lock_version``.
-        archive_inputs_hash: Of everything that decides the archive's bytes.
+        archive_inputs_hash: Of everything that decides the archive's bytes and is known before the layer is built.
+        archive_links_hash: Of what the built layer takes from those below it.
         archive_size: Of the file, in bytes.
         archive_hashes: Of the file: algorithm -> hexadecimal digits.
         archive_content_hash: Of everything that unpacking makes: ``sha256:HEX``.
@@ -79,6 +80,7 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
     archive_name: str
     archive_build: int
     archive_inputs_hash: str | UnsetType = UNSET
+    archive_links_hash: str | UnsetType = UNSET
     archive_size: int | UnsetType = UNSET
     archive_hashes: dict[str, str] | UnsetType = UNSET
     archive_content_hash: str | UnsetType = UNSET
@@ -92,10 +94,13 @@ class ExportManifest(LayerManifest, frozen=True, kw_only=True):
     """What is told of an exported layer.
 
     Attributes:
-        export_inputs_hash: Of everything that decides the folder's content; unset in exports of venvstacks 0.8.
+        export_inputs_hash: Of everything that decides the folder's content and is known before the layer is built;
+            unset in exports of venvstacks 0.8.
+        export_links_hash: Of what the built layer takes from those below it.
     """
 
     export_inputs_hash: str | UnsetType = UNSET
+    export_links_hash: str | UnsetType = UNSET
 
 
 class StackManifest(msgspec.Struct, frozen=True):

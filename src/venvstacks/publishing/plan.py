@@ -195,7 +195,7 @@ def _plan_archive(
     if earlier.manifest is not None and earlier.manifest.lock_version == described.lock_version:
         build = earlier.manifest.archive_build
         expected_name = _archive_name(built, options, build)
-    reason = _reason(earlier, inputs_hash, expected_name, force=options.force)
+    reason = _reason(earlier, inputs_hash, built.taken, expected_name, force=options.force)
     if expected_name and reason in (Reason.CHANGED, Reason.FORCED):
         build += 1
     name = _archive_name(built, options, build)
@@ -204,12 +204,14 @@ def _plan_archive(
         archive_name=name,
         archive_build=build,
         archive_inputs_hash=inputs_hash,
+        archive_links_hash=msgspec.UNSET if built.taken is None else built.taken,
     )
     published_sha256, reached = None, set[str]()
     if earlier.manifest is not None and reason is Reason.UNCHANGED:
         reached = {earlier.manifest.archive_content_hash or "", *(d.from_content_hash for d in earlier.deltas)}
         manifest = msgspec.structs.replace(
             manifest,
+            archive_links_hash=earlier.manifest.archive_links_hash,
             archive_size=earlier.manifest.archive_size,
             archive_hashes=earlier.manifest.archive_hashes,
             archive_content_hash=earlier.manifest.archive_content_hash,
@@ -240,11 +242,14 @@ def _plan_archive(
     )
 
 
-def _reason(earlier: EarlierArchive, inputs_hash: str, expected_name: str, *, force: bool) -> Reason:
+def _reason(
+    earlier: EarlierArchive, inputs_hash: str, taken: str | None, expected_name: str, *, force: bool
+) -> Reason:
     manifest = earlier.manifest
     if manifest is None:
         return Reason.FIRST
-    if manifest.archive_inputs_hash != inputs_hash or not expected_name:
+    takes_other = taken is not None and manifest.archive_links_hash not in {taken, msgspec.UNSET}
+    if manifest.archive_inputs_hash != inputs_hash or takes_other or not expected_name:
         return Reason.CHANGED
     if force:
         return Reason.FORCED

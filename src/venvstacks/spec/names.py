@@ -47,11 +47,16 @@ def command_problem(name: str) -> str | None:
         return problem
     if _DEVICES.fullmatch(name.split(".", maxsplit=1)[0].rstrip()):
         return f"{quoted(name)} is the name of a device on Windows"
-    if _PYTHON.fullmatch(name):
+    if is_python(name):
         return f"{quoted(name)} must not be used: a layer's own interpreter has that name"
     if len(name.encode()) > _LONGEST:
         return f"is too long for a file name: {len(name.encode())} bytes, at most {_LONGEST} are allowed"
     return None
+
+
+def is_python(name: str) -> bool:
+    """Tell the names that belong to a layer's own interpreter, without any ending."""
+    return _PYTHON.fullmatch(name) is not None
 
 
 def _character_problems(name: str, kind: str) -> Iterator[str]:

@@ -106,6 +106,15 @@ def test_naming_the_default_level_changes_nothing(built: BuiltLayer) -> None:
         assert plan_one(built, published(built), same).reason is Reason.UNCHANGED
 
 
+def test_what_a_layer_takes_from_those_below_counts_once_it_is_known(built: BuiltLayer) -> None:
+    taken, other = replace(built, taken="1"), replace(built, taken="2")
+    assert outcome(plan_one(taken, published(taken)))[:2] == (Action.KEEP, Reason.UNCHANGED)
+    assert outcome(plan_one(other, published(taken)))[:3] == (Action.CREATE, Reason.CHANGED, 2)
+    not_built = plan_one(built, published(taken))
+    assert (not_built.reason, not_built.manifest.archive_links_hash) == (Reason.UNCHANGED, "1")
+    assert plan_one(taken, published(built)).reason is Reason.UNCHANGED, "an earlier manifest need not tell"
+
+
 def test_changed_codec(built: BuiltLayer, monkeypatch: pytest.MonkeyPatch) -> None:
     earlier = published(built)
     monkeypatch.setattr(planning, "codec_identity", lambda kind: f"{codecs.codec_identity(kind)}.1")

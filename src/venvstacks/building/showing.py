@@ -1,0 +1,206 @@
+"""Data and programs of the layers below, shown where packages look for them: under the layer's own prefix.
+
+What packages install into ``share/``, ``etc/`` and the folder of programs is looked for under ``sys.prefix``,
+which is that of the layer that was started. So a layer shows what those below it have there, by relative links to
+the layer that brings it. Layers for Windows, which hold no links, have copies of the data, and no programs: these
+often need what lies beside them, and are found through ``PATH``. No RECORD lists what is shown.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+
+from venvstacks.building.libraries import linking_hash
+from venvstacks.building.plan import LayerBuild
+from venvstacks.building.records import from_site, info_folders, read_record
+from venvstacks.file_names import folded, parents
+from venvstacks.files import json_hash
+from venvstacks.libraries.model import Linking
+from venvstacks.spec.names import is_python
+from venvstacks.trees import Entry, EntryKind
+
+_DATA = ("etc", "share")
+_OWN = "share/venv"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a layer has in its folders of data and programs, beside what it shows of others.
+
+    Attributes:
+        files: What its packages installed there: path relative to the layer -> hash in RECORD; sorted.
+        others: Everything else there, as paths below which nothing belongs to a package; sorted.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+
+NO_DATA = Data()
+"""That of a layer that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A file or folder of a layer below.
+
+    Attributes:
+        layer: Install target of that layer.
+        path: Where it stands in it.
+        digest: Of a file that is copied: the hash in RECORD.
+    """
+
+    layer: str
+    path: str
+    digest: str = ""
+
+
+Showing = Mapping[str, Shown]
+"""Path relative to the layer -> what is shown there."""
+
+
+def data_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> Data:
+    """Tell what a layer has in its folders of data and programs.
+
+    Args:
+        build: The layer.
+        entries: Everything that it holds so far.
+        folder: Where it stands, finished or not.
+    """
+    site, tops = build.layout.site, {*_DATA, build.layout.scripts}
+    files = (entry.path for entry in entries if entry.kind is not EntryKind.FOLDER)
+    present = {path for path in files if path.partition("/")[0] in tops}
+    installed = {
+        path: row.digest
+        for info in info_folders(folder / site)
+        for row in read_record(info / "RECORD")
+        if (path := from_site(row.path, site)) in present and not path.startswith(f"{_OWN}/")
+    }
+    shared = tops.union(*map(parents, installed))
+    others = {
+        next((parent for parent in parents(path) if parent not in shared), path)
+        for path in present - installed.keys()
+    }
+    return Data(dict(sorted(installed.items())), tuple(sorted(others)))
+
+
+def plan_showing(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[Data]) -> Showing:
+    """Decide what a layer shows of those below it. Of one file, the first on the path is meant.
+
+    Args:
+        build: The layer.
+        below: The layers below it, in path order.
+        data: What the layer has, then what each of those below it has.
+    """
+    merger = _Merger(is_copied=build.target.is_windows, keeps_case=build.target.os == "linux")
+    own, *others = data
+    trees = [merger.tree("", {**own.files, **dict.fromkeys(own.others)})]
+    for lower, found in zip(below, others, strict=True):
+        offered = {path: digest if _is_offered(lower, path) else None for path, digest in found.files.items()}
+        trees.append(merger.tree(lower.lock.install_target, {**offered, **dict.fromkeys(found.others)}))
+    return dict(sorted(merger.shown(trees)))
+
+
+def _is_offered(build: LayerBuild, path: str) -> bool:
+    """Tell what layers above show: all data; of programs, none on Windows, and no interpreters elsewhere."""
+    folder, _, name = path.rpartition("/")
+    if folder.partition("/")[0] in _DATA:
+        return True
+    return not build.target.is_windows and not (folder == build.layout.scripts and is_python(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """Something in a layer.
+
+    Attributes:
+        layer: Install target of the layer; empty for the one that shows.
+        path: Where it stands in it.
+        content: What a folder holds, by a key of each path; the hash of a file; None for what is not offered.
+    """
+
+    layer: str
+    path: str
+    content: "dict[str, _Node] | str | None"
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class _Merger:
+    is_copied: bool
+    keeps_case: bool
+
+    def tree(self, layer: str, contents: Mapping[str, str | None]) -> _Node:
+        folders: dict[str, dict[str, _Node]] = {"": {}}
+        for path, content in contents.items():
+            place = folders[""]
+            for parent in parents(path):
+                key = self._key(parent)
+                if key not in folders:
+                    folders[key] = {}
+                    place[key] = _Node(layer, parent, folders[key])
+                place = folders[key]
+            place[self._key(path)] = _Node(layer, path, content)
+        return _Node(layer, "", folders[""])
+
+    def _key(self, path: str) -> str:
+        return path if self.keeps_case else folded(path)
+
+    def shown(self, folders: Sequence[_Node], prefix: str = "") -> Iterator[tuple[str, Shown]]:
+        """Give what is shown in a folder that some layers have, in path order."""
+        contents = [node.content for node in folders if isinstance(node.content, dict)]
+        for key in dict.fromkeys(key for content in contents for key in content):
+            nodes = [content[key] for content in contents if key in content]
+            nodes = [node for node in nodes if node.content is not None or not node.layer]
+            if not nodes:
+                continue
+            first, path = nodes[0], f"{prefix}{nodes[0].name}"
+            if not isinstance(first.content, dict):
+                if first.layer:
+                    digest = first.content if self.is_copied and first.content else ""
+                    yield path, Shown(first.layer, first.path, digest)
+            elif self.is_copied or not _is_whole(nodes):
+                yield from self.shown(nodes, f"{path}/")
+            else:
+                yield path, Shown(first.layer, first.path)
+
+
+def _is_whole(nodes: Sequence[_Node]) -> bool:
+    """Tell whether one link can show a folder: only one layer below has it, and all of it is offered."""
+    first = nodes[0]
+    alone = not any(isinstance(node.content, dict) for node in nodes[1:])
+    return bool(first.layer) and alone and _is_offered_whole(first)
+
+
+def _is_offered_whole(node: _Node) -> bool:
+    if isinstance(node.content, dict):
+        return all(map(_is_offered_whole, node.content.values()))
+    return node.content is not None
+
+
+def taken_hash(linking: Linking, showing: Showing) -> str:
+    """Hash what becomes of a layer's decisions about those below it."""
+    return json_hash([linking_hash(linking), {path: astuple(shown) for path, shown in showing.items()}])
+
+
+def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showing, staging: Path) -> None:
+    """Carry a decision out in an unfinished layer.
+
+    Args:
+        build: The layer.
+        below: The layers below it; for Windows, all of them complete.
+        showing: The decision.
+        staging: The layer's unfinished folder.
+    """
+    folders = {lower.lock.install_target: lower.folder for lower in below}
+    for path, shown in showing.items():
+        place = staging / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if build.target.is_windows:
+            shutil.copyfile(folders[shown.layer] / shown.path, place)
+        else:
+            place.symlink_to(f"{'../' * (path.count('/') + 1)}{shown.layer}/{shown.path}")
