@@ -42,7 +42,7 @@ def run_application(folder: Path, name: str, arguments: Sequence[str], *, built:
     layer = _find(folder, name, built=built)
     configuration = _configuration(layer)
     for part in (configuration.base_python, *configuration.pylib_dirs):
-        if not _located(layer, part).exists():
+        if not (layer / part).exists():  # from where the layer really is
             raise RunError(
                 f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
                 hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",

@@ -271,7 +271,8 @@ def test_posix_layers_find_their_runtime_by_relative_links(root: Path, name: str
     layer = everything.read(name, "app-tool")
     links = {path: member.content for path, member in layer.items() if isinstance(member.content, str)}
     assert links == {
-        "bin/python": "../../base/bin/python",
+        "share/venv/base": "../../../base",
+        "bin/python": "../share/venv/base/bin/python",
         "bin/python3": "python",
         f"bin/python{MINOR}": "python",
         "bin/alpha-script": "../../framework-one@1/bin/alpha-script",

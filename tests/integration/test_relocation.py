@@ -142,6 +142,29 @@ def test_it_runs_through_a_link_to_its_folder(stack: Path, tmp_path: Path) -> No
     ) == str(tmp_path / "link" / "app-🐸" / SITE / "top.py")
 
 
+@pytest.mark.parametrize("links", [1, 2])
+def test_it_runs_through_links_to_the_application(copied: Path, tmp_path: Path, links: int) -> None:
+    """From elsewhere, where no runtime lies beside it, with all that it starts."""
+    target = copied / "app-🐸"
+    for number in range(links):
+        link = tmp_path / "else" / str(number) / "app"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(os.path.relpath(target, link.parent))
+        target = link
+    program = target / "bin" / "python"
+    assert output(program, "-B", "-m", "main", "x").splitlines() == ["True", "True", "['x']"]
+    state = json.loads(output(program, "-B", "-I", "-c", STATE))
+    assert (state["prefix"], state["base_prefix"]) == (str(target), str(copied / "base"))
+    lower = [str(copied / name / SITE) for name in ("framework-🦎", "framework-two words", "base")]
+    assert state["path"][-4:] == [str(target / SITE), *lower]
+    assert all(entry.startswith(str(copied / "base" / "lib")) for entry in state["path"][:-4])
+    code = "import json, os, runpy, sys; print(os.__file__, runpy.__file__, json.__file__, sys._base_executable)"
+    assert output(program, "-B", "-c", code).count(f"{copied}/base/") == len(("os", "runpy", "json", "base"))
+    assert run(program, "-m", "venv", "--without-pip", tmp_path / "venv").returncode == 0
+    code = "import sys; print(sys.base_prefix)"
+    assert output(tmp_path / "venv" / "bin" / "python", "-c", code) == str(copied / "base")
+
+
 @pytest.fixture
 def read_only(copied: Path) -> Iterator[Path]:
     folders = [copied, *(path for path in copied.rglob("*") if path.is_dir() and not path.is_symlink())]
@@ -168,6 +191,9 @@ def test_python_sees_itself_as_in_a_virtual_environment(stack: Path, tmp_path: P
         answer: dict[str, Any] = json.loads(
             output(program, "-B", *flags, "-c", STATE, "" if "-S" in flags else "site")
         )
+        if "-S" in flags:  # without `site`, nothing tells Python that its base is a link
+            text = json.dumps(answer, ensure_ascii=False)
+            answer = json.loads(text.replace(str(folder / "share" / "venv" / "base"), str(stack / "base")))
         below = [str(stack / name / SITE) for name in LAYERS]
         answer["path"] = [path for path in answer["path"] if path not in below[:3]]
         if "-S" in flags:

@@ -64,6 +64,13 @@ def test_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert started(Path(), "hello")[0] == str(layer / "bin" / "python")
 
 
+def test_link_to_an_application(tmp_path: Path) -> None:
+    layer = make_layer(tmp_path / "stack", "app-one")
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "app-one").symlink_to(layer)
+    assert started(tmp_path / "else", "one")[0] == str(tmp_path / "else" / "app-one" / "bin" / "python")
+
+
 def test_newest_version(tmp_path: Path) -> None:
     for version in ("2", "10", "9", "x"):
         make_layer(tmp_path, f"app-hello@{version}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from venvstacks.building.layout import (
     ACTIVATION,
+    BASE,
     CONFIGURATION,
     LIBRARY_HOOK,
     OWN_MODULES,
@@ -87,8 +88,14 @@ def _make_environment(build: LayerBuild, staging: Path, below: Mapping[Key, Path
         for name, source in venv_launchers(build.lock.python).items():
             _copy_launcher(build, runtime / source, _free(build, staging, f"{build.layout.scripts}/{name}"))
         return
-    base = str(build.configuration["base_python"])
-    links = {"python": f"../{base}", "python3": "python", f"python{build.lock.python.minor}": "python"}
+    base = _free(build, staging, BASE)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    base.symlink_to(f"../../../{build.below[-1].install_target}")
+    links = {
+        "python": f"../{BASE}/{build.layout.python}",
+        "python3": "python",
+        f"python{build.lock.python.minor}": "python",
+    }
     for name, link in links.items():
         _free(build, staging, f"{build.layout.scripts}/{name}").symlink_to(link)
 

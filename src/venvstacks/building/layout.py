@@ -8,6 +8,14 @@ from venvstacks.spec.model import LayerKind
 
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 
+BASE = "share/venv/base"
+"""A link in a layered environment on POSIX to its runtime.
+
+CPython joins the link of its program to the folder where it was started, without a look at the folder's own
+links. So the way to the runtime leads through a link inside of the layer, which the kernel follows from where the
+layer really is.
+"""
+
 VENV_LAUNCHERS = "Lib/venv/scripts/nt"
 """Where a CPython for Windows keeps the launchers of virtual environments."""
 

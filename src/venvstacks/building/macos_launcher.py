@@ -7,6 +7,7 @@ before, so that no child process hears of it. The program is a script for ``sh``
 
 from collections.abc import Sequence
 
+from venvstacks.building.layout import BASE
 from venvstacks.building.plan import LayerBuild
 from venvstacks.libraries.model import DYNLIB
 
@@ -49,7 +50,7 @@ def launcher(build: LayerBuild, install_targets: Sequence[str]) -> str:
     own = build.lock.install_target
     places = [up if name == own else f"{up}/../{name}" for name in install_targets]
     folders = ":".join(f"$here{_quoted(f'{place}/{DYNLIB}')}" for place in places)
-    python = _quoted(f"{up}/{build.configuration['base_python']}")
+    python = _quoted(f"{up}/{BASE}/{build.layout.python}")
     return _TEXT.replace("SAVED", SAVED).replace("FOLDERS", folders).replace("PYTHON", python)
 
 

@@ -28,10 +28,8 @@ def activate() -> None:
     if _is_active or not own.startswith(os.path.abspath(sys.prefix)):
         return  # in the second case, another Python took the layer for a folder with packages
     _is_active = True
-    if os.name == "posix":
-        # As pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
-        sys._base_executable = os.path.realpath(sys.executable)  # type: ignore[attr-defined]  # noqa: SLF001
     layer = os.path.realpath(sys.prefix) if os.path.islink(sys.prefix) else sys.prefix
+    _name_runtime(layer)
     _offer_libraries(layer)
     below = []
     for relative in LAYERS_BELOW:
@@ -47,6 +45,33 @@ def activate() -> None:
         site.addsitedir(folder, known)
         _move_added(before, folder)
     _finish_later(own)
+
+
+def _name_runtime(layer: str) -> None:
+    """Have Python name its base by the runtime's own place, not by the link in the layer that leads there."""
+    link = sys.base_prefix
+    if not os.path.islink(link):  # as on Windows, or with PYTHONHOME
+        return
+    place = os.path.join(os.path.dirname(layer + link[len(sys.prefix) :]), os.readlink(link))
+    base = sys.base_prefix = sys.base_exec_prefix = os.path.normpath(place)
+    # As pyvenv.cfg names no home, Python takes this program for its own base; `-m venv` needs the true one.
+    sys._base_executable = os.path.join(base, "bin", "python")  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def moved(path: str) -> str:
+        return base + path[len(link) :] if path.startswith(link + os.sep) else path
+
+    for path in sys.path:
+        finder = sys.path_importer_cache.get(path)
+        if finder is not None and moved(path) != path:  # it has listed the folder, which takes time
+            finder.path = moved(path)  # type: ignore[attr-defined]
+            sys.path_importer_cache[moved(path)] = finder
+    sys.path[:] = map(moved, sys.path)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file:
+            module.__file__ = moved(file)
+    if sys.implementation.name == "cpython":  # which names the files of its frozen modules after it
+        sys._stdlib_dir = moved(sys._stdlib_dir)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _move_added(before: "Collection[str]", folder: str) -> None:
