@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from venvstacks.errors import UsageError
 from venvstacks.platforms.targets import TARGETS, Target, host_target
 from venvstacks.spec.model import Stack
-from venvstacks.spec.report import did_you_mean, quoted
+from venvstacks.spec.report import quoted
+from venvstacks.spec.targets import which_target
 
 HOST = "host"
 ALL = "all"
@@ -82,8 +83,7 @@ def selected_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[
             continue
         target = host_target() if name == HOST else TARGETS.get(name)
         if target is None:
-            known = (*PLATFORM_WORDS, *TARGETS)
-            hint = did_you_mean(name, known) or f"there are: {', '.join(known)}"
+            hint = which_target(name, PLATFORM_WORDS)
             raise UsageError(f"{quoted(name)} is not a target platform.", hint=hint)
         if layers and not any(target in layer.targets for layer in layers):
             raise _made_for_others(target, {target.name for layer in layers for target in layer.targets})

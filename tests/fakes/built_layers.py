@@ -93,8 +93,10 @@ def make_built_layer(
         runtime=build_name if kind is LayerKind.RUNTIME else runtime,
         frameworks=frameworks,
         python=PythonRequest("cpython", "3.12"),
-        launch_module=SourceModule(folder / f"{launch_module}.py", launch_module) if launch_module else None,
-        support_modules=tuple(SourceModule(folder / f"{name}.py", name) for name in support_modules),
+        launch_module=SourceModule(folder / f"{launch_module}.py", launch_module, f"{launch_module}.py")
+        if launch_module
+        else None,
+        support_modules=tuple(SourceModule(folder / f"{name}.py", name, f"{name}.py") for name in support_modules),
     )
     modules = (launch_module, *support_modules) if launch_module else support_modules
     return BuiltLayer(

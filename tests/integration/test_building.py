@@ -282,6 +282,23 @@ def test_launch_and_support_modules_are_copied(project: Project) -> None:
     }
 
 
+def test_files_that_are_no_importable_modules(project: Project) -> None:
+    project.write("my-mod.py", "import json, my_helper; print(json.loads(my_helper.path.read_text()))\n")
+    project.write("my_helper.py", "import pathlib; path = pathlib.Path(__file__).with_name('some.data.json')\n")
+    project.write("some.data.json", "[1]")
+    project.write("script", "print('script')\n")
+    project.define(
+        runtime("nul", platforms=[host().target.name]),
+        application(
+            "what?", on="nul", launch_module="my-mod.py", support_modules=["my_helper.py", "some.data.json"]
+        ),
+        application("b", on="nul", launch_module="script"),
+    )
+    project.build()
+    assert output(project.built / "app-what?" / "bin" / "python", "-m", "my-mod") == "[1]"
+    assert output(project.built / "app-b" / "bin" / "python", "-m", "script") == "script"
+
+
 @pytest.mark.parametrize("file", ["tool.py", "tool/__init__.py", "tool.abi3.so", "tool/part.py"])
 def test_a_module_with_the_name_of_a_packages_module_is_refused(project: Project, file: str) -> None:
     project.wheel("alpha", files={file: ""})

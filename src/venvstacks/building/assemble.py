@@ -162,7 +162,7 @@ def _copy_module(build: LayerBuild, module: SourceModule, site: Path) -> None:
             hint="rename the module",
         )
     taken = {entry.name.partition(".")[0] for entry in site.iterdir() if entry.suffix != ".pyi"}
-    if module.name in taken:
+    if module.name in taken or os.path.lexists(site / module.place):
         raise BuildError(
             f"The module {module.name!r} of {build.layer.title} has the name of a module that a package "
             "of the layer installs.",

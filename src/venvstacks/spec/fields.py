@@ -27,7 +27,7 @@ TargetName = Annotated[str, Meta(extra_json_schema={"enum": list(TARGETS)})]
 ModulePath = Annotated[
     str,
     Meta(
-        description="A path to a .py file or a package folder, relative to the folder of the definition file.",
+        description="A path to a file or a folder, relative to the folder of the definition file.",
         examples=["launch_modules/hello.py"],
     ),
 ]
@@ -75,7 +75,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
             Meta(
                 description="The oldest macOS release. Default: $MACOSX_DEPLOYMENT_TARGET, else 13.0.",
                 examples=["13.0", "14"],
-                extra_json_schema={"pattern": r"^\d+(\.\d+)?$"},
+                extra_json_schema={"pattern": r"^\d+(\.\d+){0,2}$"},
             ),
         ]
         | UnsetType
@@ -214,12 +214,14 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
 
     launch_module: Annotated[
         ModulePath,
-        Meta(description="The module that is launched: a .py file or a package folder, as `python -m` runs it."),
+        Meta(
+            description="The module that is launched: a Python file or a package folder, as `python -m` runs it."
+        ),
     ]
     support_modules: (
         Annotated[
             list[ModulePath],
-            Meta(description="Modules and packages that are copied beside the launch module."),
+            Meta(description="Modules, packages and other files that are copied beside the launch module."),
         ]
         | UnsetType
     ) = UNSET
@@ -274,8 +276,8 @@ class Tools(Struct, kw_only=True):
     venvstacks: Annotated[ToolSettings, Meta(description="Settings of venvstacks.")] | UnsetType = UNSET
 
 
-class Definition(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A stack definition."""
+class Definition(Struct, kw_only=True):
+    """A stack definition; further tables are ignored."""
 
     runtimes: (
         Annotated[

@@ -1,10 +1,11 @@
 """From the tables of a definition file to its layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from venvstacks.file_names import windows_problem
 from venvstacks.platforms.compatibility import Version
 from venvstacks.spec.commands import read_entry_points
 from venvstacks.spec.drafts import Catalogue, Draft, Place
@@ -41,16 +42,13 @@ class Surroundings:
     macos: Version
 
 
-def read_layers(
-    definition: Mapping[str, Any], surroundings: Surroundings, report: Report, warnings: list[str]
-) -> tuple[Layer, ...]:
+def read_layers(definition: Mapping[str, Any], surroundings: Surroundings, report: Report) -> tuple[Layer, ...]:
     """Read all layers of a definition.
 
     Args:
         definition: The file's top-level table.
         surroundings: What holds for all of them.
         report: The definition's; takes what is wrong with them.
-        warnings: Takes notes on deprecated fields.
 
     Returns:
         Runtimes, frameworks and applications, those left out that have a problem.
@@ -67,12 +65,13 @@ def read_layers(
             if "name" in table.values:
                 _check_name(kind, table.values["name"], earlier, about)
             layer = _read_layer(kind, table, catalogue, surroundings)
-            warnings += [
+            report.warnings.extend(
                 f"Field {quoted(key)} of {about.subject} {note}."
                 for key, note in _DEPRECATED.items()
                 if key in raw
-            ]
+            )
             if layer is not None:
+                report.warnings.extend(_name_warnings(layer))
                 layers.append(layer)
     return tuple(layers)
 
@@ -114,8 +113,19 @@ def _check_name(kind: LayerKind, name: str, earlier: dict[str, str], report: Rep
     if other == build_name:
         report.add("name", f"is the name of an earlier {kind.value} too", "names are unique within their kind")
     elif other is not None:
-        message = f"gives {quoted(build_name)}, whose files would be mixed up with those of {quoted(other)}"
-        report.add("name", message, "'.' becomes '_' in lock file names, and some file systems ignore case")
+        report.warnings.append(
+            f"{quoted(build_name)} and {quoted(other)} are names of one folder where a file system ignores case."
+        )
+
+
+def _name_warnings(layer: Layer) -> Iterator[str]:
+    """Tell where the folder of a layer cannot exist or cannot be used, although it can elsewhere."""
+    if ":" in layer.name:
+        yield f"The name of {layer.title} has a ':', which stands between folders in search paths."
+    windows = " and ".join(target.name for target in layer.targets if target.is_windows)
+    if windows and (problem := windows_problem(layer.build_name)):
+        where = f"{layer.title[0].upper()}{layer.title[1:]} is made for {windows}, where its folder cannot exist"
+        yield f"{where}: {quoted(layer.build_name)} {problem}."
 
 
 def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surroundings: Surroundings) -> Layer | None:

@@ -19,7 +19,7 @@ from venvstacks.spec.uv_settings import read_uv_settings
 
 _DEFAULT_LOCAL_RUNTIME: LocalRuntime = "never"
 _DEFAULT_BYTECODE: Bytecode = "none"
-_KNOWN_KEYS = tuple(Definition.__struct_encode_fields__)
+_KNOWN_KEYS = Definition.__struct_encode_fields__
 
 
 def load_stack(
@@ -57,21 +57,22 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
         return None
     _check_keys(definition, report)
     tool = _table(definition, "tool", report)
-    warnings: list[str] = []
-    uv, indexes = read_uv_settings(tool, file.parent, report, warnings)
+    uv, indexes = read_uv_settings(tool, file.parent, report, report.warnings)
     settings = read_table(_table(tool, "venvstacks", report), ToolSettings, report.about("[tool.venvstacks]"))
     surroundings = Surroundings(file.parent, indexes, default_macos(environ, report))
-    layers = read_layers(definition, surroundings, report, warnings)
+    layers = read_layers(definition, surroundings, report)
     local_runtime = cast("LocalRuntime", settings.text("local-runtime") or _DEFAULT_LOCAL_RUNTIME)
     bytecode = cast("Bytecode", settings.text("bytecode") or _DEFAULT_BYTECODE)
-    return Stack(file, layers, uv, local_runtime, bytecode, tuple(warnings))
+    return Stack(file, layers, uv, local_runtime, bytecode, tuple(report.warnings))
 
 
 def _check_keys(definition: Mapping[str, Any], report: Report) -> None:
     for key in definition:
-        if key not in _KNOWN_KEYS:
-            hint = did_you_mean(key, _KNOWN_KEYS) or f"known keys: {', '.join(_KNOWN_KEYS)}"
-            report.about(f"top-level key {quoted(key)}").add(None, "is not a known key", hint)
+        if key not in _KNOWN_KEYS:  # it may be for another tool
+            hint = did_you_mean(key, _KNOWN_KEYS)
+            report.warnings.append(
+                f"Top-level key {quoted(key)} is ignored: it is not known{f' ({hint})' if hint else ''}."
+            )
 
 
 def _table(parent: Mapping[str, Any], key: str, report: Report) -> Mapping[str, Any]:

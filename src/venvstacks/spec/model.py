@@ -71,15 +71,17 @@ class PythonRequest:
 
 @dataclass(frozen=True, slots=True)
 class SourceModule:
-    """A module or package folder that is copied into an application layer.
+    """A file or folder that is copied into an application layer.
 
     Attributes:
         path: Where it stands, absolute.
-        name: The name it is imported by.
+        name: The name it is imported by, if it can be.
+        place: What it is called beside the packages of the layer.
     """
 
     path: Path
     name: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from venvstacks.file_names import folded
 from venvstacks.spec.model import SourceModule
 from venvstacks.spec.report import Report, did_you_mean, quoted
 from venvstacks.spec.tables import Table
@@ -29,7 +30,7 @@ def read_modules(
     launch = table.text(_LAUNCH)
     named = [(_LAUNCH, launch)] if launch is not None else []
     named += [(_SUPPORT, text) for text in table.texts(_SUPPORT)]
-    modules = [(field, text, _locate(text, folder)) for field, text in named]
+    modules = [(field, text, _locate(field, text, folder)) for field, text in named]
     _report_conflicts(modules, table.report)
     for field, text, module in modules:
         _check_module(field, text, module, table.report, must_exist=must_exist)
@@ -42,41 +43,39 @@ def absolute_path(text: str, folder: Path) -> Path:
     return Path(os.path.normpath(folder / os.path.expanduser(text)))  # noqa: PTH111 - Path fails without a home
 
 
-def _locate(text: str, folder: Path) -> SourceModule:
+def _locate(field: str, text: str, folder: Path) -> SourceModule:
+    """Find a module; a launch module becomes a file that ends with .py, as `python -m` finds no other."""
     path = absolute_path(text, folder)
-    return SourceModule(path, path.name.removesuffix(_SUFFIX))
+    if field == _LAUNCH and path.suffix != _SUFFIX and os.path.isfile(path):  # noqa: PTH113 - as below
+        return SourceModule(path, path.stem, f"{path.stem}{_SUFFIX}")
+    return SourceModule(path, path.name.removesuffix(_SUFFIX), path.name)
 
 
 def _report_conflicts(modules: Sequence[tuple[str, str, SourceModule]], report: Report) -> None:
     first: dict[str, tuple[str, SourceModule]] = {}
     for field, text, module in modules:
-        # Names that differ only in case are one file on Windows and macOS.
-        other, earlier = first.setdefault(module.name.casefold(), (text, module))
-        if earlier is not module:
-            name = quoted(module.name)
-            if earlier.name != module.name:
-                name = f"{quoted(earlier.name)} and {name}, which differ only in case,"
-            verb = "is" if earlier.name == module.name else "are"
-            report.add(
-                field,
-                f"{name} {verb} the import name of both {quoted(other)} and {quoted(text)}",
-                "rename one of them",
+        other, earlier = first.setdefault(folded(module.name), (text, module))
+        if earlier is module:
+            continue
+        if earlier.name == module.name:
+            message = f"{quoted(module.name)} is the import name of both {quoted(other)} and {quoted(text)}"
+            report.add(field, message, "rename one of them")
+        else:
+            report.warnings.append(
+                f"The modules {quoted(other)} and {quoted(text)} of {report.subject} are one where a file system "
+                "ignores case."
             )
 
 
 def _check_module(field: str, text: str, module: SourceModule, report: Report, *, must_exist: bool) -> None:
     if not text.strip():
         report.add(field, "must not be empty")
-    elif not module.name.isidentifier():
-        report.add(
-            field, f"{quoted(text)} cannot be imported: {quoted(module.name)} is not a valid Python identifier"
+    elif field == _LAUNCH and "." in module.name:
+        message = (
+            f"{quoted(text)} cannot be started: `python -m` takes the dot in {quoted(module.name)} for a package"
         )
-    elif not must_exist:
-        return
-    elif os.path.isfile(module.path):  # noqa: PTH113 - Path raises for names that cannot exist
-        if module.path.suffix != _SUFFIX:
-            report.add(field, f"{quoted(text)} is a file whose name does not end with {_SUFFIX}")
-    elif not os.path.isdir(module.path):  # noqa: PTH112 - as above
+        report.add(field, message, "rename it")
+    elif must_exist and not os.path.exists(module.path):  # noqa: PTH110 - Path raises for names that cannot exist
         report.add(field, f"{quoted(text)} does not exist beside the definition file", _near(text, module.path))
 
 

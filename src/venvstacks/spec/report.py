@@ -14,14 +14,16 @@ class Report:
     Attributes:
         subject: What the problems belong to, for example ``framework 'torch'``; empty for the whole file.
         problems: Where they go, in the order in which they are found; may be shared between reports.
+        warnings: The same for sentences on what can be used, and may not be what is meant.
     """
 
     subject: str = ""
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def about(self, subject: str) -> "Report":
-        """Give a report on another part that collects into the same list."""
-        return Report(subject, self.problems)
+        """Give a report on another part that collects into the same lists."""
+        return Report(subject, self.problems, self.warnings)
 
     def add(self, name: str | None, message: str, hint: str | None = None) -> None:
         """Note a problem.

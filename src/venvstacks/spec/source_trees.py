@@ -32,12 +32,12 @@ def source_files(module: SourceModule) -> tuple[tuple[str, Path], ...]:
     """List the files of a module that go into a layer.
 
     Args:
-        module: A ``.py`` file or a package folder. In a git work tree, what ``.gitignore`` files and
+        module: A file or folder. In a git work tree, what ``.gitignore`` files and
             ``.git/info/exclude`` ignore is left out, unless that is the module as a whole; everywhere,
             ``__pycache__`` and names that start with ``.git`` are.
 
     Returns:
-        For each file its POSIX path relative to the folder that holds the module, and where it is; a folder's
+        For each file its POSIX path relative to the folder that will hold the module, and where it is; a folder's
         own files by name, then those of its folders by name.
 
     Raises:
@@ -45,10 +45,11 @@ def source_files(module: SourceModule) -> tuple[tuple[str, Path], ...]:
             folder outside.
     """
     if not _is_folder(module):
-        return ((module.path.name, module.path),)
-    parent = module.path.parent
+        return ((module.place, module.path),)
     return tuple(
-        (file.relative_to(parent).as_posix(), file) for folder in _read(module).walk() for file in folder.files
+        (f"{module.place}/{file.relative_to(module.path).as_posix()}", file)
+        for folder in _read(module).walk()
+        for file in folder.files
     )
 
 
@@ -60,7 +61,7 @@ def module_hash(module: SourceModule) -> str:
     and the text ``sha256:HEX`` of its content.
 
     Args:
-        module: A ``.py`` file or a package folder; what :func:`source_files` leaves out does not count.
+        module: A file or folder; what :func:`source_files` leaves out does not count.
 
     Raises:
         FilesystemError: As for :func:`source_files`.

@@ -15,7 +15,8 @@ DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
 
 _DEFAULT_MACOS: Version = (13, 0)
 _LINUX_TARGET = re.compile(r"(?P<libc>glibc|musl)(@(?P<major>[0-9]+)\.(?P<minor>[0-9]+))?")
-_MACOS_TARGET = re.compile(r"(?P<major>[0-9]+)(\.(?P<minor>[0-9]+))?")
+_MACOS_TARGET = re.compile(r"(?P<major>[0-9]+)(\.(?P<minor>[0-9]+)(\.[0-9]+)?)?")
+_SYSTEMS = {"darwin": "macosx", "mac": "macosx", "osx": "macosx", "win": "win", "linux": "linux"}
 _DEFAULT_LIBC: dict[Libc, Version] = {"glibc": (2, 28), "musl": (1, 2)}
 
 
@@ -83,11 +84,27 @@ def _own_targets(table: Table) -> frozenset[Target] | None:
         return frozenset(TARGETS.values())
     unknown = [name for name in table.texts("platforms") if name not in TARGETS]
     for name in unknown:
-        hint = did_you_mean(name, TARGETS) or f"there are: {', '.join(TARGETS)}"
-        table.report.add("platforms", f"{quoted(name)} is not a target platform", hint)
+        table.report.add("platforms", f"{quoted(name)} is not a target platform", which_target(name))
     if unknown or table.unusable("platforms"):
         return None
     return frozenset(TARGETS[name] for name in table.texts("platforms"))
+
+
+def which_target(found: str, words: Sequence[str] = ()) -> str:
+    """Say which platforms there are to somebody who wrote another name.
+
+    Args:
+        found: What was written.
+        words: What may stand for a platform's name.
+    """
+    system = next((system for mark, system in _SYSTEMS.items() if mark in found.casefold()), "")
+    suffix = (
+        ("arm64", "aarch64") if "arm" in found.casefold() or "aarch" in found.casefold() else ("x86_64", "amd64")
+    )
+    meant = [name for name in TARGETS if name.startswith(system) and name.endswith(suffix)] if system else []
+    known = (*words, *TARGETS)
+    suggestion = f"did you mean {quoted(meant[0])}?" if meant else did_you_mean(found, known) or ""
+    return f"{suggestion} there are: {', '.join(known)}".lstrip()
 
 
 def _common_targets(below: Sequence[Draft]) -> frozenset[Target] | None:

@@ -127,8 +127,8 @@ def test_nothing_is_offered(application: Application) -> None:
     [
         ("python = x:main", "'python' must not be used: a layer's own interpreter has that name"),
         ("Python3 = x:main", "'Python3' must not be used: a layer's own interpreter has that name"),
-        ("../evil = x:main", "'../evil' must not contain /, which cannot stand in a file name on every platform"),
-        ("con = x:main", "'con' is the name of a device on Windows"),
+        ("../evil = x:main", "'../evil' must not contain /, which separates folders"),
+        ("con = x:main", "'con' has the name of a device on Windows"),
         ("good = x", "package 'one' says that it is 'x', which is not MODULE:OBJECT"),
         ("good = x:import", "package 'one' says that it is 'x:import', which is not MODULE:OBJECT"),
         ("good = x:a b", "package 'one' says that it is 'x:a b', which is not MODULE:OBJECT"),

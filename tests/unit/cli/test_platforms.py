@@ -59,7 +59,10 @@ def test_a_name_that_does_not_exist(spec: Path, capsys: pytest.CaptureFixture[st
         error = capsys.readouterr().err
         assert error.splitlines() == [
             "error: 'linux_x86-64' is not a target platform.",
-            "hint: did you mean 'linux_x86_64'?",
+            (
+                "hint: did you mean 'linux_x86_64'? there are: host, all, linux_aarch64, linux_x86_64, "
+                "macosx_arm64, macosx_x86_64, win_amd64, win_arm64"
+            ),
         ]
 
 

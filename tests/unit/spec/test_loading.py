@@ -47,12 +47,12 @@ def test_all_fields() -> None:
     assert hello.runtime == "cpython-3.12"
     assert [target.name for target in hello.targets] == ["linux_x86_64", "macosx_arm64"]
     modules = SPECS / "modules"
-    assert hello.launch_module == SourceModule(modules / "hello.py", "hello")
+    assert hello.launch_module == SourceModule(modules / "hello.py", "hello", "hello.py")
     assert hello.support_modules == (
-        SourceModule(modules / "helper.py", "helper"),
-        SourceModule(modules / "package", "package"),
+        SourceModule(modules / "helper.py", "helper", "helper.py"),
+        SourceModule(modules / "package", "package", "package"),
     )
-    assert plain.launch_module == SourceModule(modules / "package", "package")
+    assert plain.launch_module == SourceModule(modules / "package", "package", "package")
     assert len(plain.targets) == 3
     assert tuple(index["name"] for index in stack.uv.table["index"]) == ("one", "two")
     assert stack.uv.folder == stack.folder == path.parent

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.spec.model import Stack
+from venvstacks.spec.model import SourceModule, Stack
 from venvstacks.spec.modules import absolute_path
 
 
@@ -21,6 +21,32 @@ def test_paths_are_relative_to_the_definition(
     launch = load(app("elsewhere/.././run.py")).layer("app-a").launch_module
     assert launch is not None
     assert (launch.path, launch.name) == (tmp_path / "run.py", "run")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "place"),
+    [
+        ("my-mod.py", "my-mod", "my-mod.py"),
+        ("2nd mod.py", "2nd mod", "2nd mod.py"),
+        ("script", "script", "script.py"),
+        ("start.pyw", "start", "start.py"),
+    ],
+)
+def test_files_that_are_launched_can_be_found_by_python(
+    load: Callable[..., Stack], tmp_path: Path, file: str, name: str, place: str
+) -> None:
+    (tmp_path / file).touch()
+    launch = load(app(file)).layer("app-a").launch_module
+    assert launch == SourceModule(tmp_path / file, name, place)
+
+
+def test_supporting_files_keep_their_names(load: Callable[..., Stack], tmp_path: Path) -> None:
+    names = ("run.py", "my-mod.py", "script", "data.json", "a.b.py")
+    for name in names:
+        (tmp_path / name).touch()
+    layer = load(app("run.py", f"support_modules = {list(names[1:])}")).layer("app-a")
+    assert [module.place for module in layer.support_modules] == list(names[1:])
+    assert [module.name for module in layer.support_modules] == ["my-mod", "script", "data.json", "a.b"]
 
 
 def test_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

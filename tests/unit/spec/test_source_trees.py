@@ -16,7 +16,7 @@ def write(folder: Path, *paths: str) -> None:
 
 
 def package(folder: Path) -> SourceModule:
-    return SourceModule(folder / "package", "package")
+    return SourceModule(folder / "package", "package", "package")
 
 
 def listed(module: SourceModule) -> list[str]:
@@ -35,7 +35,7 @@ def digest(*parts: str) -> str:
 
 def test_single_file(tmp_path: Path) -> None:
     write(tmp_path, "run.py")
-    module = SourceModule(tmp_path / "run.py", "run")
+    module = SourceModule(tmp_path / "run.py", "run", "run.py")
     assert source_files(module) == (("run.py", tmp_path / "run.py"),)
     assert module_hash(module) == f"sha256:{digest('run.py', content('run.py'))}"
 
@@ -118,7 +118,7 @@ def test_ignored_files_do_not_change_the_hash(tmp_path: Path) -> None:
 
 def test_names_change_the_hash(tmp_path: Path) -> None:
     write(tmp_path, "package/a.py", "other/a.py")
-    hashes = {module_hash(SourceModule(tmp_path / name, name)) for name in ("package", "other")}
+    hashes = {module_hash(SourceModule(tmp_path / name, name, name)) for name in ("package", "other")}
     (tmp_path / "package" / "a.py").rename(tmp_path / "package" / "b.py")
     assert len(hashes | {module_hash(package(tmp_path))}) == 3
 

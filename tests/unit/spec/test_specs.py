@@ -1,4 +1,4 @@
-"""Every definition in tests/specs: the valid ones load, the invalid ones say what stands beside them."""
+"""Every definition in tests/specs: the valid ones load, the others say what stands beside them."""
 
 import tomllib
 from pathlib import Path
@@ -12,6 +12,7 @@ from venvstacks.spec.loading import load_stack
 
 SPECS = Path(__file__).parents[2] / "specs"
 VALID = sorted((SPECS / "valid").glob("*.toml"))
+DOUBTFUL = sorted((SPECS / "doubtful").glob("*.toml"))
 INVALID = sorted((SPECS / "invalid").glob("*.toml"))
 
 
@@ -29,6 +30,12 @@ def test_valid(path: Path) -> None:
     assert load_stack(path, environ={}).path == path
 
 
+@pytest.mark.parametrize("path", DOUBTFUL, ids=name_of)
+def test_doubtful(path: Path) -> None:
+    expected = path.with_suffix(".txt").read_text(encoding="utf-8")
+    assert "".join(f"{warning}\n" for warning in load_stack(path, environ={}).warnings) == expected
+
+
 @pytest.mark.parametrize("path", VALID, ids=name_of)
 def test_valid_fits_the_models_of_the_schema(path: Path) -> None:
     msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Definition)
@@ -44,5 +51,5 @@ def test_invalid(path: Path) -> None:
 
 
 def test_no_message_stands_alone() -> None:
-    messages = {path.stem for path in (SPECS / "invalid").glob("*.txt")}
-    assert messages == {path.stem for path in INVALID}
+    messages = {path.stem for path in SPECS.glob("*/*.txt") if path.parent.name != "modules"}
+    assert messages == {path.stem for path in (*INVALID, *DOUBTFUL)}

@@ -1,6 +1,9 @@
 from collections.abc import Callable
 
+import pytest
+
 from venvstacks.spec.model import Stack
+from venvstacks.spec.targets import which_target
 
 TORCH = '[[frameworks]]\nname = "torch"\nruntime = "py"\nrequirements = []\n'
 
@@ -72,3 +75,19 @@ def test_musl_is_taken_over_from_the_runtime(load: Callable[..., Stack]) -> None
         ("musl", (1, 1)),
         ("musl", (1, 2)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "meant"),
+    [
+        ("win32_x86_64", "win_amd64"),
+        ("windows", "win_amd64"),
+        ("win_aarch64", "win_arm64"),
+        ("darwin_arm64", "macosx_arm64"),
+        ("manylinux2014_aarch64", "linux_aarch64"),
+        ("lnux_x86_64", "linux_x86_64"),
+    ],
+)
+def test_which_target_is_meant(found: str, meant: str) -> None:
+    assert which_target(found).startswith(f"did you mean '{meant}'? there are: linux_aarch64, ")
+    assert which_target("vax").startswith("there are: linux_aarch64, ")
