@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks.errors import RunError
 from venvstacks.files import explain_os_error
+from venvstacks.payload.activate import is_missed
 from venvstacks.processes import become
 
 _CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
@@ -22,6 +23,14 @@ class _Configuration:
     base_python: str
     launch_module: str
     pylib_dirs: tuple[str, ...]
+    optional_layers: Mapping[str, Mapping[str, Sequence[str]]]
+
+    def missing(self, layer: Path) -> list[str]:
+        """Give what of other layers is not there, and no other layer stands for."""
+        parts = (self.base_python, *self.pylib_dirs)
+        missing = [part for part in parts if not (layer / part).exists()]  # from where the layer really is
+        present = {_layer_of(part) for part in parts if part not in missing}
+        return [part for part in missing if is_missed(self.optional_layers, _layer_of(part), present)]
 
 
 def run_application(folder: Path, name: str, arguments: Sequence[str], *, built: bool) -> int:
@@ -41,12 +50,11 @@ def run_application(folder: Path, name: str, arguments: Sequence[str], *, built:
     """
     layer = _find(folder, name, built=built)
     configuration = _configuration(layer)
-    for part in (configuration.base_python, *configuration.pylib_dirs):
-        if not (layer / part).exists():  # from where the layer really is
-            raise RunError(
-                f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
-                hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
-            )
+    for part in configuration.missing(layer):
+        raise RunError(
+            f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
+            hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
+        )
     # -P: what lies in the current folder must not hide the application's own modules
     python = _located(layer, configuration.python)
     argv = [str(python), "-P", "-m", configuration.launch_module, *arguments]
@@ -81,6 +89,10 @@ def _find(folder: Path, name: str, *, built: bool) -> Path:
     raise RunError(f"There is no application {name!r} in {folder}: {there}.", hint=None if found else hint)
 
 
+def _layer_of(part: str) -> str:
+    return part.removeprefix("../").partition("/")[0]
+
+
 def _located(layer: Path, part: str) -> Path:
     return Path(os.path.abspath(layer / part))  # noqa: PTH100 - links are kept
 
@@ -94,6 +106,10 @@ def _configuration(layer: Path) -> _Configuration:
             str(read["base_python"]),
             str(read["launch_module"]),
             tuple(map(str, read["pylib_dirs"])),
+            {
+                str(name): {key: tuple(map(str, absence[key])) for key in ("replaced_by", "needed_by")}
+                for name, absence in read.get("optional_layers", {}).items()
+            },
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{layer.name} cannot run: {path} is damaged ({error}).") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.building import SITE, Project, application, framework, output, runtime
+from fakes.building import SITE, Project, application, framework, output, run, runtime
 
 PATH = "import json, sys; print(json.dumps(sys.path))"
 USES_ALL = "import low, mid, top, sys; print(low.__file__, mid.__file__, top.__file__, sep='\\n')"
@@ -104,3 +104,31 @@ def test_a_pth_file_that_imports_a_framework_starts_it(
     project.define(runtime("base"), framework("fw", "cover"), application("app", "cover-children", on=["fw"]))
     project.build()
     assert output(python(project.built), "-m", "app").splitlines() == ["hello", "measured"]
+
+
+def test_one_of_two_frameworks_is_enough(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    project.wheel("six", files={"six.py": ""})
+    project.define(
+        runtime("base"),
+        framework("gpu", "six"),
+        framework("cpu", "six"),
+        application("app", "six", on=["gpu", "cpu"]),
+    )
+    project.build()
+    program, layer = python(project.built), project.built / "app-app"
+    for missing, found in (("gpu", "cpu"), ("cpu", "gpu")):
+        folder = project.built / f"framework-{missing}"
+        away = folder.rename(tmp_path / "away")
+        six = project.site(f"framework-{found}") / "six.py"
+        assert output(program, "-B", "-c", "import six; print(six.__file__)") == str(six)
+        assert output(python(project.built, "base"), layer / "postinstall.py", "--no-compile") == ""
+        away.rename(folder)
+    for name in ("gpu", "cpu"):
+        (project.built / f"framework-{name}").rename(tmp_path / name)
+    said = [f"there is no {project.site(f'framework-{name}')}" for name in ("gpu", "cpu")]
+    done = run(program, "-B", "-c", "pass")
+    assert [line.rpartition(": ")[2] for line in done.stderr.splitlines()] == said
+    done = run(python(project.built, "base"), layer / "postinstall.py", "--no-compile")
+    assert done.returncode == 1
+    assert all(words.removeprefix("there is no ") in done.stderr for words in said)

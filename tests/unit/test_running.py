@@ -123,6 +123,33 @@ def test_missing_layer(tmp_path: Path, part: str, *, built: bool, hint: str) -> 
     assert hint in (caught.value.hint or "")
 
 
+def test_layers_that_others_stand_for(tmp_path: Path) -> None:
+    layer = make_layer(tmp_path, "app-hello")
+    path = layer / CONFIGURATION
+    configuration = json.loads(path.read_text())
+    configuration["pylib_dirs"] = ["../gpu/site", "../cuda/site", "../cpu/site", "../py/site"]
+    configuration["optional_layers"] = {
+        "gpu": {"replaced_by": ["cpu"], "needed_by": []},
+        "cpu": {"replaced_by": ["gpu"], "needed_by": []},
+        "cuda": {"replaced_by": [], "needed_by": ["gpu"]},
+    }
+    path.write_text(json.dumps(configuration))
+    for there, missing in (("", "gpu"), ("cpu", ""), ("gpu", "cuda"), ("cuda", "")):
+        if there:
+            (tmp_path / there / "site").mkdir(parents=True)
+        if there == "gpu":
+            (tmp_path / "cpu" / "site").rmdir()
+        if missing:
+            with pytest.raises(RunError, match=rf"there is no \.\./{missing}/site"):
+                run_application(tmp_path, "hello", (), built=False)
+        else:
+            started(tmp_path, "hello")
+    configuration["optional_layers"] = {"gpu": ["cpu"]}
+    path.write_text(json.dumps(configuration))
+    with pytest.raises(RunError, match="is damaged"):
+        run_application(tmp_path, "hello", (), built=False)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"python": "bin/python"}', "\udce4"])
 def test_damaged_configuration(tmp_path: Path, text: str) -> None:
     layer = make_layer(tmp_path, "app-hello")

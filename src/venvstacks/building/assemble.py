@@ -23,6 +23,7 @@ from venvstacks.spec.model import LayerKind, SourceModule
 from venvstacks.spec.source_trees import source_files
 
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
+_NONE_OPTIONAL = 'OPTIONAL_LAYERS: "dict[str, dict[str, list[str]]]" = {}'
 _NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
@@ -141,11 +142,16 @@ def activation(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
         dll_folders: Folders with DLLs (Windows); relative to the layer.
     """
     libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
+    values = {
+        _NO_LAYERS: _tuple_of(build.configuration["pylib_dirs"]),
+        _NONE_OPTIONAL: canonical_json(build.configuration.get("optional_layers", {})).rstrip("\n"),
+        _NO_LIBRARIES: _tuple_of(libraries),
+    }
     text = payload("activate.py")
-    for nothing, paths in ((_NO_LAYERS, build.configuration["pylib_dirs"]), (_NO_LIBRARIES, libraries)):
+    for nothing, value in values.items():
         if nothing not in text:
             raise BuildError("The installed venvstacks is damaged: install it again.")
-        text = text.replace(nothing, f"{nothing.removesuffix('()')}{_tuple_of(paths)}")
+        text = text.replace(nothing, nothing[:-2] + value)
     return text
 
 

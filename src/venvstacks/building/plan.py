@@ -11,6 +11,7 @@ from venvstacks.building.excluding import excluded_packages, installed_wheels
 from venvstacks.building.launchers import launcher_inputs
 from venvstacks.building.layout import Layout, layer_layout
 from venvstacks.building.model import ExcludedPackage
+from venvstacks.building.optional import optional_layers
 from venvstacks.files import json_hash
 from venvstacks.libraries.model import DYNLIB
 from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel
@@ -219,6 +220,15 @@ def _configuration(
         "pylib_dirs": pylib_dirs,
         "dynlib_dirs": [] if target.is_windows else [f"../{lower.install_target}/{DYNLIB}" for lower in below],
     }
+    locks = {lower.layer: lower for lower in (lock, *below)}
+    if optional := optional_layers(stack, layer, locks, target):
+        configuration["optional_layers"] = {
+            locks[name].install_target: {
+                "replaced_by": [locks[other].install_target for other in absence.replaced_by],
+                "needed_by": [locks[other].install_target for other in absence.needed_by],
+            }
+            for name, absence in optional.items()
+        }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name
     if stack.bytecode == "ship":

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # The site-packages of the layers below, in path order, relative to the layer's folder.
 LAYERS_BELOW: "tuple[str, ...]" = ()
 
+# Those that may be missing, by the names of their folders: one that replaces it must be there, none that needs it.
+OPTIONAL_LAYERS: "dict[str, dict[str, list[str]]]" = {}
+
 # Where this layer and those below offer shared libraries, in path order, relative to the layer's folder.
 LIBRARY_FOLDERS: "tuple[str, ...]" = ()
 
@@ -31,13 +34,10 @@ def activate() -> None:
     layer = os.path.realpath(sys.prefix) if os.path.islink(sys.prefix) else sys.prefix
     _name_runtime(layer)
     _offer_libraries(layer)
-    below = []
-    for relative in LAYERS_BELOW:
-        folder = os.path.normpath(os.path.join(layer, relative))
-        if os.path.isdir(folder):
-            below.append(folder)
-        else:
-            print(f"venvstacks: a layer is missing beside this one: there is no {folder}", file=sys.stderr)
+    found = {relative: os.path.normpath(os.path.join(layer, relative)) for relative in LAYERS_BELOW}
+    below = [folder for folder in found.values() if os.path.isdir(folder)]
+    if len(below) < len(found):
+        _tell_missing({relative.split("/")[1]: folder for relative, folder in found.items()}, below)
     sys.path += [folder for folder in below if folder not in sys.path]
     known = {os.path.normcase(path) for path in sys.path}
     for folder in reversed(below):
@@ -45,6 +45,22 @@ def activate() -> None:
         site.addsitedir(folder, known)
         _move_added(before, folder)
     _finish_later(own)
+
+
+def _tell_missing(folders: "dict[str, str]", there: "list[str]") -> None:
+    """Say which layers are missing, unless others stand for them."""
+    present = {name for name, folder in folders.items() if folder in there}
+    for name, folder in folders.items():
+        if name not in present and is_missed(OPTIONAL_LAYERS, name, present):
+            print(f"venvstacks: a layer is missing beside this one: there is no {folder}", file=sys.stderr)
+
+
+def is_missed(optional: "Any", name: str, present: "set[str]") -> bool:
+    """Tell whether a layer that is not there is needed: none that is there stands for it, or one needs it."""
+    absence = optional.get(name)
+    if absence is None or not present.isdisjoint(absence["needed_by"]):
+        return True
+    return bool(absence["replaced_by"]) and present.isdisjoint(absence["replaced_by"])
 
 
 def _name_runtime(layer: str) -> None:

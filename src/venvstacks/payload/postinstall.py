@@ -24,7 +24,23 @@ CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 def missing_layers(configuration: dict[str, Any]) -> list[str]:
     """Give the folders and programs of other layers that are needed and not there."""
     needed = [configuration["base_python"], *configuration["pylib_dirs"]]
-    return [path for path in needed if not (LAYER / path).exists()]
+    missing = [path for path in needed if not (LAYER / path).exists()]
+    present = {layer_of(path) for path in needed if path not in missing}
+    optional = configuration.get("optional_layers", {})
+    return [path for path in missing if is_missed(optional, layer_of(path), present)]
+
+
+def layer_of(path: str) -> str:
+    """Give the folder's name of the layer that a path leads to."""
+    return path.removeprefix("../").partition("/")[0]
+
+
+def is_missed(optional: dict[str, Any], name: str, present: set[str]) -> bool:
+    """Tell whether a layer that is not there is needed: none that is there stands for it, or one needs it."""
+    absence = optional.get(name)
+    if absence is None or not present.isdisjoint(absence["needed_by"]):
+        return True
+    return bool(absence["replaced_by"]) and present.isdisjoint(absence["replaced_by"])
 
 
 def write_home(base_python: str) -> None:

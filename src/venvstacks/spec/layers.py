@@ -159,6 +159,7 @@ def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surrounding
         dynlib_exclude=table.texts("dynlib_exclude"),
         dynlib_allow_missing=table.texts("dynlib_allow_missing"),
         package_indexes=package_indexes,
+        index_overrides=indexes.overrides,
         priority_indexes=indexes.priority,
         exclude_packages=excluded,
         versioned=table.flag("versioned"),

@@ -112,6 +112,7 @@ class Layer:
         dynlib_exclude: Globs of shared libraries that are not offered to layers above.
         dynlib_allow_missing: Globs of names of shared libraries that nobody has to provide.
         package_indexes: Normalised package -> index name, its own and inherited.
+        index_overrides: Losing index -> winning index, where a disagreement of layers below is intended.
         priority_indexes: Indexes that go first for this layer.
         exclude_packages: Normalised names of packages that are locked and not installed, sorted.
         versioned: Whether its install target carries the lock version.
@@ -131,6 +132,7 @@ class Layer:
     dynlib_exclude: tuple[str, ...] = ()
     dynlib_allow_missing: tuple[str, ...] = ()
     package_indexes: Mapping[str, str] | None = None
+    index_overrides: Mapping[str, str] | None = None
     priority_indexes: tuple[str, ...] = ()
     exclude_packages: tuple[str, ...] = ()
     versioned: bool = False

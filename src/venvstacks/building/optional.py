@@ -1,0 +1,113 @@
+"""Which layers below may be missing on a machine, since others stand for them.
+
+An application may be made for one of several frameworks, such as the builds of one package for CPUs and for GPUs.
+A machine then needs only one of them, with what it stands on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from venvstacks.building.excluding import installed_wheels
+from venvstacks.locking.model import LayerLock
+from venvstacks.platforms.targets import Target
+from venvstacks.spec.model import Layer, Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """On what it depends whether a layer may be missing.
+
+    Attributes:
+        replaced_by: Build names of the layers that stand for it, in path order; one of them must be there. If
+            there are none, nobody but layers that may be missing themselves uses it.
+        needed_by: Build names of the layers that need it if they are there, in path order.
+    """
+
+    replaced_by: tuple[str, ...]
+    needed_by: tuple[str, ...]
+
+
+def optional_layers(
+    stack: Stack, layer: Layer, locks: Mapping[str, LayerLock], target: Target
+) -> dict[str, Absence]:
+    """Decide which frameworks below a layer may be missing.
+
+    Two frameworks stand for each other if the layer's ``index_overrides`` say so of the indexes they take a
+    package from. A framework also stands for another one if all that the layer takes from that one is in it, too,
+    in the same public version, and the layer takes something that both have.
+
+    Args:
+        stack: The stack.
+        layer: The layer.
+        locks: Build name -> lock, of the layer and of all below it.
+        target: The target.
+
+    Returns:
+        Build name -> on what it depends, in path order. All other layers must be there.
+    """
+    frameworks = [stack.layer(name) for name in layer.frameworks]
+    taken = _taken(layer, locks[layer.build_name], target)
+    offers = {each.build_name: _offers(each, locks[each.build_name], target) for each in frameworks}
+    below = {
+        each.build_name: optional_layers(stack, each, locks, target) for each in frameworks if each.frameworks
+    }
+    wanted = {canonicalize_name(requirement.name) for requirement in layer.requirements}
+    found: dict[str, Absence] = {}
+    for one in frameworks:
+        name = one.build_name
+        others = [other for other in frameworks if other is not one]
+        replaced_by = tuple(
+            other.build_name
+            for other in others
+            if name not in other.frameworks
+            and (_is_declared(stack, layer, one, other) or _is_alike(name, other.build_name, taken, offers))
+        )
+        needed_by = tuple(
+            other.build_name
+            for other in others
+            if name in other.frameworks and name not in below[other.build_name]
+        )
+        goes_along = (
+            needed_by and all(user in found for user in needed_by) and not wanted & taken.get(name, {}).keys()
+        )
+        if replaced_by or goes_along:
+            found[name] = Absence(replaced_by, needed_by)
+    return found
+
+
+def _taken(layer: Layer, lock: LayerLock, target: Target) -> dict[str, dict[str, str]]:
+    """Give what a layer uses of each layer below: package -> public version."""
+    taken: dict[str, dict[str, str]] = {}
+    for package in lock.shared:
+        if target in package.targets and package.name not in layer.exclude_packages:
+            taken.setdefault(package.layer, {})[package.name] = package.version.public
+    return taken
+
+
+def _offers(layer: Layer, lock: LayerLock, target: Target) -> dict[str, str]:
+    return {package.name: package.version.public for package, _ in installed_wheels(layer, lock, target)}
+
+
+def _is_alike(
+    one: str, other: str, taken: Mapping[str, Mapping[str, str]], offers: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """Tell whether all that is taken from a layer can be had from another one, and something is."""
+    used = {**taken.get(other, {}), **taken.get(one, {})}
+    in_both = used.items() & offers[one].items() & offers[other].items()
+    return bool(in_both) and taken.get(one, {}).items() <= offers[other].items()
+
+
+def _is_declared(stack: Stack, layer: Layer, one: Layer, other: Layer) -> bool:
+    """Tell whether a layer says that it can do with either's build of a package."""
+    first, second = _own_indexes(stack, one), _own_indexes(stack, other)
+    pairs = [{first[package], second[package]} for package in first.keys() & second.keys()]
+    return any({losing, winning} in pairs for losing, winning in (layer.index_overrides or {}).items())
+
+
+def _own_indexes(stack: Stack, layer: Layer) -> dict[str, str]:
+    """Give the indexes of packages that a layer does not inherit."""
+    inherited: Sequence[Mapping[str, str]] = [stack.layer(name).package_indexes or {} for name in layer.below]
+    own = (layer.package_indexes or {}).items()
+    return {package: index for package, index in own if not any(each.get(package) == index for each in inherited)}
