@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from fakes.projects import (
     make_project,
     started,
 )
+from venvstacks.platforms.targets import host_target
 
 
 @pytest.fixture(scope="module")
@@ -358,6 +360,30 @@ def test_level_that_a_format_does_not_have(built: Project, tmp_path: Path) -> No
     assert ended.status == 2
     assert ended.stderr.startswith("error: The levels of zip are 1 to 9, not 12.")
     assert not (tmp_path / "out").exists()
+
+
+def test_format_of_archives(built: Project, tmp_path: Path) -> None:
+    """Options win over the environment, which wins over the definition."""
+    project = built.copied(tmp_path / "project")
+    definition = project.folder / "venvstacks.toml"
+    text = definition.read_text(encoding="utf-8")
+    definition.write_text(
+        text.replace(
+            "[tool.venvstacks]\n", f'[tool.venvstacks]\narchive-format = {{ {host_target().name} = "zip" }}\n'
+        ),
+        encoding="utf-8",
+    )
+    variable = {"VENVSTACKS_ARCHIVE_FORMAT": "tar.gz"}
+
+    def planned(*options: str, environ: Mapping[str, str] | None = None) -> str:
+        ended = project.succeed("publish", "--dry-run", "--include", "py", *options, environ=environ)
+        return ended.stdout.split()[1]
+
+    assert planned() == "py.zip"
+    assert planned(environ=variable) == "py.tar.gz"
+    assert planned("--format", "tar.xz", environ=variable) == "py.tar.xz"
+    ended = project.succeed("build", "--publish", "--include", "py", *OFFLINE)
+    assert ended.stdout.splitlines()[-1].startswith(f"{Path('_artifacts', 'py.zip')}  ")
 
 
 def test_clean_build(built: Project, tmp_path: Path) -> None:

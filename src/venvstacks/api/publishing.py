@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from venvstacks.archives.cache_place import frame_cache
+from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.finding import expected
 from venvstacks.gathering import chosen_layers, find_layers, gather_builds, made_here, output_folder
 from venvstacks.options import Options, cache_folder, in_definition
@@ -37,7 +38,11 @@ def plan_publication(
     by_target = gather_builds(stack, options, chosen, platforms)
     apart = len(by_target) > 1 and not settings.tag_outputs
     for target, builds in by_target.items():
-        here = replace(settings, output=folder / target.name if apart else folder)
+        here = replace(
+            settings,
+            output=folder / target.name if apart else folder,
+            format=settings.format or ArchiveFormat(stack.archive_formats[target.name]),
+        )
         layers = expected(builds)
         published = read_published(stack.layers, target, here.output, tag_outputs=here.tag_outputs)
         names = made_here(layers, chosen)

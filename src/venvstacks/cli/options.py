@@ -87,7 +87,7 @@ class Archiving:
     """What archives are like: ``--tag-outputs``, ``--format``, ``--compression``, ``--compression-level``."""
 
     tag_outputs: bool
-    archive_format: str
+    archive_format: str | None
     compression: str | None
     compression_level: int | None
 
@@ -296,9 +296,7 @@ archive_options = _group(
         "--format",
         "archive_format",
         type=click.Choice(["tar.zst", "tar.xz", "tar.gz", "zip"]),
-        default="tar.zst",
-        show_default=True,
-        help="Format of the archives.",
+        help="Format of the archives (default: as defined, or tar.zst).",
     ),
     click.option(
         "--compression",

@@ -124,7 +124,7 @@ def publish_settings(
 
     return PublishOptions(
         output_dir,
-        ArchiveFormat(archiving.archive_format),
+        ArchiveFormat(archiving.archive_format) if archiving.archive_format else None,
         archiving.compression_level,
         archiving.tag_outputs,
         force,

@@ -93,7 +93,7 @@ def delta_effort(options: PublishOptions) -> Effort:
     usual = Effort()
     if options.compression is Compression.BEST:
         return Effort(usual.hard_level, usual.hard_level)
-    asked = options.level if options.format is ArchiveFormat.TAR_ZST else None
+    asked = options.level if options.archive_format is ArchiveFormat.TAR_ZST else None
     level = usual.level if asked is None else asked
     if options.compression is Compression.FAST or level < usual.level:
         return Effort(usual.level, usual.level)

@@ -52,7 +52,7 @@ class PublishOptions:
 
     Attributes:
         output: The output folder, absolute.
-        format: Of the archives.
+        format: Of the archives; None for what the definition or the environment chooses.
         level: Of the compression; None to go by ``compression``.
         compression: How much time compressing may take; None for what is balanced. Not together with a level.
         tag_outputs: Whether names carry the target, and those of archives the build number.
@@ -62,7 +62,7 @@ class PublishOptions:
     """
 
     output: Path
-    format: ArchiveFormat = ArchiveFormat.TAR_ZST
+    format: ArchiveFormat | None = None
     level: int | None = None
     tag_outputs: bool = False
     force: bool = False
@@ -71,13 +71,18 @@ class PublishOptions:
     deltas: int = 0
 
     @property
+    def archive_format(self) -> ArchiveFormat:
+        """The format of the archives."""
+        return self.format or ArchiveFormat.TAR_ZST
+
+    @property
     def profile(self) -> Profile:
         """How archives are divided and compressed.
 
         Raises:
             UsageError: The format has no such level, or there is both a level and a kind of compression.
         """
-        return profile_for(self.format, self.level, self.compression)
+        return profile_for(self.archive_format, self.level, self.compression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +267,7 @@ def _reason(
 
 def _archive_name(built: BuiltLayer, options: PublishOptions, build: int) -> str:
     tag = f"-{built.target.name}-{build}" if options.tag_outputs else ""
-    return f"{built.lock.install_target}{tag}.{options.format.value}"
+    return f"{built.lock.install_target}{tag}.{options.archive_format.value}"
 
 
 def _inputs_hash(built: BuiltLayer, options: PublishOptions) -> str:
@@ -274,7 +279,7 @@ def _inputs_hash(built: BuiltLayer, options: PublishOptions) -> str:
             "target_platform": built.target.name,
             "locked_at": built.lock.metadata.locked_at,
             "profile": options.profile.text,
-            "codec": codec_identity(options.format.codec),
+            "codec": codec_identity(options.archive_format.codec),
             "writer": WRITER_REVISION,
         }
     )

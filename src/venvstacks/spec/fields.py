@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import Bytecode, LocalRuntime
+from venvstacks.spec.model import ARCHIVE_FORMATS, Bytecode, LocalRuntime
 
 _ONE_PYTHON = {"oneOf": [{"required": ["python_implementation"]}, {"required": ["fully_versioned_name"]}]}
 _ONE_FOUNDATION = {"oneOf": [{"required": ["runtime"]}, {"required": ["frameworks"]}]}
@@ -24,6 +24,7 @@ PythonName = Annotated[
     ),
 ]
 TargetName = Annotated[str, Meta(extra_json_schema={"enum": list(TARGETS)})]
+ArchiveFormatText = Annotated[str, Meta(extra_json_schema={"enum": list(ARCHIVE_FORMATS)})]
 ModulePath = Annotated[
     str,
     Meta(
@@ -261,6 +262,17 @@ class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+
+    archive_format: (
+        Annotated[
+            ArchiveFormatText | dict[TargetName, ArchiveFormatText],
+            Meta(
+                description="The format of archives: one for all platforms, or one each. Default: tar.zst.",
+                examples=["tar.xz", {"win_amd64": "zip"}],
+            ),
+        ]
+        | UnsetType
+    ) = field(default=UNSET, name="archive-format")
 
 
 class Tools(Struct, kw_only=True):

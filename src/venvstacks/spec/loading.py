@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from venvstacks.errors import DefinitionError
+from venvstacks.spec.archive_formats import read_archive_formats
 from venvstacks.spec.fields import Definition, ToolSettings
 from venvstacks.spec.layers import Surroundings, read_layers
 from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
@@ -63,7 +64,8 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
     layers = read_layers(definition, surroundings, report)
     local_runtime = cast("LocalRuntime", settings.text("local-runtime") or _DEFAULT_LOCAL_RUNTIME)
     bytecode = cast("Bytecode", settings.text("bytecode") or _DEFAULT_BYTECODE)
-    return Stack(file, layers, uv, local_runtime, bytecode, tuple(report.warnings))
+    formats = read_archive_formats(settings.values.get("archive-format", {}), environ, settings.report)
+    return Stack(file, layers, uv, formats, local_runtime, bytecode, tuple(report.warnings))
 
 
 def _check_keys(definition: Mapping[str, Any], report: Report) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from packaging.requirements import Requirement
 
@@ -13,6 +13,8 @@ from venvstacks.platforms.targets import Target
 
 LocalRuntime = Literal["never", "fallback", "always"]
 Bytecode = Literal["none", "ship"]
+ArchiveFormatName = Literal["tar.zst", "tar.xz", "tar.gz", "zip"]
+ARCHIVE_FORMATS: tuple[ArchiveFormatName, ...] = get_args(ArchiveFormatName)
 
 
 class LayerKind(StrEnum):
@@ -174,6 +176,7 @@ class Stack:
         path: The definition file, absolute.
         layers: Runtimes, then frameworks, then applications, each kind in the order of the file.
         uv: Baseline settings for uv.
+        archive_formats: Target name -> format of its archives.
         local_runtime: Whether an interpreter of this machine may serve as a runtime.
         bytecode: Whether layers hold their modules compiled.
         warnings: What the user should know about the file, such as deprecated fields.
@@ -182,6 +185,7 @@ class Stack:
     path: Path
     layers: tuple[Layer, ...]
     uv: UvSettings
+    archive_formats: Mapping[str, ArchiveFormatName]
     local_runtime: LocalRuntime = "never"
     bytecode: Bytecode = "none"
     warnings: tuple[str, ...] = ()

@@ -84,7 +84,6 @@ def test_global_options() -> None:
         ("publish", "output_dir", "_artifacts"),
         ("local-export", "output_dir", "_export"),
         ("show", "spec", "venvstacks.toml"),
-        ("publish", "archive_format", "tar.zst"),
     ],
 )
 def test_defaults(command: str, option: str, default: str) -> None:
