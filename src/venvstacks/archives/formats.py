@@ -14,6 +14,9 @@ METADATA_FOLDER = "__venvstacks__"
 
 LAYER_METADATA_FOLDER = f"{METADATA_FOLDER}/env_metadata"
 
+DELTA_SUFFIX = ".vdelta"
+"""How the file names of deltas end, which stand beside archives."""
+
 _MIB = 1 << 20
 
 

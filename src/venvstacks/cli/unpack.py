@@ -9,6 +9,7 @@ import venvstacks
 from venvstacks.cli.common import print_json, shown
 from venvstacks.cli.console import reporter
 from venvstacks.cli.options import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
+from venvstacks.errors import UsageError
 from venvstacks.wording import size_text
 
 if TYPE_CHECKING:
@@ -34,15 +35,17 @@ def unpack(
 
     The index beside each archive is compared with the manifest, if that is there; then every part of the archive
     and every file with the index. A layer's folder appears when it is complete. One that is there already and
-    has the right content is left alone.
+    has the right content is left alone. Of the files that a pattern such as `*` names, indexes, deltas and
+    manifests are skipped.
 
     \b
     Example:
-      venvstacks unpack _artifacts/*.tar.zst --to ~/deployed
+      venvstacks unpack _artifacts/*.zst --to ~/deployed
     """
     from venvstacks.options import Options  # noqa: PLC0415
     from venvstacks.work import default_jobs  # noqa: PLC0415
 
+    archives = _archives_among(archives)
     with reporter(verbosity()) as observe:
         how = Options(jobs=jobs or default_jobs(), observe=observe)
         if dry_run:
@@ -56,6 +59,25 @@ def unpack(
     elif verbosity() >= 0:
         for layer in layers:
             click.echo(f"{shown(layer.path)}  {'made' if layer.created else 'unchanged'}")
+
+
+def _archives_among(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Leave out what stands beside archives.
+
+    Raises:
+        UsageError: Nothing is left.
+    """
+    from venvstacks.archives.formats import DELTA_SUFFIX, METADATA_FOLDER  # noqa: PLC0415 - help must be quick
+    from venvstacks.archives.index import SUFFIX  # noqa: PLC0415
+
+    beside = (SUFFIX, DELTA_SUFFIX, METADATA_FOLDER)
+    archives = tuple(path for path in paths if not path.name.endswith(beside))
+    if not archives:
+        raise UsageError(
+            f"There is no archive among {', '.join(map(str, paths))}.",
+            hint="name archives: their indexes are found beside them; `venvstacks patch` applies deltas",
+        )
+    return archives
 
 
 def _print_plan(plan: "Sequence[PlannedUnpack]", *, as_json: bool) -> None:

@@ -8,9 +8,6 @@ from msgspec import Meta
 from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256
 from venvstacks.trees import EntryKind
 
-SUFFIX = ".vdelta"
-"""How the file names of deltas end."""
-
 LARGEST_CONTENT = 16 << 20
 """Bytes of the largest content of a frame. What is written now has half as much."""
 

@@ -4,8 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.deltas.model import SUFFIX
+from venvstacks.archives.formats import DELTA_SUFFIX, ArchiveFormat
 from venvstacks.errors import PublishError
 from venvstacks.publishing.old_states import OldState
 
@@ -36,7 +35,7 @@ def delta_pattern(stem: str) -> re.Pattern[str]:
     Args:
         stem: The archive's name without the ending that tells its format.
     """
-    return re.compile(rf"{re.escape(stem)}\.from-[0-9a-f]{{{_HASH_DIGITS}}}{re.escape(SUFFIX)}")
+    return re.compile(rf"{re.escape(stem)}\.from-[0-9a-f]{{{_HASH_DIGITS}}}{re.escape(DELTA_SUFFIX)}")
 
 
 def plan_deltas(
@@ -69,5 +68,5 @@ def plan_deltas(
                 hint="restore what was published, or leave it out of --delta-from",
             )
         digits = old.content_hash.removeprefix("sha256:")[:_HASH_DIGITS]
-        chosen[old.content_hash] = PlannedDelta(old, f"{stem}.from-{digits}{SUFFIX}")
+        chosen[old.content_hash] = PlannedDelta(old, f"{stem}.from-{digits}{DELTA_SUFFIX}")
     return tuple(chosen.values())

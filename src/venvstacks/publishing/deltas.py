@@ -9,12 +9,11 @@ import msgspec
 from msgspec import UNSET
 
 from venvstacks import files
-from venvstacks.archives.formats import ArchiveFormat, Compression
+from venvstacks.archives.formats import DELTA_SUFFIX, ArchiveFormat, Compression
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.reading import ArchiveReader, open_archive
 from venvstacks.deltas.blob import read_header
 from venvstacks.deltas.make import Effort, write_delta
-from venvstacks.deltas.model import SUFFIX
 from venvstacks.deltas.plan import plan_delta
 from venvstacks.deltas.promises import DeltaManifest
 from venvstacks.errors import ArchiveError, DeltaError
@@ -133,7 +132,9 @@ def remove_useless_deltas(planned: PlannedArchive, manifest: ArchiveManifest) ->
 def _beside(planned: PlannedArchive) -> list[Path]:
     """Find everything that is called like a delta that leads to an archive."""
     pattern = delta_pattern(planned.stem)
-    return sorted(path for path in planned.destination.parent.glob(f"*{SUFFIX}") if pattern.fullmatch(path.name))
+    return sorted(
+        path for path in planned.destination.parent.glob(f"*{DELTA_SUFFIX}") if pattern.fullmatch(path.name)
+    )
 
 
 def _describe(path: Path, manifest: ArchiveManifest) -> DeltaManifest | None:

@@ -10,12 +10,12 @@ import msgspec
 
 from venvstacks import files
 from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.formats import DELTA_SUFFIX
 from venvstacks.archives.plan import plan_archive
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.write import write_archive
 from venvstacks.building.layout import layer_layout
 from venvstacks.building.owners import distributions_of
-from venvstacks.deltas.model import SUFFIX as DELTA_SUFFIX
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.publishing.deltas import DeltaMaker, delta_maker, remove_useless_deltas, with_deltas_beside
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest

@@ -29,6 +29,18 @@ def test_unpacks_side_by_side(archive: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr() == ("", "")
 
 
+def test_what_stands_beside_archives_is_skipped(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (archive.parent / "__venvstacks__").mkdir()
+    (archive.parent / "app-from-1.vdelta").touch()
+    names = [path.name for path in archive.parent.iterdir() if path.name != "tree"]
+    assert len(names) == 4
+    assert main(["unpack", *names, "--to", "out"]) == 0
+    assert capsys.readouterr().out == "out/app@1  made\n"
+    names.remove("x.tar.zst")
+    assert main(["unpack", *names, "--to", "out"]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no archive among ")
+
+
 def test_data(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["unpack", "x.tar.zst", "--to", "out", "--json", "--dry-run"]) == 0
     (planned,) = json.loads(capsys.readouterr().out)
