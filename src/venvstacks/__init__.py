@@ -44,8 +44,8 @@ if TYPE_CHECKING:
         DefinitionError,
         DeltaError,
         FilesystemError,
+        FindingsError,
         InvalidLockError,
-        LibrariesError,
         LockError,
         Problem,
         PublishError,
@@ -84,6 +84,7 @@ __all__ = [
     "ExportPlan",
     "ExportResult",
     "FilesystemError",
+    "FindingsError",
     "Finished",
     "InvalidLockError",
     "Layer",
@@ -91,7 +92,6 @@ __all__ = [
     "LayerKind",
     "LayerLibraries",
     "LayerLock",
-    "LibrariesError",
     "LockError",
     "LockPlan",
     "LockedLayer",
@@ -159,7 +159,7 @@ _HOMES = {
     "differences.model": "Difference LayerDifference",
     "errors": (
         "ArchiveError BuildError BusyError CoverageError DefinitionError DeltaError FilesystemError "
-        "InvalidLockError LibrariesError LockError Problem PublishError RequirementsError "
+        "InvalidLockError FindingsError LockError Problem PublishError RequirementsError "
         "ResolutionError RuntimeProviderError ToolError UsageError VenvstacksError"
     ),
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",

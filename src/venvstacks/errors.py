@@ -13,7 +13,7 @@
     |- BuildError                  a layer cannot be built
     |  |- RequirementsError        a built layer does not see what its packages require
     |  |- BinariesError            native files of a layer do not run on its target
-    |  |- LibrariesError           shared libraries that a layer needs are not there, or are ambiguous
+    |  |- FindingsError            something may be wrong with a layer, and findings are to be errors
     |  |- WheelError               a wheel would put files where they do not belong, or is not what it says
     |  `- BinaryFormatError        a native file is damaged
     |- PublishError                an archive, manifest or export cannot be made
@@ -124,8 +124,8 @@ class BinariesError(BuildError):
     """A layer with native files that do not run on its target."""
 
 
-class LibrariesError(BuildError):
-    """A layer whose shared libraries are ambiguous, or need others that are not there."""
+class FindingsError(BuildError):
+    """A layer with which something may be wrong, where such findings are to be errors."""
 
 
 class WheelError(BuildError):

@@ -21,7 +21,8 @@ class Options:
         build_dir: The build folder; relative to the definition's folder.
         local_wheels: Folders with wheels; relative to the definition's folder.
         no_index: Whether these folders alone are used.
-        check_binaries: Whether native files must fit the layers' targets.
+        check_binaries: Whether native files of the layers are checked.
+        strict: Whether what may be wrong with a layer is an error; None for what the definition says.
         cache_dir: Folder for caches, relative to the definition's folder: downloaded wheels in ``uv``, compressed
             parts of archives in ``frames``. None for uv's own cache, and the user's cache folder.
         clean: Whether to make anew what is there, and to forget what was downloaded.
@@ -35,6 +36,7 @@ class Options:
     local_wheels: tuple[Path, ...] = ()
     no_index: bool = False
     check_binaries: bool = True
+    strict: bool | None = None
     cache_dir: Path | None = None
     clean: bool = False
     wait: bool = True

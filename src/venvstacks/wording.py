@@ -1,6 +1,7 @@
 """Words for numbers."""
 
 import re
+from collections.abc import Iterable
 
 _UNITS = ("", "k", "m", "g", "t")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:b|bytes)?", re.IGNORECASE)
@@ -9,6 +10,13 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:b|bytes)?", re.IGNORECASE)
 def counted(count: int, noun: str) -> str:
     """Give a number with its noun: ``1 layer``, ``2 layers``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def some_of(names: Iterable[str], most: int = 5) -> str:
+    """Return the first of some names: ``a, b and 7 more``."""
+    listed = list(names)
+    more = len(listed) - most
+    return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:most])} and {more} more"
 
 
 def size_text(count: int) -> str:

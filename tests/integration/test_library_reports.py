@@ -11,6 +11,7 @@ from fakes.building import SITE, Project, application, framework, runtime
 from fakes.c_wheels import Compiler, library_wheel
 from fakes.pythons import host
 from venvstacks.cli.app import cli
+from venvstacks.cli.libraries import libraries_text
 from venvstacks.spec.loading import load_stack
 
 
@@ -119,3 +120,18 @@ def test_a_package_that_nobody_has(project: Project) -> None:
     assert "No layer of venvstacks.toml has the package 'nothing'" in str(done.exception)
     assert json.loads(said("why", "nothing", "--json", str(spec))) == {"layers": [], "package": "nothing"}
     assert venvstacks.why(load_stack(Path(spec)), "nothing") == ()
+
+
+def test_a_variable_that_hides_a_library_is_told(project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "libtwo.so.1"
+    other.touch()
+    stack = load_stack(project.folder / "venvstacks.toml")
+    environ = {"LD_LIBRARY_PATH": f"/nowhere::{tmp_path}"}
+    options = venvstacks.Options(environ=environ)
+    (app,) = venvstacks.shared_libraries(stack, include=["app-app"], options=options)
+    assert app.hidden == {"libtwo.so.1": str(other)}
+    assert app.as_json()["hidden_by_environment"] == {"libtwo.so.1": str(other)}
+    lines = libraries_text([app], everything=False).splitlines()
+    assert f"    libtwo.so.1 is hidden by {other} in this environment" in lines
+    (app,) = venvstacks.shared_libraries(stack, include=["app-app"], options=venvstacks.Options(environ={}))
+    assert not app.hidden

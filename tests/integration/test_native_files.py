@@ -8,7 +8,7 @@ import pytest
 from fakes.building import Project, framework, runtime
 from fakes.native_files import elf
 from venvstacks.building.state import STATE_FILE
-from venvstacks.errors import BinariesError, WheelError
+from venvstacks.errors import BinariesError, FindingsError, WheelError
 from venvstacks.platforms.targets import host_target
 
 HERE = host_target()
@@ -51,8 +51,45 @@ def test_who_knows_better_builds_it_and_the_next_strict_build_looks_again(projec
     assert (layer / STATE_FILE).is_file()
     project.build(check_binaries=False)
     assert project.changed() == []
+    assert not project.warnings()
     with pytest.raises(BinariesError, match=r"2\.99"):
         project.build()
+
+
+def test_a_variant_for_newer_systems_is_a_finding_told_once(project: Project) -> None:
+    """As of bitsandbytes, whose variants for new graphics cards need a newer glibc."""
+    define(project)
+    variants = {
+        "alpha/core.so": elf(HERE.arch, versions={"libc.so.6": ["GLIBC_2.28"]}),
+        "alpha/new.so": elf(HERE.arch, versions={"libc.so.6": ["GLIBC_2.99"]}),
+    }
+    project.wheel("alpha", tag=TAG, files=variants)
+    with pytest.raises(FindingsError, match=r"alpha 1 has 1 native file .*alpha/new\.so \(needs glibc 2\.99\)"):
+        project.build(strict=True)
+    assert not (project.built / "framework-one").exists()
+    project.build(check_binaries=False)
+    assert not project.warnings()
+    project.build()
+    assert project.changed() == []
+    (warning,) = project.warnings()
+    assert "raise `linux_target`" in warning
+    project.build()
+    assert not project.warnings()
+    with pytest.raises(FindingsError, match=r"2\.99"):
+        project.build(strict=True)
+    with pytest.raises(FindingsError, match=r"2\.99"):
+        project.build(strict=True, clean=True)
+    project.build(clean=True)
+    assert project.warnings() == [warning]
+
+
+def test_a_wheel_that_was_renamed_for_another_python_is_accepted(project: Project) -> None:
+    """As bpy is: what a WHEEL file says is not what installers go by."""
+    define(project)
+    path = project.wheel("alpha", tag="cp39-cp39-manylinux_2_28_other", files={"alpha/__init__.py": ""})
+    path.rename(path.with_name(f"alpha-1-{TAG}.whl"))
+    project.build()
+    assert (project.site("framework-one") / "alpha" / "__init__.py").is_file()
 
 
 def test_files_that_fit_are_read_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from fakes.native_files import elf
 from fakes.pythons import host, tree
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.records import read_record, row_of_file
-from venvstacks.errors import BuildError, LibrariesError
+from venvstacks.errors import BuildError, FindingsError
 from venvstacks.spec.loading import load_stack
 
 HERE = [host().target.name]
@@ -159,16 +159,24 @@ def test_an_excluded_library_is_missing_above(project: Project, compiler: Compil
     wheels(project, compiler)
     layers = [framework("a", "one", "two", dynlib_exclude=["libtwo.so.*"]), application("app", "fast", on=["a"])]
     project.define(base(), *layers)
-    with pytest.raises(LibrariesError) as caught:
-        project.build()
+    with pytest.raises(FindingsError) as caught:
+        project.build(strict=True)
     for words in (
-        "Application 'app' for",
-        f"{SITE}/fast/fast.so (fast 1) needs libtwo.so.1",
+        f"app-app for {host().target.name}",
+        f"fast 1 needs libtwo.so.1, which no layer offers (for {SITE}/fast/fast.so",
         f"framework 'a' has it as {SITE}/two/lib/libtwo.so.1, which its dynlib_exclude leaves out",
+        'dynlib_allow_missing = ["libtwo.so.1"]',
     ):
         assert words in caught.value.message
-    assert 'dynlib_allow_missing = ["libtwo.so.1"]' in (caught.value.hint or "")
     assert not (project.built / "app-app").exists()
+    project.build()
+    assert project.warnings() == [caught.value.message]
+    (published,) = venvstacks.publish(project.stack(), options=project.options())
+    manifests = {archive.layer: archive.manifest for archive in published.archives}
+    assert manifests["app-app"].system_libraries == ("libtwo.so.1",)
+    assert not manifests["framework-a"].system_libraries
+    (again,) = venvstacks.publish(project.stack(), options=project.options())
+    assert again.manifest == published.manifest
     project.define(base(), layers[0], application("app", "fast", on=["a"], dynlib_allow_missing=["libtwo.*"]))
     project.build()
     done = run(python(project), "-m", "app")
@@ -180,14 +188,19 @@ def test_libraries_that_cannot_be_told_apart(project: Project, compiler: Compile
     other = compiler.library("other", 5, soname="libone.so.1")
     library_wheel(project.folder / "wheels", "another", {"libone.so.1": other, "x/libone.so.1": other})
     project.define(base(), framework("a", "one", "another"))
-    with pytest.raises(LibrariesError) as caught:
-        project.build()
-    assert f"libone.so.1: {SITE}/another/libone.so.1 (another 1) and {SITE}/one/lib/libone.so.1 (one 1)" in (
-        caught.value.message
+    project.define(base(), framework("a", "one", "another"), application("alone", "one", "another"))
+    project.build(strict=True)  # nobody needs that name
+    needing = application("app", "fast", on=["a"])
+    project.define(base(), framework("a", "one", "another", "two"), needing)
+    with pytest.raises(FindingsError) as caught:
+        project.build(strict=True)
+    assert "two 1 needs libone.so.1, of which 'framework-a' has several" in caught.value.message
+    assert f"takes {SITE}/another/libone.so.1" in caught.value.message
+    assert 'dynlib_exclude = ["one/lib/libone.so.1"]' in caught.value.message
+    project.define(
+        base(), framework("a", "one", "another", "two", dynlib_exclude=["one/lib/libone.so.1"]), needing
     )
-    assert 'dynlib_exclude = ["one/lib/libone.so.1"]' in (caught.value.hint or "")
-    project.define(base(), framework("a", "one", "another", dynlib_exclude=["one/lib/libone.so.1"]))
-    project.build()
+    project.build(strict=True)
     link = project.built / "framework-a" / DYNLIB / "libone.so.1"
     assert link.resolve().read_bytes() == other
 
@@ -362,8 +375,10 @@ def test_a_file_that_cannot_be_changed_is_named(project: Project, compiler: Comp
     broken = elf(host().target.arch, needed=["libone.so.1"])  # does not say how long its string table is
     library_wheel(project.folder / "wheels", "odd", {"odd.so": broken})
     project.define(base(), framework("a", "one"), application("app", "odd", on=["a"]))
-    with pytest.raises(LibrariesError, match=rf"for {SITE}/odd/odd\.so, but .*: it has no usable string table"):
-        project.build()
+    with pytest.raises(FindingsError, match=rf"for {SITE}/odd/odd\.so, but .*\(it has no usable string table\)"):
+        project.build(strict=True)
+    project.build()
+    assert (project.site("app-app") / "odd" / "odd.so").read_bytes() == broken
 
 
 def test_a_package_must_not_take_the_place_of_the_links(project: Project, compiler: Compiler) -> None:

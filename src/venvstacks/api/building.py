@@ -56,6 +56,7 @@ def build(
             bench.workspace.scratch,
             bench.work,
             options.check_binaries,
+            stack.strict if options.strict is None else options.strict,
         )
         plan = plan_building(stack, include=include, platforms=platforms, options=options)
         return run_build(plan, installer, bench.runtimes)

@@ -32,10 +32,11 @@ def shared_libraries(
         InvalidLockError: A layer has no valid lock.
     """
     chosen = chosen_layers(stack, include)
-    found = gather_builds(stack, options or Options(), chosen, platforms)
+    options = options or Options()
+    found = gather_builds(stack, options, chosen, platforms)
     builds = {build.key: build for of_target in found.values() for build in of_target}
     return tuple(
-        describe_libraries(build, [builds[key] for key in build.keys_below])
+        describe_libraries(build, [builds[key] for key in build.keys_below], options.environ)
         for build in builds.values()
         if build.layer.build_name in chosen
     )

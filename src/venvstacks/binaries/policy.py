@@ -10,7 +10,7 @@ so such files hurt nobody. What must be right is what somebody *promised* to be 
    macOS than the layer allows, if it stands in the layer's folder of programs, or its wheel is for a platform,
    or it is the base Python's. A wheel for any platform promises no version: debugpy's newest helpers are for
    newer systems than most layers.
-3. A file that it cannot load is an error if it was promised for the target, which it is if the target's loader
+3. A file that it cannot load breaks the rule if it was promised for the target, which it is if the target's loader
    would take it for its own (it is of the target's format, or has the name of a library there: ``.so``,
    ``.dylib``, ``.pyd``, ``.dll``) **and** the first of these that applies says so:
 
@@ -22,7 +22,9 @@ so such files hurt nobody. What must be right is what somebody *promised* to be 
 
 4. A wheel for a platform that has native files, but none that the target can load, is for something else,
    whatever its files are called.
-5. A damaged file is an error if it was promised.
+5. A damaged file breaks the rule if it was promised.
+
+What breaks the rule is an error where the layer is certainly of no use with it; elsewhere it is a finding.
 """
 
 import os
@@ -31,13 +33,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks.binaries.limits import describe, describe_allowed, excess, fitting, own_format
-from venvstacks.binaries.model import Binary, Format, Kind
+from venvstacks.binaries.model import Binary, Format, Image, Kind
 from venvstacks.binaries.reading import read_binary
 from venvstacks.binaries.words import words_of
 from venvstacks.errors import BinariesError, BinaryFormatError
+from venvstacks.findings import Finding
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.trees import Entry, EntryKind
-from venvstacks.wording import counted
+from venvstacks.wording import counted, some_of
 
 _NEVER_NATIVE = (".py", ".pyi", ".pyc", ".h", ".hpp", ".txt", ".md", ".json", ".toml", ".csv", ".html", ".js")
 _SMALLEST = 28  # bytes: the header of a 32-bit Mach-O image, the shortest of all
@@ -54,10 +57,12 @@ class Owner:
     Attributes:
         name: For messages: a distribution with its version, ``the base Python``, ``the layer itself``.
         promises: Whether it is made for one platform: a wheel with platform tags, the base Python.
+        is_base: Whether it is the base Python.
     """
 
     name: str
     promises: bool
+    is_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,16 @@ class Violation:
         package: Where it comes from.
         found: What it is or needs.
         allowed: What it would have to be, or might need at most.
+        is_certain: Whether the layer is of no use with it: it is the base Python's, nothing of its package can be
+            loaded, or it was promised and is damaged or for another architecture. Otherwise it may be a variant
+            that nobody asks for on such systems.
     """
 
     path: str
     package: str
     found: str
     allowed: str
+    is_certain: bool = True
 
     def __str__(self) -> str:
         return f"{self.path} ({self.package}): {self.found}; allowed: {self.allowed}"
@@ -133,25 +142,36 @@ def judge(found: Iterable[Found], compatibility: Compatibility) -> tuple[Violati
 
 
 def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility) -> Iterator[Violation]:
-    nothing_fits = owner.promises and not any(_fits(item, compatibility) for item in items)
+    images = {item.path: _image(item, compatibility) for item in items}
+    nothing_fits = owner.promises and not any(images.values())
+    too_new = {path: found for path, image in images.items() if image and (found := excess(image, compatibility))}
+    all_too_new = len(too_new) == sum(image is not None for image in images.values())
     for item in items:
-        binary = item.binary
-        image = fitting(binary, compatibility) if isinstance(binary, Binary) else None
-        if image is not None:
-            too_much = excess(image, compatibility)
-            if too_much and (owner.promises or _is_among_programs(item)):
-                yield Violation(item.path, owner.name, *too_much)
-        elif nothing_fits or _promised(item, compatibility):
-            yield Violation(item.path, owner.name, _describe(binary), describe_allowed(compatibility))
+        if found := too_new.get(item.path):
+            if owner.promises or _is_among_programs(item):
+                yield Violation(item.path, owner.name, *found, owner.is_base or (owner.promises and all_too_new))
+        elif images[item.path] is None and (nothing_fits or _promised(item, compatibility)):
+            is_certain = owner.is_base or nothing_fits or _is_useless(item.binary, compatibility)
+            found = _describe(item.binary), describe_allowed(compatibility)
+            yield Violation(item.path, owner.name, *found, is_certain)
+
+
+def _image(item: Found, compatibility: Compatibility) -> Image | None:
+    return fitting(item.binary, compatibility) if isinstance(item.binary, Binary) else None
+
+
+def _is_useless(binary: Binary | BinaryFormatError, compatibility: Compatibility) -> bool:
+    """Whether a file of the target's own format is damaged or for another architecture."""
+    own, target = own_format(compatibility), compatibility.target
+    if isinstance(binary, BinaryFormatError):
+        return binary.kind == own
+    is_own = binary.format is own
+    return is_own and all(image.architecture != target.arch for image in binary.loadable)
 
 
 def _is_among_programs(item: Found) -> bool:
     """Whether a file stands in the layer's folder of programs, or at its top as a Windows runtime's own do."""
     return item.path.startswith(_PROGRAM_FOLDERS) or "/" not in item.path
-
-
-def _fits(item: Found, compatibility: Compatibility) -> bool:
-    return isinstance(item.binary, Binary) and fitting(item.binary, compatibility) is not None
 
 
 def _describe(binary: Binary | BinaryFormatError) -> str:
@@ -215,11 +235,37 @@ def binaries_error(title: str, compatibility: Compatibility, violations: Sequenc
     )
 
 
+def violation_findings(
+    layer: str, compatibility: Compatibility, violations: Iterable[Violation]
+) -> Iterator[Finding]:
+    """Word what may be wrong with a layer, one finding for each package.
+
+    Args:
+        layer: Build name.
+        compatibility: The target with the layer's limits.
+        violations: Those that are not certain.
+    """
+    by_package: dict[str, list[Violation]] = {}
+    for violation in violations:
+        by_package.setdefault(violation.package, []).append(violation)
+    for package, found in by_package.items():
+        listed = some_of((f"{each.path} ({each.found})" for each in found), 2)
+        yield Finding(
+            layer,
+            compatibility.target.name,
+            package,
+            f"has {counted(len(found), 'native file')} that {compatibility.describe()} cannot load: {listed}",
+            f"if they are used there, {_raise(compatibility)}choose another release",
+        )
+
+
+def _raise(compatibility: Compatibility) -> str:
+    limits = {"linux": "raise `linux_target` or ", "macosx": "raise `macosx_target` or "}
+    return limits.get(compatibility.target.os, "")
+
+
 def _hint(compatibility: Compatibility) -> str:
-    limit = {"linux": "raise `linux_target`, ", "macosx": "raise `macosx_target`, "}.get(
-        compatibility.target.os, ""
-    )
     return (
-        f"{limit}choose other releases of these packages or other `platforms`, or build with "
-        "--no-check-binaries if you know that these files do no harm"
+        f"{_raise(compatibility)}choose other releases of these packages or other `platforms`; "
+        "--no-check-binaries builds the layer as it is"
     )

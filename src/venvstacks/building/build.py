@@ -89,10 +89,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     found = {item.key: done["finish", item.key].inspection for item in plan.layers}
     _name_install_targets(plan)
     _check(plan, found, installer)
-    return tuple(
-        described(build, found[key].entries, build.local_runtime, found[key].linking)
-        for key, build in builds.items()
-    )
+    return tuple(described(build, found[key], build.local_runtime) for key, build in builds.items())
 
 
 def _name_install_targets(plan: BuildPlan) -> None:

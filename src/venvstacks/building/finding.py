@@ -9,7 +9,6 @@ from venvstacks.building.showing import plan_showing, taken_hash
 from venvstacks.building.state import Inspection, State, built_with, inspect, recorded
 from venvstacks.errors import BuildError
 from venvstacks.files import json_hash
-from venvstacks.trees import Entry
 
 RELINKED = Inspection((), "what it takes from the layers below has changed")
 
@@ -31,16 +30,13 @@ def is_relinked(build: LayerBuild, builds: Sequence[LayerBuild], found: Mapping[
     return taken_hash(linking, showing) != found[build.key].linking
 
 
-def described(
-    build: LayerBuild, entries: tuple[Entry, ...], local_runtime: str, taken: str | None = None
-) -> BuiltLayer:
-    """Describe a built layer.
+def described(build: LayerBuild, found: State | Inspection | None, local_runtime: str) -> BuiltLayer:
+    """Describe a layer.
 
     Args:
         build: What it is made from.
-        entries: What it holds.
+        found: What was recorded when it was built; None if it is not built.
         local_runtime: Of a runtime, whether an interpreter of this machine might serve when it was built.
-        taken: Hash of what it takes from the layers below; None if it is not built.
     """
     # a copied interpreter has other bytes than a managed one, so what holds it is another archive
     is_managed = local_runtime in {"", "never"}
@@ -53,19 +49,16 @@ def described(
         folder=build.folder,
         inputs_hash=inputs_hash,
         module_hashes=build.module_hashes,
-        entries=entries,
+        entries=found.entries if found else (),
         excluded=build.excluded,
-        taken=taken,
+        taken=found.linking if found else None,
+        system_libraries=found.system_libraries if found else (),
     )
 
 
 def expected(builds: Sequence[LayerBuild]) -> tuple[BuiltLayer, ...]:
-    """Describe layers as building them will make them, whether they are built or not; without entries."""
-    found = [recorded(build) for build in builds]
-    return tuple(
-        described(build, (), built_with(build), None if state is None else state.linking)
-        for build, state in zip(builds, found, strict=True)
-    )
+    """Describe layers as building them will make them, whether they are built or not."""
+    return tuple(described(build, recorded(build), built_with(build)) for build in builds)
 
 
 def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[BuiltLayer, ...]:
@@ -92,5 +85,5 @@ def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[Bui
                 f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
                 hint=f"{way}run `venvstacks build` first",
             )
-        built.append(described(build, inspection.entries, inspection.local_runtime, inspection.linking))
+        built.append(described(build, inspection, inspection.local_runtime))
     return tuple(built)

@@ -14,7 +14,7 @@ from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
 from venvstacks.building.schemes import scheme_layout, scheme_python
 from venvstacks.building.scripts import relocatable_script
-from venvstacks.building.wheel_safety import check_installed, check_wheel
+from venvstacks.building.wheel_safety import check_wheel
 from venvstacks.errors import BuildError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree
@@ -37,7 +37,8 @@ class Installer:
         no_index: Whether nothing may be downloaded.
         scratch: A folder for intermediate files, in which :func:`make_scheme_python` was called.
         work: The way to call it off.
-        check_binaries: Whether native files must fit their target.
+        check_binaries: Whether native files are checked.
+        strict: Whether findings are errors.
     """
 
     stack: Stack
@@ -47,6 +48,7 @@ class Installer:
     scratch: Path
     work: Work
     check_binaries: bool = True
+    strict: bool = False
 
 
 def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> None:
@@ -59,7 +61,7 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
 
     Raises:
         BuildError: A wheel is gone or is not the locked one, or a package would overwrite another's files.
-        WheelError: A wheel holds what no layer takes, or lies about what it is for.
+        WheelError: A wheel holds what no layer takes.
     """
     wheels = build.wheels
     if not wheels:
@@ -68,7 +70,7 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
     prefix = project / "prefix"
     _install(installer, build, wheels, project, prefix)
     installed = scheme_layout()
-    _check_wheels(installer, build, wheels, prefix / installed.site)
+    _check_wheels(installer, build)
     overlaps = find_overlaps(prefix, installed)
     _prefer_winners(installer, build, overlaps, project)
     _settle(build, prefix, installed, overlaps)
@@ -76,15 +78,11 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
     remove_tree(project)
 
 
-def _check_wheels(
-    installer: Installer, build: LayerBuild, wheels: Sequence[tuple[LockedPackage, LockedWheel]], site: Path
-) -> None:
+def _check_wheels(installer: Installer, build: LayerBuild) -> None:
     """Check what uv lets pass. Only now: before uv has checked the hashes, a damaged wheel would look crafted."""
-    infos = {canonicalize_name(info.name.partition("-")[0]): info for info in info_folders(site)}
-    for package, wheel in wheels:
+    for _, wheel in build.wheels:
         if wheel.path is not None:
             check_wheel(_local_wheel(installer, build, wheel), build.compatibility)
-        check_installed(infos[canonicalize_name(package.name)], wheel.filename, build.compatibility)
 
 
 def _install(

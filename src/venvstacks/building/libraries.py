@@ -3,7 +3,7 @@
 import os
 import posixpath
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from venvstacks.binaries.elf_search import copy_with_search
@@ -19,12 +19,11 @@ from venvstacks.building.records import (
     row_of_file,
     write_record,
 )
-from venvstacks.errors import BinaryFormatError, BuildError, LibrariesError
+from venvstacks.errors import BinaryFormatError, BuildError
 from venvstacks.files import canonical_json, json_hash, temporary_beside
+from venvstacks.findings import Finding
 from venvstacks.libraries.linking import link
 from venvstacks.libraries.model import DYNLIB, LibraryLayer, Linking, Natives
-from venvstacks.libraries.offers import offers_of
-from venvstacks.libraries.problems import check_conflicts, check_missing
 from venvstacks.spec.model import LayerKind
 
 _TOKEN = re.compile(r"\$(\{|ORIGIN|LIB|PLATFORM)")
@@ -40,6 +39,7 @@ def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
         natives=natives,
         exclude=build.layer.dynlib_exclude,
         allow_missing=build.layer.dynlib_allow_missing,
+        is_top=build.layer.kind is LayerKind.APPLICATION,
     )
 
 
@@ -68,18 +68,7 @@ def linking_hash(linking: Linking) -> str:
     )
 
 
-def check_linking(build: LayerBuild, natives: Natives, linking: Linking) -> None:
-    """See that a layer offers nothing ambiguous and finds all it needs.
-
-    Raises:
-        LibrariesError: It does not.
-    """
-    layer = library_layer(build, natives)
-    check_conflicts(layer, offers_of(layer).conflicts)
-    check_missing(layer, linking)
-
-
-def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> None:
+def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> tuple[Finding, ...]:
     """Carry a decision out in an unfinished layer.
 
     Args:
@@ -87,18 +76,21 @@ def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> None:
         linking: The decision.
         staging: The layer's unfinished folder, complete but for this.
 
+    Returns:
+        Files that cannot be told where their libraries are.
+
     Raises:
         BuildError: A package takes the place of the links, or a name cannot be written into a file.
-        LibrariesError: A file cannot be changed.
     """
+    findings: tuple[Finding, ...] = ()
     if linking.links:
         _make_links(build, linking.links, staging)
     if linking.additions:
         _check_names(build, [lock.install_target for lock in build.below])
-        _add_searches(build, linking.additions, staging)
+        findings = tuple(_add_searches(build, linking, staging))
         _update_records(build, linking.additions, staging)
     if build.layer.kind is LayerKind.RUNTIME:
-        return
+        return findings
     if linking.dll_folders:
         configuration = {**build.configuration, "dynlib_dirs": [f for f in linking.dll_folders if f[:2] == ".."]}
         replace_file(staging / CONFIGURATION, canonical_json(configuration).encode())
@@ -106,6 +98,7 @@ def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> None:
         replace_file(module, activation(build, linking.dll_folders).encode())
     if linking.dyld:
         _make_launchers(build, linking.dyld, staging)
+    return findings
 
 
 def _make_links(build: LayerBuild, links: Mapping[str, str], staging: Path) -> None:
@@ -120,20 +113,26 @@ def _make_links(build: LayerBuild, links: Mapping[str, str], staging: Path) -> N
         (folder / name).symlink_to(posixpath.relpath(path, DYNLIB))
 
 
-def _add_searches(build: LayerBuild, additions: Mapping[str, Sequence[str]], staging: Path) -> None:
+def _add_searches(build: LayerBuild, linking: Linking, staging: Path) -> Iterator[Finding]:
     """Have files look in further folders; they are replaced, as they may be shared with uv's cache."""
-    for path, entries in additions.items():
+    owners = {use.file: use.owner for use in linking.uses}
+    for path, entries in (linking.additions or {}).items():
         file = staging / path
         copy = temporary_beside(file)
         try:
             copy_with_search(file, copy, entries)
         except BinaryFormatError as error:
-            raise LibrariesError(
-                f"{build.headline} needs shared libraries from elsewhere for {path}, but that file cannot be told "
-                f"where they are: {error.reason}.",
-                hint="if it is not needed, leave it out of this with `dynlib_exclude`",
-            ) from error
-        copy.replace(file)
+            copy.unlink(missing_ok=True)
+            yield Finding(
+                build.layer.build_name,
+                build.target.name,
+                owners[path],
+                f"needs shared libraries from elsewhere for {path}, but that file cannot be told where they are "
+                f"({error.reason})",
+                "if it is not used, leave it out of this with dynlib_exclude",
+            )
+        else:
+            copy.replace(file)
 
 
 def _update_records(build: LayerBuild, changed: Collection[str], staging: Path) -> None:

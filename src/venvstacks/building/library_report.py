@@ -1,12 +1,15 @@
 """What built layers need of shared libraries, and from where, for people and programs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from venvstacks.building.libraries import library_layer, plan_linking
 from venvstacks.building.plan import LayerBuild
-from venvstacks.building.state import natives_built
+from venvstacks.building.state import recorded
+from venvstacks.findings import Finding
 from venvstacks.libraries.model import Linking
 from venvstacks.libraries.offers import offers_of
 
@@ -35,12 +38,18 @@ class LayerLibraries:
         platform: Name of the target.
         linking: What its files need and from where; None if it, or a layer below it, is not built.
         offers: What it offers, sorted by name.
+        findings: What may be wrong with it.
+        system_libraries: Names of the libraries that the target's system has to bring.
+        hidden: Names of libraries in whose place this process's environment would have others loaded -> these.
     """
 
     layer: str
     platform: str
     linking: Linking | None
     offers: tuple[Offer, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    system_libraries: tuple[str, ...] = ()
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Give the same as data."""
@@ -73,21 +82,33 @@ class LayerLibraries:
                 }
             )
         offers = [{"library": offer.name, "file": offer.file, "hides": list(offer.hides)} for offer in self.offers]
-        return {**data, "files": list(files.values()), "offers": offers}
+        findings = [
+            {"package": each.package, "message": each.message, "remedy": each.remedy} for each in self.findings
+        ]
+        more = {
+            "findings": findings,
+            "system_libraries": list(self.system_libraries),
+            "hidden_by_environment": dict(self.hidden),
+        }
+        return {**data, "files": list(files.values()), "offers": offers, **more}
 
 
-def describe_libraries(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLibraries:
+def describe_libraries(
+    build: LayerBuild, below: Sequence[LayerBuild], environ: Mapping[str, str]
+) -> LayerLibraries:
     """Tell from what was recorded when layers were built where a layer's files find libraries.
 
     Args:
         build: The layer.
         below: The layers below it, in path order.
+        environ: The environment in which the layer might be started.
     """
     platform, name = build.key
-    recorded = {each.key: natives_built(each) for each in (build, *below)}
-    natives = {key: found for key, found in recorded.items() if found is not None}
-    if len(natives) < len(recorded):
+    states = {each.key: state for each in (build, *below) if (state := recorded(each)) is not None}
+    if len(states) < len(below) + 1:
         return LayerLibraries(name, platform, None)
+    natives = {key: state.natives for key, state in states.items()}
+    own = states[build.key]
     offered = {
         each.layer.build_name: offers_of(library_layer(each, natives[each.key])).libraries
         for each in (build, *below)
@@ -96,4 +117,16 @@ def describe_libraries(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerL
         Offer(library, file.path, tuple(lower for lower in build.layer.below if library in offered[lower]))
         for library, file in offered[name].items()
     )
-    return LayerLibraries(name, platform, plan_linking(build, below, natives), offers)
+    linking = plan_linking(build, below, natives)
+    hidden = _hidden(linking, environ) if build.compatibility.runs_here else {}
+    return LayerLibraries(name, platform, linking, offers, own.findings, own.system_libraries, hidden)
+
+
+def _hidden(linking: Linking, environ: Mapping[str, str]) -> dict[str, str]:
+    """Find libraries in folders that loaders search before those of the layers."""
+    variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
+    folders = [folder for folder in environ.get(variable, "").split(":") if folder]
+    names = {use.needed.rpartition("/")[2] for use in linking.uses if use.provider}
+    places = {name: [os.path.join(folder, name) for folder in folders] for name in sorted(names)}  # noqa: PTH118
+    found = {name: next(filter(os.path.exists, paths), None) for name, paths in places.items()}
+    return {name: path for name, path in found.items() if path is not None}

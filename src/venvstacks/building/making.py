@@ -1,6 +1,6 @@
 """One layer's way into its folder, in two steps: fill it, and have it find what the layers below offer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -10,16 +10,18 @@ from venvstacks.building.bytecode import BytecodeMaker, needs_runtime, ship_byte
 from venvstacks.building.commands import add_launchers
 from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
-from venvstacks.building.libraries import apply_linking, check_linking, plan_linking
+from venvstacks.building.libraries import apply_linking, library_layer, plan_linking
 from venvstacks.building.native import check_native, read_native
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.showing import Showing, apply_showing, data_of, plan_showing, taken_hash
 from venvstacks.building.state import Inspection, layer_entries, write_state
 from venvstacks.building.wheel_safety import check_names
-from venvstacks.errors import BuildError
-from venvstacks.events import Finished, Started, Step
+from venvstacks.errors import BuildError, FindingsError
+from venvstacks.events import Finished, Started, Step, Warned
 from venvstacks.files import explain_os_error, replace_tree
+from venvstacks.findings import Finding, findings_text
 from venvstacks.libraries.model import Linking
+from venvstacks.libraries.problems import library_findings, system_libraries_of
 from venvstacks.libraries.reading import natives_of
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.spec.model import LayerKind
@@ -112,6 +114,11 @@ class Maker:
         return (*compiler, *copied, *(("fill", key) for key in (build.key, *build.keys_below)))
 
     @property
+    def _is_unchecked(self) -> bool:
+        """Whether a layer that is kept was built without checks, and is checked now."""
+        return self.installer.check_binaries and not self.item.reason and not self.item.inspection.fits
+
+    @property
     def _runtime(self) -> Key:
         return self.item.build.target.name, self.item.build.layer.runtime
 
@@ -121,8 +128,9 @@ class Maker:
         build, inspection = self.item.build, self.item.inspection
         if self.item.reason:
             return self._make()
-        if self.installer.check_binaries and not inspection.fits:
-            check_native(build, read_native(build, inspection.entries, build.folder))
+        if self._is_unchecked:
+            findings = check_native(build, read_native(build, inspection.entries, build.folder))
+            inspection = replace(inspection, findings=findings)
         return Filled(inspection)
 
     def finish(self, done: Mapping[StepKey, Filled]) -> Filled:
@@ -136,8 +144,13 @@ class Maker:
         showing = plan_showing(build, below, [inspection.data for inspection in found.values()])
         if not self.item.reason:
             if filled.inspection.linking == taken_hash(linking, showing):
+                inspection = filled.inspection
+                if self._is_unchecked:
+                    more = library_findings(library_layer(build, inspection.natives), linking)
+                    inspection = replace(inspection, findings=(*inspection.findings, *more))
+                self._report(inspection.findings, is_new=self._is_unchecked)
                 observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
-                return filled
+                return Filled(inspection)
             filled = self._make()  # a layer below was made anew, and offers other things now
         started = monotonic()
         try:
@@ -176,26 +189,43 @@ class Maker:
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
         native = read_native(build, entries, staging)
-        if self.installer.check_binaries:
-            check_native(build, native)
+        checks = self.installer.check_binaries
+        findings = check_native(build, native) if checks else ()
         natives = natives_of(native, entries, staging, build.compatibility)
         data = data_of(build, entries, staging)
-        return Inspection(entries, "", fits=self.installer.check_binaries, natives=natives, data=data)
+        return Inspection(entries, "", fits=checks, natives=natives, data=data, findings=findings)
 
     def _link(self, inspection: Inspection, linking: Linking, showing: Showing) -> Inspection:
         build, staging = self.item.build, self.staging
-        check_linking(build, inspection.natives, linking)
-        apply_linking(build, linking, staging)
+        layer = library_layer(build, inspection.natives)
+        found = (*inspection.findings, *library_findings(layer, linking), *apply_linking(build, linking, staging))
+        findings = found if self.installer.check_binaries else ()
+        self._report(findings, is_new=True)
         apply_showing(build, [self.builds[key] for key in build.keys_below], showing, staging)
         runtime = self.builds[self._runtime]
         entries = ship_bytecode(self.compiling, build, self._entries(), staging, {runtime.key: runtime.folder})
         linked = replace(
-            inspection, entries=entries, linking=taken_hash(linking, showing), bytecode=build.bytecode
+            inspection,
+            entries=entries,
+            linking=taken_hash(linking, showing),
+            bytecode=build.bytecode,
+            findings=findings,
+            system_libraries=system_libraries_of(linking),
         )
         write_state(staging, build, linked)
         self.installer.work.cancellation.check()
         replace_tree(staging, build.folder)
         return linked
+
+    def _report(self, findings: Sequence[Finding], *, is_new: bool) -> None:
+        """Tell of findings once; if they are errors, whenever there are any."""
+        if findings and self.installer.strict and self.installer.check_binaries:
+            raise FindingsError(
+                findings_text(findings),
+                hint="without --strict (strict = true in the definition), the layer is built",
+            )
+        if findings and is_new:
+            self.installer.work.observe(Warned(findings_text(findings)))
 
     def _entries(self) -> tuple[Entry, ...]:
         try:

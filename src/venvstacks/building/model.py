@@ -44,6 +44,7 @@ class BuiltLayer:
         entries: Everything the folder holds that belongs to the layer, sorted by path.
         taken: Hash of what it takes from the layers below, which may change while its inputs do not; None if it is
             not built.
+        system_libraries: Names of the shared libraries that the target's system has to bring, as far as is known.
         excluded: What its definition excludes of the packages that are locked for the target, sorted by name.
     """
 
@@ -57,6 +58,7 @@ class BuiltLayer:
     entries: tuple[Entry, ...]
     excluded: tuple[ExcludedPackage, ...] = ()
     taken: str | None = None
+    system_libraries: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

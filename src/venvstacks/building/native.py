@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from venvstacks.binaries.policy import Found, binaries_error, find_binaries, judge
+from venvstacks.binaries.policy import Found, binaries_error, find_binaries, judge, violation_findings
 from venvstacks.building.owners import BASE_PYTHON, THE_LAYER, owners_of
 from venvstacks.building.plan import LayerBuild
+from venvstacks.findings import Finding
 from venvstacks.spec.model import LayerKind
 from venvstacks.trees import Entry
 
@@ -26,7 +27,7 @@ def read_native(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> tu
     return find_binaries(entries, folder, owners_of(folder, build.layout, wheels, other=other))
 
 
-def check_native(build: LayerBuild, found: Sequence[Found]) -> None:
+def check_native(build: LayerBuild, found: Sequence[Found]) -> tuple[Finding, ...]:
     """Check the native files of a layer.
 
     An interpreter of this machine that may serve as the base Python is let be: it needs this machine's
@@ -36,8 +37,11 @@ def check_native(build: LayerBuild, found: Sequence[Found]) -> None:
         build: The layer.
         found: Its native files.
 
+    Returns:
+        Files that the target cannot load, of packages that have others.
+
     Raises:
-        BinariesError: Files are for another platform, or for newer systems than the layer is meant for.
+        BinariesError: The layer is certainly of no use on the target.
     """
     is_copied = build.local_runtime not in {"", "never"}
     violations = [
@@ -45,5 +49,6 @@ def check_native(build: LayerBuild, found: Sequence[Found]) -> None:
         for violation in judge(found, build.compatibility)
         if not (is_copied and violation.package == BASE_PYTHON.name)
     ]
-    if violations:
-        raise binaries_error(build.layer.title, build.compatibility, violations)
+    if certain := [violation for violation in violations if violation.is_certain]:
+        raise binaries_error(build.layer.title, build.compatibility, certain)
+    return tuple(violation_findings(build.layer.build_name, build.compatibility, violations))

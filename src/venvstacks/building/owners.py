@@ -13,7 +13,7 @@ from venvstacks.trees import BYTECODE_FOLDER
 
 _BYTECODE = f"/{BYTECODE_FOLDER}/"
 
-BASE_PYTHON = Owner(libraries.BASE_PYTHON, promises=True)
+BASE_PYTHON = Owner(libraries.BASE_PYTHON, promises=True, is_base=True)
 THE_LAYER = Owner("the layer itself", promises=False)
 
 

@@ -11,6 +11,7 @@ from venvstacks.building.plan import LayerBuild
 from venvstacks.building.showing import NO_DATA, Data
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
+from venvstacks.findings import Finding
 from venvstacks.libraries.model import NO_NATIVES, Natives
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Bytecode
@@ -38,6 +39,8 @@ class State(msgspec.Struct, frozen=True):
         natives: Its native files, as its packages brought them.
         data: Its data and programs, beside what it shows of the layers below.
         linking: Hash of what it takes from the layers below.
+        findings: What may be wrong with it, as far as that was looked at.
+        system_libraries: Names of the shared libraries that the target's system has to bring.
     """
 
     format: int
@@ -49,6 +52,8 @@ class State(msgspec.Struct, frozen=True):
     natives: Natives = NO_NATIVES
     data: Data = NO_DATA
     linking: str = ""
+    findings: tuple[Finding, ...] = ()
+    system_libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Inspection:
         data: Its data and programs, beside what it shows of the layers below.
         linking: Hash of what it takes from the layers below.
         bytecode: Whether what stands there holds its modules compiled; None if nothing does.
+        findings: What may be wrong with it, as far as that was looked at.
+        system_libraries: Names of the shared libraries that the target's system has to bring.
     """
 
     entries: tuple[Entry, ...]
@@ -76,6 +83,8 @@ class Inspection:
     data: Data = NO_DATA
     linking: str = ""
     bytecode: Bytecode | None = None
+    findings: tuple[Finding, ...] = ()
+    system_libraries: tuple[str, ...] = ()
 
 
 def layer_entries(folder: Path, target: Target, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
@@ -131,6 +140,8 @@ def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
         natives=found.natives,
         data=found.data,
         linking=found.linking,
+        findings=found.findings,
+        system_libraries=found.system_libraries,
     )
     write_bytes(folder / STATE_FILE, msgspec.json.encode(state))
 
@@ -139,12 +150,6 @@ def built_with(build: LayerBuild) -> str:
     """Say whether an interpreter of this machine might serve when a runtime was built, or would if it were."""
     state = _read_state(build.folder)
     return build.local_runtime if state is None else state.local_runtime
-
-
-def natives_built(build: LayerBuild) -> Natives | None:
-    """Give the native files of a layer that is built from its present inputs; None if it is not."""
-    state = recorded(build)
-    return None if state is None else state.natives
 
 
 def recorded(build: LayerBuild) -> State | None:
@@ -197,6 +202,8 @@ def inspect(build: LayerBuild) -> Inspection:
         data=state.data,
         linking=state.linking,
         bytecode=bytecode,
+        findings=state.findings,
+        system_libraries=state.system_libraries,
     )
 
 

@@ -1,35 +1,25 @@
-"""Wheels that would put files where they do not belong, or that are not what their names say.
+"""Wheels that would put files where they do not belong, and names that a target cannot hold.
 
 uv refuses few of them: it leaves out entries that lead out of its folder and rewrites RECORD without them, makes
-a plain file of a symbolic link, installs names that other systems cannot hold, and does not compare tags.
+a plain file of a symbolic link, and installs names that other systems cannot hold. What a WHEEL file says of
+Pythons and platforms is no reason to refuse one: makers rename their wheels (torch says ``linux_x86_64`` inside,
+bpy another Python), installers go by the name, and the native files tell the truth.
 """
 
-import lzma
 import re
 import stat
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from email.parser import HeaderParser
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
-
-from packaging.tags import InvalidTag, Tag, parse_tag
-from packaging.utils import parse_wheel_filename
 
 from venvstacks.errors import BuildError, WheelError
 from venvstacks.file_names import folded, parents, windows_problem
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.trees import Entry, EntryKind
 
-_LONGEST_METADATA = 1 << 20
 _SHOWN = 5
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SEPARATORS = re.compile(r"[/\\]")
-_LINUX = re.compile(r"(?P<libc>many|musl)?linux(\d+|_\d+_\d+)?_(?P<arch>.+)")
-_MACOS = re.compile(r"macosx_\d+_\d+_(?P<arch>.+)")
-_FAT = {"universal2": ("arm64", "x86_64"), "universal": ("x86_64",), "intel": ("x86_64",), "fat64": ("x86_64",)}
-# What zipfile lets through for content that is damaged, encrypted, or in a compression that it does not know.
-_UNREADABLE = (BadZipFile, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 _HINT = "report this to the package's makers, and choose another release of it"
 
 
@@ -41,38 +31,20 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
         compatibility: The target it is for.
 
     Raises:
-        WheelError: It holds absolute paths, paths with ``..``, links, an entry twice, names that the target's
-            file systems cannot tell apart or cannot hold, or its WHEEL file contradicts its name.
+        WheelError: It holds absolute paths, paths with ``..``, links, or names that the target's file systems
+            cannot tell apart or cannot hold.
         OSError: It cannot be read.
     """
     try:
         with ZipFile(path) as wheel:
             members = wheel.infolist()
             problems = [problem for member in members if (problem := _member_problem(member))]
-            problems += _twice(members)
             names = [(_name(member).rstrip("/"), not _name(member).endswith("/")) for member in members]
             problems += name_problems(names, compatibility)
-            problems += tag_problems(path.name, _wheel_metadata(wheel), compatibility)
-    except (*_UNREADABLE, ValueError) as error:
+    except (BadZipFile, ValueError) as error:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
     if problems:
         raise _refusal(path.name, compatibility, problems)
-
-
-def check_installed(info: Path, filename: str, compatibility: Compatibility) -> None:
-    """Check a wheel that uv has installed: the part of :func:`check_wheel` that can still be seen then.
-
-    Args:
-        info: Its ``.dist-info`` folder.
-        filename: The wheel's file name.
-        compatibility: The target it is for.
-
-    Raises:
-        WheelError: Its WHEEL file contradicts its name.
-    """
-    metadata = (info / "WHEEL").read_text(encoding="utf-8", errors="replace")
-    if problems := [*tag_problems(filename, metadata, compatibility)]:
-        raise _refusal(filename, compatibility, problems)
 
 
 def check_names(entries: Iterable[Entry], title: str, compatibility: Compatibility) -> None:
@@ -120,14 +92,6 @@ def _member_problem(member: ZipInfo) -> str | None:
     return None
 
 
-def _twice(members: Iterable[ZipInfo]) -> Iterator[str]:
-    seen: set[str] = set()
-    for name in map(_name, members):
-        if name in seen:
-            yield f"{name!r} is in it twice"
-        seen.add(name)
-
-
 def name_problems(names: Iterable[tuple[str, bool]], compatibility: Compatibility) -> Iterator[str]:
     """Find names that the target's file systems cannot tell apart or cannot hold.
 
@@ -145,65 +109,3 @@ def name_problems(names: Iterable[tuple[str, bool]], compatibility: Compatibilit
                 yield f"{other!r} and {path!r} differ only in case"
         if compatibility.target.is_windows and (problem := windows_problem(name)):
             yield f"{name!r} {problem}"
-
-
-def _wheel_metadata(wheel: ZipFile) -> str:
-    found = [name for name in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/WHEEL", name)]
-    if len(found) != 1:
-        raise ValueError(f"it has {len(found)} WHEEL files")
-    with wheel.open(found[0]) as file:
-        return file.read(_LONGEST_METADATA).decode(errors="replace")
-
-
-def tag_problems(filename: str, metadata: str, compatibility: Compatibility) -> Iterator[str]:
-    """Compare what a wheel says of itself with its file name, and with the target.
-
-    Wheels are renamed by their makers (torch says ``linux_x86_64`` inside and ``manylinux`` in its name,
-    playwright says ``any``), so only a contradiction counts: another system or processor, another Python.
-
-    Args:
-        filename: The wheel's file name, whose tags fit the target.
-        metadata: The text of its WHEEL file.
-        compatibility: The target it is for.
-    """
-    try:
-        lines = HeaderParser().parsestr(metadata).get_all("Tag", [])
-        own = {tag for line in lines for tag in parse_tag(line.strip())}
-    except (InvalidTag, ValueError):
-        yield "its WHEEL file has a tag that is none"
-        return
-    named = parse_wheel_filename(filename)[3]
-    if own and not _one_python(own, named):
-        yield f"its WHEEL file says {_text(own)}, which is for another Python than its name says"
-    elif own and not any(_platform_fits(tag.platform, compatibility) for tag in own):
-        yield f"its WHEEL file says {_text(own)}, which is for another platform"
-
-
-def _text(tags: Iterable[Tag]) -> str:
-    return ", ".join(sorted(map(str, tags)))
-
-
-def _one_python(own: Iterable[Tag], named: Iterable[Tag]) -> bool:
-    def agree(ours: set[str], theirs: set[str]) -> bool:
-        return not ours or not theirs or bool(ours & theirs)
-
-    def interpreters(tags: Iterable[Tag]) -> set[str]:
-        return {tag.interpreter for tag in tags if not tag.interpreter.startswith("py")}
-
-    def abis(tags: Iterable[Tag]) -> set[str]:
-        return {tag.abi for tag in tags if tag.abi not in {"none", "abi3"}}
-
-    own, named = [*own], [*named]
-    return agree(interpreters(own), interpreters(named)) and agree(abis(own), abis(named))
-
-
-def _platform_fits(tag: str, compatibility: Compatibility) -> bool:
-    target = compatibility.target
-    if tag == "any":
-        return True
-    if found := _LINUX.fullmatch(tag):
-        libc = {"many": "glibc", "musl": "musl"}.get(found["libc"], compatibility.libc)
-        return (target.os, target.arch, compatibility.libc) == ("linux", found["arch"], libc)
-    if found := _MACOS.fullmatch(tag):
-        return target.os == "macosx" and target.arch in _FAT.get(found["arch"], (found["arch"],))
-    return target.is_windows and tag == f"win_{target.arch}"

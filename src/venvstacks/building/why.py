@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from venvstacks.building.checks import Contents, Distribution, read_contents
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import info_folders, read_record
-from venvstacks.building.state import natives_built
+from venvstacks.building.state import recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _presence(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> Pres
         return None
     version = str(own.version if own else shared.version if shared else "")
     provider = shared.layer if own is None and shared else ""
-    if any(natives_built(each) is None for each in (build, *below)):
+    if any(recorded(each) is None for each in (build, *below)):
         return Presence(layer, platform, version, provider)
     path = [read_contents(each) for each in (build, *below)]
     size = _size(build, name) if own else 0

@@ -58,7 +58,8 @@ if TYPE_CHECKING:
 @spec_argument
 @output_dir_option("_artifacts")
 @flag("--clean", help="Make layers anew, whatever stands in the build folder, and their archives.")
-@flag("--check-binaries", default=True, help="See that native files fit the layers' target.")
+@flag("--check-binaries", default=True, help="Check native files: whether the target can use them.")
+@flag("--strict", default=None, help="Fail when something may be wrong with a layer (default: as defined).")
 @flag("--lock-if-needed", "--lock", "lock", help="Lock first what has no valid lock.")
 @flag("--build", default=True, help="Build layers, or go on with those that are built.")
 @flag("--publish", help="Publish the layers as well.")
@@ -87,6 +88,7 @@ def build(
     output_dir: Path,
     clean: bool,
     check_binaries: bool,
+    strict: bool | None,
     lock: bool,
     build: bool,
     publish: bool,
@@ -148,7 +150,7 @@ def build(
         steps["publish"] = made_for(stack, to_publish, platforms)[1]
     if print_plan(stack, included, steps, showing, targets) or not included:
         return
-    with options(working, finding, caching, clean=clean, check_binaries=check_binaries) as how:
+    with options(working, finding, caching, clean=clean, check_binaries=check_binaries, strict=strict) as how:
         made = _Made(how.observe)
         how = replace(how, observe=made)  # noqa: PLW2901
         if lock and not build:

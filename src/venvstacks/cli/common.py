@@ -161,6 +161,7 @@ def options(
     *,
     clean: bool = False,
     check_binaries: bool = True,
+    strict: bool | None = None,
 ) -> Iterator["Options"]:
     """Give the API's options, with an observer for this terminal."""
     from venvstacks.options import Options  # noqa: PLC0415 - help must be quick
@@ -172,6 +173,7 @@ def options(
             local_wheels=finding.local_wheels if finding else (),
             no_index=not finding.index if finding else False,
             check_binaries=check_binaries,
+            strict=strict,
             cache_dir=caching.cache_dir if caching else None,
             clean=clean,
             wait=working.wait,

@@ -25,6 +25,12 @@ def _layer(layer: LayerLibraries, *, with_platform: bool, everything: bool) -> I
         yield f"{title}  (not built)"
         return
     yield title
+    for finding in layer.findings:
+        yield f"    {printable(str(finding))}"
+    if layer.system_libraries:
+        yield f"    the target's system has to bring {', '.join(map(printable, layer.system_libraries))}"
+    for name, path in layer.hidden.items():
+        yield f"    {printable(name)} is hidden by {printable(path)} in this environment"
     files: dict[str, list[Use]] = {}
     for use in layer.linking.uses:
         files.setdefault(use.file, []).append(use)

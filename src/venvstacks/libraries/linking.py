@@ -104,10 +104,13 @@ class _Linker:
         providers = [each for each in self.path if name in self.offers[each.build_name].libraries]
         if not providers:
             return None
-        first, *others = (each.build_name for each in providers)
+        first, *further = (each.build_name for each in providers)
         provider = self.offers[first].libraries[name].path
         source = Source.LAYER if first == self.layer.build_name else Source.BELOW
-        return Use(file.path, file.owner, needed, source, first, provider, tuple(others))
+        conflicts = () if providers[0].is_top else self.offers[first].conflicts
+        namesakes = next((conflict.files for conflict in conflicts if conflict.name == name), ())
+        others = tuple(other.path for other in namesakes if other.path != provider)
+        return Use(file.path, file.owner, needed, source, first, provider, tuple(further), others=others)
 
     def _allowed(self) -> tuple[str, ...]:
         globs = self.layer.allow_missing

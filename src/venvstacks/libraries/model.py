@@ -80,6 +80,7 @@ class LibraryLayer:
         natives: What it holds.
         exclude: Globs of native files that take no part in this.
         allow_missing: Globs of names of libraries that nobody has to provide.
+        is_top: Whether no layer can stand on it: an application.
     """
 
     build_name: str
@@ -89,6 +90,7 @@ class LibraryLayer:
     natives: Natives
     exclude: tuple[str, ...] = ()
     allow_missing: tuple[str, ...] = ()
+    is_top: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class Use:
         provider: The providing file, relative to that layer.
         shadowed: Build names of layers further down that offer the same name.
         remark: Why nobody provides it, if more can be said than that.
+        others: Other libraries of that name in the providing layer, relative to it; none if it is an application's
+            own, as no layer stands on that.
     """
 
     file: str
@@ -151,6 +155,7 @@ class Use:
     provider: str = ""
     shadowed: tuple[str, ...] = ()
     remark: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,74 +1,67 @@
-"""What is wrong with a layer's libraries, in words."""
+"""What may be wrong with a layer's libraries, package by package, and what the target's system must bring."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from venvstacks.errors import LibrariesError
-from venvstacks.libraries.model import Conflict, LibraryLayer, Linking, NativeFile, Use
+from venvstacks.findings import Finding
+from venvstacks.libraries.model import LibraryLayer, Linking, Use
+from venvstacks.wording import some_of
 
-_SHOWN = 20
+_LISTED = 4  # names that a remedy spells out
 
 
-def check_conflicts(layer: LibraryLayer, conflicts: Sequence[Conflict]) -> None:
-    """See that each name stands for one library.
+def library_findings(layer: LibraryLayer, linking: Linking) -> tuple[Finding, ...]:
+    """Find what a layer's files need that nobody provides for certain.
 
-    Raises:
-        LibrariesError: One does not.
+    A loader that does not find a library refuses the file that needs it. Whether anybody needs that file cannot be
+    told: plugins, variants for other hardware and optional parts are often made so. Libraries that the target's
+    system may bring are as common.
+
+    Args:
+        layer: The layer.
+        linking: How its files find what they need.
+
+    Returns:
+        One finding for each package and kind, sorted by package.
     """
-    if not conflicts:
+    by_owner: dict[str, list[Use]] = {}
+    for use in linking.uses:
+        by_owner.setdefault(use.owner, []).append(use)
+    missing = {owner: [use for use in uses if use in linking.missing] for owner, uses in by_owner.items()}
+    ambiguous = {owner: [use for use in uses if use.others] for owner, uses in by_owner.items()}
+    return tuple(
+        Finding(layer.build_name, layer.compatibility.target.name, owner, message, remedy)
+        for owner in sorted(by_owner)
+        for message, remedy in (*_missing(missing[owner]), *_ambiguous(ambiguous[owner]))
+    )
+
+
+def _missing(uses: list[Use]) -> Iterator[tuple[str, str]]:
+    if not uses:
         return
-    lines = [
-        f"\n  - {_shown(conflict.name)}: "
-        + " and ".join(f"{_shown(file.path)} ({file.owner})" for file in conflict.files)
-        for conflict in conflicts
-    ]
-    globs = dict.fromkeys(
-        (
-            *layer.exclude,
-            *(_glob(file) for conflict in conflicts for file in conflict.files[1:]),
-        )
-    )
-    raise LibrariesError(
-        f"{_headline(layer)} has different shared libraries of one name, so that layers above it cannot tell them "
-        f"apart:{_listed(lines)}",
-        hint=f"leave out what no layer above needs, for example: dynlib_exclude = [{_quoted(globs)}]",
-    )
-
-
-def check_missing(layer: LibraryLayer, linking: Linking) -> None:
-    """See that every file finds what it needs.
-
-    Raises:
-        LibrariesError: One does not.
-    """
-    missing = linking.missing
-    if not missing:
-        return
-    files = dict.fromkeys(use.file for use in missing)
-    lines = [_missing_line(path, [use for use in missing if use.file == path]) for path in files]
-    names = dict.fromkeys((*layer.allow_missing, *(_escaped(use.needed.rpartition("/")[2]) for use in missing)))
-    count = len({use.needed for use in missing})
-    what = "a shared library" if count == 1 else f"{count} shared libraries"
-    raise LibrariesError(
-        f"{_headline(layer)} for {layer.compatibility.describe()} needs {what} that neither it nor a layer below "
-        f"offers, and that is no part of the target's system:{_listed(lines)}",
-        hint="add the packages that bring them, here or in a layer below; or, if it works without them: "
-        f"dynlib_allow_missing = [{_quoted(names)}]",
-    )
-
-
-def _missing_line(path: str, uses: Sequence[Use]) -> str:
-    names = ", ".join(_shown(use.needed) for use in uses)
+    names = list(dict.fromkeys(_file_name(use.needed) for use in uses))
+    files = list(dict.fromkeys(use.file for use in uses))
     remarks = "".join(f"; {remark}" for remark in dict.fromkeys(use.remark for use in uses) if remark)
-    return f"\n  - {_shown(path)} ({uses[0].owner}) needs {names}{remarks}"
+    accepted = f" = [{', '.join(map(_quoted, names))}]" if len(names) <= _LISTED else ""
+    needed, by = some_of(map(_shown, names)), some_of(map(_shown, files), 2)
+    remedy = "see that the target's system has it, or add the package that brings it; to accept that it is missing"
+    yield f"needs {needed}, which no layer offers (for {by}{remarks})", f"{remedy}: dynlib_allow_missing{accepted}"
 
 
-def _headline(layer: LibraryLayer) -> str:
-    return layer.title[:1].upper() + layer.title[1:]
+def _ambiguous(uses: list[Use]) -> Iterator[tuple[str, str]]:
+    for use in {(use.needed, use.layer): use for use in uses}.values():
+        yield (
+            f"needs {_shown(use.needed)}, of which {use.layer!r} has several, and takes {_shown(use.provider)}",
+            f"leave out the others there with dynlib_exclude = [{', '.join(map(_quoted_path, use.others))}]",
+        )
 
 
-def _listed(lines: Sequence[str]) -> str:
-    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return "".join(lines[:_SHOWN]) + more
+def system_libraries_of(linking: Linking) -> tuple[str, ...]:
+    """Give the names of the libraries that the target's system has to bring, beyond what every such system has."""
+    return tuple(sorted({_file_name(use.needed) for use in linking.missing}))
+
+
+def _file_name(needed: str) -> str:
+    return needed.rpartition("/")[2]
 
 
 def _shown(name: str) -> str:
@@ -76,26 +69,18 @@ def _shown(name: str) -> str:
     return name if name.isprintable() and name == name.strip() and name else repr(name)
 
 
-def _glob(file: NativeFile) -> str:
-    """Give a glob for one file: its path as the package has it."""
-    _, between, inside = file.path.rpartition("/site-packages/")
-    return _escaped(inside if between else file.path)
+def _quoted_path(path: str) -> str:
+    _, between, inside = path.rpartition("/site-packages/")
+    return _quoted(inside if between else path)
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+def _quoted(name: str) -> str:
+    """Write a glob for one name as a TOML string."""
+    return '"' + "".join(_toml_characters(f"[{char}]" if char in "*?[" else char for char in name)) + '"'
 
 
-def _quoted(globs: dict[str, None]) -> str:
-    return ", ".join(_toml(glob) for glob in globs)
-
-
-def _toml(text: str) -> str:
-    return '"' + "".join(_toml_characters(text)) + '"'
-
-
-def _toml_characters(text: str) -> Iterator[str]:
-    for char in text:
+def _toml_characters(parts: Iterable[str]) -> Iterator[str]:
+    for char in "".join(parts):
         if char in '"\\':
             yield f"\\{char}"
         else:

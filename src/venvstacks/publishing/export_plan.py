@@ -192,7 +192,9 @@ def _plan_layer(built: BuiltLayer, options: ExportOptions, exported: Exported) -
     earlier = exported.manifests.get(described.layer_name)
     reason = _reason(manifest, earlier, exported, force=options.force)
     if earlier is not None and reason is ExportReason.UNCHANGED:
-        manifest = msgspec.structs.replace(manifest, export_links_hash=earlier.export_links_hash)
+        manifest = msgspec.structs.replace(
+            manifest, export_links_hash=earlier.export_links_hash, system_libraries=earlier.system_libraries
+        )
     moved = earlier is not None and earlier.install_target != name and earlier.install_target in exported.present
     return PlannedExport(
         built,

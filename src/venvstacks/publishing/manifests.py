@@ -38,6 +38,7 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
         python_implementation: ``cpython@X.Y.Z``.
         runtime_layer: Install target of the runtime.
         bound_to_implementation: Whether the layer holds copies of runtime files.
+        system_libraries: Names of the shared libraries that the target's system has to bring; unset without any.
         target_platform: Target name; unset in exports of venvstacks 0.8.
         required_layers: Install targets of the frameworks, in path order.
         app_launch_module: Import name.
@@ -53,6 +54,7 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
     python_implementation: str
     runtime_layer: str
     bound_to_implementation: bool
+    system_libraries: tuple[str, ...] | UnsetType = UNSET
     target_platform: str | UnsetType = UNSET
     required_layers: tuple[str, ...] | UnsetType = UNSET
     app_launch_module: str | UnsetType = UNSET
@@ -135,6 +137,7 @@ def describe_layer(built: BuiltLayer) -> LayerManifest:
         python_implementation=lock.python.request,
         runtime_layer=runtime.install_target,
         bound_to_implementation=layer.kind is LayerKind.RUNTIME or built.target.is_windows,
+        system_libraries=built.system_libraries or UNSET,
         target_platform=built.target.name,
     )
     if layer.kind is LayerKind.RUNTIME:

@@ -217,6 +217,7 @@ def _plan_archive(
         manifest = msgspec.structs.replace(
             manifest,
             archive_links_hash=earlier.manifest.archive_links_hash,
+            system_libraries=earlier.manifest.system_libraries,
             archive_size=earlier.manifest.archive_size,
             archive_hashes=earlier.manifest.archive_hashes,
             archive_content_hash=earlier.manifest.archive_content_hash,

@@ -262,6 +262,16 @@ class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    strict: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether what may be wrong with a built layer, such as a shared library that nobody "
+                "is known to provide, is an error. Default: false.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
     archive_format: (
         Annotated[

@@ -65,7 +65,8 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
     local_runtime = cast("LocalRuntime", settings.text("local-runtime") or _DEFAULT_LOCAL_RUNTIME)
     bytecode = cast("Bytecode", settings.text("bytecode") or _DEFAULT_BYTECODE)
     formats = read_archive_formats(settings.values.get("archive-format", {}), environ, settings.report)
-    return Stack(file, layers, uv, formats, local_runtime, bytecode, tuple(report.warnings))
+    strict = settings.flag("strict")
+    return Stack(file, layers, uv, formats, local_runtime, bytecode, strict, tuple(report.warnings))
 
 
 def _check_keys(definition: Mapping[str, Any], report: Report) -> None:

@@ -179,6 +179,7 @@ class Stack:
         archive_formats: Target name -> format of its archives.
         local_runtime: Whether an interpreter of this machine may serve as a runtime.
         bytecode: Whether layers hold their modules compiled.
+        strict: Whether what may be wrong with a built layer is an error.
         warnings: What the user should know about the file, such as deprecated fields.
     """
 
@@ -188,6 +189,7 @@ class Stack:
     archive_formats: Mapping[str, ArchiveFormatName]
     local_runtime: LocalRuntime = "never"
     bytecode: Bytecode = "none"
+    strict: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
