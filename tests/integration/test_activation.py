@@ -132,3 +132,58 @@ def test_one_of_two_frameworks_is_enough(tmp_path: Path, tmp_path_factory: pytes
     done = run(python(project.built, "base"), layer / "postinstall.py", "--no-compile")
     assert done.returncode == 1
     assert all(words.removeprefix("there is no ") in done.stderr for words in said)
+
+
+def test_packages_in_parts(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Distributions that bring one package stand in two layers, as those of NVIDIA and of Qt do."""
+    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    init = "name = 'runs'\n"
+    project.wheel(
+        "essentials",
+        files={
+            "empty/__init__.py": "",
+            "empty/sub/__init__.py": "",
+            "empty/sub/one.py": "",
+            "qt/__init__.py": init,
+            "qt/core.py": "from qt import name\n",
+            "cloud/__init__.py": "name = 1\n",
+        },
+    )
+    project.wheel(
+        "addons",
+        files={
+            "empty/__init__.py": "",
+            "empty/sub/__init__.py": "# nothing\n",
+            "empty/sub/two.py": "",
+            "qt/web.py": "from qt import core, name\n",
+            "cloud/__init__.py": "name = 2\n",
+            "cloud/web.py": "",
+        },
+    )
+    project.define(runtime("base"), framework("one", "essentials"), application("app", "addons", on=["one"]))
+    project.build()
+    (warning,) = project.warnings()
+    assert warning == (
+        "Package 'cloud' is in application 'app' ('addons') and in framework 'one' ('essentials'), with different "
+        "code in __init__.py: only the part in application 'app' can be imported. If these are parts of one "
+        "package, put them into one layer."
+    )
+    code = "import empty.sub.one, empty.sub.two, qt.web, qt.core, cloud.web; print(qt.name, *qt.__path__)"
+    one, app = project.site("framework-one"), project.site("app-app")
+    assert output(python(project.built), "-B", "-c", code) == f"runs {one}/qt {app}/qt"
+    (tmp_path / "link").symlink_to(project.built / "app-app")
+    assert (
+        output(tmp_path / "link" / "bin" / "python", "-B", "-c", code)
+        == f"runs {one}/qt {tmp_path}/link/{SITE}/qt"
+    )
+    (tmp_path / "qt").mkdir()
+    (tmp_path / "qt" / "__init__.py").touch()
+    code = "import qt; print(*qt.__path__)"
+    assert output(python(project.built), "-B", "-c", code, PYTHONPATH=str(tmp_path)) == str(tmp_path / "qt")
+    assert not (one / "_venvstacks_packages.py").exists(), "what needs no hook has none"
+
+    project.build()
+    assert project.changed() == []
+    project.define(runtime("base"), framework("one"), application("app", "addons", on=["one"]))
+    project.build()
+    assert not (app / "_venvstacks_packages.py").exists()

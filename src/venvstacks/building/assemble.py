@@ -24,6 +24,7 @@ from venvstacks.spec.source_trees import source_files
 
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
 _NONE_OPTIONAL = 'OPTIONAL_LAYERS: "dict[str, dict[str, list[str]]]" = {}'
+_NONE_JOINED = 'JOINED_PACKAGES: "dict[str, list[str]]" = {}'
 _NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
@@ -134,17 +135,21 @@ def _activation_line(build: LayerBuild) -> str:
     )
 
 
-def activation(build: LayerBuild, dll_folders: Sequence[str] = ()) -> str:
+def activation(
+    build: LayerBuild, dll_folders: Sequence[str] = (), packages: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """Write the module that makes the layers below importable.
 
     Args:
         build: The layer.
         dll_folders: Folders with DLLs (Windows); relative to the layer.
+        packages: Packages that are found in several layers, with their folders; relative to the layer.
     """
     libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
     values = {
         _NO_LAYERS: _tuple_of(build.configuration["pylib_dirs"]),
         _NONE_OPTIONAL: canonical_json(build.configuration.get("optional_layers", {})).rstrip("\n"),
+        _NONE_JOINED: canonical_json(dict(packages or {})).rstrip("\n"),
         _NO_LIBRARIES: _tuple_of(libraries),
     }
     text = payload("activate.py")

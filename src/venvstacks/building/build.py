@@ -121,7 +121,7 @@ def _names_version_of(name: str, build_name: str) -> bool:
 
 def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installer) -> None:
     """Check all layers: also one that was not built now may stand on one that was."""
-    contents = {item.key: read_contents(item.build) for item in plan.layers}
+    contents = {item.key: read_contents(item.build, found[item.key].parts) for item in plan.layers}
     checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         installer.work.observe(Warned(warning))

@@ -1,7 +1,7 @@
 """What a built layer can really see: whether every package finds what it requires, and who hides whom."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.building.excluding import idle_exclusions
+from venvstacks.building.joining import Parts, plan_joining
 from venvstacks.building.layout import OWN_MODULES
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import info_folders
 from venvstacks.platforms.targets import host_target
 from venvstacks.spec.model import UvSettings
+from venvstacks.spec.report import listed
 
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
@@ -42,18 +44,25 @@ class Contents:
         build: The layer.
         distributions: Its distributions by normalised name.
         modules: The names of its top-level modules and packages, namespace packages left out.
+        parts: The packages of which other layers may have parts.
     """
 
     build: LayerBuild
     distributions: Mapping[str, Distribution]
     modules: frozenset[str]
+    parts: Parts = field(default_factory=dict)
 
 
-def read_contents(build: LayerBuild) -> Contents:
-    """Read what a built layer offers."""
+def read_contents(build: LayerBuild, parts: Parts | None = None) -> Contents:
+    """Read what a built layer offers.
+
+    Args:
+        build: The layer.
+        parts: The packages of which other layers may have parts.
+    """
     site = build.folder / build.layout.site
     found = (_distribution(info) for info in info_folders(site))
-    return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)))
+    return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)), parts or {})
 
 
 def _distribution(info: Path) -> Distribution:
@@ -214,7 +223,13 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
         One complete sentence for each, which says which one wins.
     """
     own = path[0].build.layer
-    warnings = []
+    joining = plan_joining(path[0].build, [each.build for each in path[1:]], [each.parts for each in path])
+    split = {*joining.packages, *(clash.name for clash in joining.clashes)}
+    warnings = [
+        _clash_text(clash.name, path[clash.upper], path[clash.lower])
+        for clash in joining.clashes
+        if not clash.upper or path[clash.lower].build.layer.build_name not in path[clash.upper].build.layer.below
+    ]
     for position, upper in enumerate(path):
         for lower in path[position + 1 :]:
             winner, loser = upper.build.layer, lower.build.layer
@@ -224,10 +239,19 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
             warnings += [
                 f"Module {name!r} is in {winner.title} and in {loser.title}{where or ' below it'}: "
                 f"the one in {winner.title} wins."
-                for name in sorted(upper.modules & lower.modules)
+                for name in sorted((upper.modules & lower.modules) - split)
                 if not _is_shared_namespace(upper, name)
             ]
     return warnings
+
+
+def _clash_text(name: str, upper: Contents, lower: Contents) -> str:
+    ours, theirs = listed(upper.parts[name].owners), listed(lower.parts[name].owners)
+    return (
+        f"Package {name!r} is in {upper.build.layer.title} ({ours}) and in {lower.build.layer.title} ({theirs}), "
+        f"with different code in __init__.py: only the part in {upper.build.layer.title} can be imported. "
+        "If these are parts of one package, put them into one layer."
+    )
 
 
 def _is_shared_namespace(contents: Contents, name: str) -> bool:

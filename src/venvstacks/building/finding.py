@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from venvstacks.building.joining import plan_joining
 from venvstacks.building.libraries import plan_linking
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import Key, LayerBuild
@@ -27,7 +28,8 @@ def is_relinked(build: LayerBuild, builds: Sequence[LayerBuild], found: Mapping[
     below = [by_key[key] for key in build.keys_below]
     linking = plan_linking(build, below, {each.key: found[each.key].natives for each in (build, *below)})
     showing = plan_showing(build, below, [found[each.key].data for each in (build, *below)])
-    return taken_hash(linking, showing) != found[build.key].linking
+    joining = plan_joining(build, below, [found[each.key].parts for each in (build, *below)])
+    return taken_hash(linking, showing, joining) != found[build.key].linking
 
 
 def described(build: LayerBuild, found: State | Inspection | None, local_runtime: str) -> BuiltLayer:

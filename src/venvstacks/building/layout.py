@@ -27,7 +27,10 @@ ACTIVATION = "_venvstacks_activate"
 LIBRARY_HOOK = "_venvstacks_libraries"
 """The module of a layered environment on POSIX that is imported together with ctypes."""
 
-OWN_MODULES = frozenset({ACTIVATION, LIBRARY_HOOK})
+PACKAGE_HOOK = "_venvstacks_packages"
+"""The module of a layered environment that finds packages of which several layers have a part."""
+
+OWN_MODULES = frozenset({ACTIVATION, LIBRARY_HOOK, PACKAGE_HOOK})
 """The modules of a layered environment that belong to the layer itself."""
 
 

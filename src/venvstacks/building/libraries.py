@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from venvstacks.binaries.elf_search import copy_with_search
-from venvstacks.building.assemble import activation
-from venvstacks.building.layout import ACTIVATION, CONFIGURATION
+from venvstacks.building.layout import CONFIGURATION
 from venvstacks.building.macos_launcher import launcher
 from venvstacks.building.plan import Key, LayerBuild
 from venvstacks.building.records import (
@@ -94,8 +93,6 @@ def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> tuple[F
     if linking.dll_folders:
         configuration = {**build.configuration, "dynlib_dirs": [f for f in linking.dll_folders if f[:2] == ".."]}
         replace_file(staging / CONFIGURATION, canonical_json(configuration).encode())
-        module = staging / build.layout.site / f"{ACTIVATION}.py"
-        replace_file(module, activation(build, linking.dll_folders).encode())
     if linking.dyld:
         _make_launchers(build, linking.dyld, staging)
     return findings

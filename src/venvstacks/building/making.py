@@ -10,6 +10,7 @@ from venvstacks.building.bytecode import BytecodeMaker, needs_runtime, ship_byte
 from venvstacks.building.commands import add_launchers
 from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.joining import Joining, apply_joining, parts_of, plan_joining
 from venvstacks.building.libraries import apply_linking, library_layer, plan_linking
 from venvstacks.building.native import check_native, read_native
 from venvstacks.building.plan import Key, LayerBuild
@@ -142,8 +143,9 @@ class Maker:
         found = {key: done["fill", key].inspection for key in (build.key, *build.keys_below)}
         linking = plan_linking(build, below, {key: inspection.natives for key, inspection in found.items()})
         showing = plan_showing(build, below, [inspection.data for inspection in found.values()])
+        joining = plan_joining(build, below, [inspection.parts for inspection in found.values()])
         if not self.item.reason:
-            if filled.inspection.linking == taken_hash(linking, showing):
+            if filled.inspection.linking == taken_hash(linking, showing, joining):
                 inspection = filled.inspection
                 if self._is_unchecked:
                     more = library_findings(library_layer(build, inspection.natives), linking)
@@ -154,7 +156,7 @@ class Maker:
             filled = self._make()  # a layer below was made anew, and offers other things now
         started = monotonic()
         try:
-            inspection = self._link(filled.inspection, linking, showing)
+            inspection = self._link(filled.inspection, linking, showing, joining)
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in inspection.entries)
@@ -192,22 +194,23 @@ class Maker:
         checks = self.installer.check_binaries
         findings = check_native(build, native) if checks else ()
         natives = natives_of(native, entries, staging, build.compatibility)
-        data = data_of(build, entries, staging)
-        return Inspection(entries, "", fits=checks, natives=natives, data=data, findings=findings)
+        data, parts = data_of(build, entries, staging), parts_of(build, entries, staging)
+        return Inspection(entries, "", fits=checks, natives=natives, data=data, parts=parts, findings=findings)
 
-    def _link(self, inspection: Inspection, linking: Linking, showing: Showing) -> Inspection:
+    def _link(self, inspection: Inspection, linking: Linking, showing: Showing, joining: Joining) -> Inspection:
         build, staging = self.item.build, self.staging
         layer = library_layer(build, inspection.natives)
         found = (*inspection.findings, *library_findings(layer, linking), *apply_linking(build, linking, staging))
         findings = found if self.installer.check_binaries else ()
         self._report(findings, is_new=True)
         apply_showing(build, [self.builds[key] for key in build.keys_below], showing, staging)
+        apply_joining(build, joining, linking.dll_folders, staging)
         runtime = self.builds[self._runtime]
         entries = ship_bytecode(self.compiling, build, self._entries(), staging, {runtime.key: runtime.folder})
         linked = replace(
             inspection,
             entries=entries,
-            linking=taken_hash(linking, showing),
+            linking=taken_hash(linking, showing, joining),
             bytecode=build.bytecode,
             findings=findings,
             system_libraries=system_libraries_of(linking),

@@ -151,7 +151,9 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
     configuration = _configuration(stack, layer, lock, below, compatibility.target)
     inputs = {
         "revision": REVISION,
-        "payload": {name: payload(name) for name in ("activate.py", "libraries.py", "postinstall.py")},
+        "payload": {
+            name: payload(name) for name in ("activate.py", "libraries.py", "packages.py", "postinstall.py")
+        },
         "python": lock.python.request,
         "target": compatibility.describe(),
         "install_target": lock.install_target,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
+from venvstacks.building.joining import Joining
 from venvstacks.building.libraries import linking_hash
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import from_site, info_folders, read_record
@@ -182,9 +183,10 @@ def _is_offered_whole(node: _Node) -> bool:
     return node.content is not None
 
 
-def taken_hash(linking: Linking, showing: Showing) -> str:
+def taken_hash(linking: Linking, showing: Showing, joining: Joining) -> str:
     """Hash what becomes of a layer's decisions about those below it."""
-    return json_hash([linking_hash(linking), {path: astuple(shown) for path, shown in showing.items()}])
+    shown = {path: astuple(shown) for path, shown in showing.items()}
+    return json_hash([linking_hash(linking), shown, dict(joining.packages)])
 
 
 def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showing, staging: Path) -> None:

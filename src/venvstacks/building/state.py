@@ -1,12 +1,13 @@
 """Whether a layer's folder is what a build left there."""
 
 import os
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from venvstacks.building.joining import Part
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.showing import NO_DATA, Data
 from venvstacks.errors import BuildError
@@ -38,6 +39,7 @@ class State(msgspec.Struct, frozen=True):
         fits: Whether its native files were found to fit the target.
         natives: Its native files, as its packages brought them.
         data: Its data and programs, beside what it shows of the layers below.
+        parts: The packages of which other layers may have parts.
         linking: Hash of what it takes from the layers below.
         findings: What may be wrong with it, as far as that was looked at.
         system_libraries: Names of the shared libraries that the target's system has to bring.
@@ -51,6 +53,7 @@ class State(msgspec.Struct, frozen=True):
     fits: bool = False
     natives: Natives = NO_NATIVES
     data: Data = NO_DATA
+    parts: Mapping[str, Part] = msgspec.field(default_factory=dict)
     linking: str = ""
     findings: tuple[Finding, ...] = ()
     system_libraries: tuple[str, ...] = ()
@@ -68,6 +71,7 @@ class Inspection:
         fits: Whether its native files were found to fit the target.
         natives: Its native files, as its packages brought them.
         data: Its data and programs, beside what it shows of the layers below.
+        parts: The packages of which other layers may have parts.
         linking: Hash of what it takes from the layers below.
         bytecode: Whether what stands there holds its modules compiled; None if nothing does.
         findings: What may be wrong with it, as far as that was looked at.
@@ -81,6 +85,7 @@ class Inspection:
     fits: bool = False
     natives: Natives = NO_NATIVES
     data: Data = NO_DATA
+    parts: Mapping[str, Part] = field(default_factory=dict)
     linking: str = ""
     bytecode: Bytecode | None = None
     findings: tuple[Finding, ...] = ()
@@ -139,6 +144,7 @@ def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
         fits=found.fits,
         natives=found.natives,
         data=found.data,
+        parts=found.parts,
         linking=found.linking,
         findings=found.findings,
         system_libraries=found.system_libraries,
@@ -200,6 +206,7 @@ def inspect(build: LayerBuild) -> Inspection:
         fits=state.fits,
         natives=state.natives,
         data=state.data,
+        parts=state.parts,
         linking=state.linking,
         bytecode=bytecode,
         findings=state.findings,

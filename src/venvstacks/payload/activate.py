@@ -18,6 +18,9 @@ LAYERS_BELOW: "tuple[str, ...]" = ()
 # Those that may be missing, by the names of their folders: one that replaces it must be there, none that needs it.
 OPTIONAL_LAYERS: "dict[str, dict[str, list[str]]]" = {}
 
+# Packages of which several layers have a part, with their folders, relative to the layer's.
+JOINED_PACKAGES: "dict[str, list[str]]" = {}
+
 # Where this layer and those below offer shared libraries, in path order, relative to the layer's folder.
 LIBRARY_FOLDERS: "tuple[str, ...]" = ()
 
@@ -39,6 +42,8 @@ def activate() -> None:
     if len(below) < len(found):
         _tell_missing({relative.split("/")[1]: folder for relative, folder in found.items()}, below)
     sys.path += [folder for folder in below if folder not in sys.path]
+    if JOINED_PACKAGES:
+        _join_packages(layer)
     known = {os.path.normcase(path) for path in sys.path}
     for folder in reversed(below):
         before = set(sys.path)
@@ -88,6 +93,20 @@ def _name_runtime(layer: str) -> None:
             module.__file__ = moved(file)
     if sys.implementation.name == "cpython":  # which names the files of its frozen modules after it
         sys._stdlib_dir = moved(sys._stdlib_dir)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _join_packages(layer: str) -> None:
+    """Have Python look for packages in all layers that have a part of them."""
+    from _venvstacks_packages import PackageFinder
+
+    places = {
+        name: [
+            os.path.normpath(os.path.join(layer if folder.startswith("../") else sys.prefix, folder))
+            for folder in folders
+        ]
+        for name, folders in JOINED_PACKAGES.items()
+    }
+    sys.meta_path.insert(0, PackageFinder(places))
 
 
 def _move_added(before: "Collection[str]", folder: str) -> None:

@@ -1,0 +1,191 @@
+"""Packages that several distributions bring, in several layers: ``nvidia``, ``PySide6``, ``tencentcloud``.
+
+In one site-packages folder their parts lie in one folder. On a path, the first ``__init__.py`` that is found hides
+the other parts. Where it makes no difference which one runs, since they are equal or empty, the layer's activation
+has Python look for modules of the package in all parts.
+"""
+
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from packaging.utils import canonicalize_name
+
+from venvstacks.building.assemble import activation
+from venvstacks.building.layout import ACTIVATION, PACKAGE_HOOK
+from venvstacks.building.plan import LayerBuild, payload
+from venvstacks.building.records import from_site, info_folders, read_record, replace_file
+from venvstacks.file_names import parents
+from venvstacks.files import file_sha256
+from venvstacks.trees import Entry, EntryKind
+
+_INIT = "__init__.py"
+
+
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """A layer's part of a package.
+
+    Attributes:
+        init: Hash of its ``__init__.py``; empty if there is nothing but comments in it. None if there is none,
+            or if it is one of the old kind that looks for other parts itself.
+        owners: Normalised names of the distributions that have files in it, sorted.
+    """
+
+    init: str | None
+    owners: tuple[str, ...]
+
+
+Parts = Mapping[str, Part]
+"""Name of a package with its parents' -> the layer's part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A package of which only one part can be imported.
+
+    Attributes:
+        name: Its name with its parents'.
+        upper: Position on the path of the layer whose part is found.
+        lower: Position of the layer whose part is hidden.
+    """
+
+    name: str
+    upper: int
+    lower: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """What a layer's path makes of packages in parts.
+
+    Attributes:
+        packages: Name with the parents' -> the folders that it is found in, relative to the layer; that of the
+            ``__init__.py`` that runs stands first.
+        clashes: What cannot be joined.
+    """
+
+    packages: Mapping[str, tuple[str, ...]]
+    clashes: tuple[Clash, ...] = ()
+
+
+def parts_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> dict[str, Part]:
+    """Describe the packages of a layer that may have other parts elsewhere.
+
+    These are all at the top, and those in packages that have no ``__init__.py`` of their own, or an empty one.
+
+    Args:
+        build: The layer.
+        entries: Everything that it holds so far.
+        folder: Where it stands, finished or not.
+    """
+    site = build.layout.site
+    paths = {entry.path for entry in entries}
+    inits: dict[str, str | None] = {}
+    for entry in entries:  # folders stand before what they hold
+        if entry.kind is not EntryKind.FOLDER or not entry.path.startswith(f"{site}/"):
+            continue
+        path = entry.path[len(site) + 1 :]
+        parent, _, name = path.rpartition("/")
+        if name.isidentifier() and (not parent or not inits.get(parent, "closed")):
+            init = f"{entry.path}/{_INIT}"
+            inits[path] = _digest(folder / init) if init in paths else None
+    owners: dict[str, set[str]] = {path: set() for path in inits}
+    for info in info_folders(folder / site):
+        distribution = canonicalize_name(info.name.partition("-")[0])
+        for row in read_record(info / "RECORD"):
+            for parent in parents(from_site(row.path, site)[len(site) + 1 :]):
+                if parent not in owners:
+                    break
+                owners[parent].add(distribution)
+    return {
+        path.replace("/", "."): Part(init, tuple(sorted(owners[path])))
+        for path, init in inits.items()
+        if owners[path]  # an application's own modules are no part of others' packages
+    }
+
+
+def _digest(path: Path) -> str | None:
+    content = path.read_bytes()
+    if b"extend_path" in content or b"declare_namespace" in content:
+        return None
+    lines = (line.strip() for line in content.splitlines())
+    return file_sha256(path) if any(line and not line.startswith(b"#") for line in lines) else ""
+
+
+def plan_joining(build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence[Parts]) -> Joining:
+    """Decide which packages are found in several layers.
+
+    Args:
+        build: The layer.
+        below: The layers below it, in path order.
+        parts: The layer's, then those of each layer below it.
+    """
+    packages: dict[str, tuple[str, ...]] = {}
+    clashes: list[Clash] = []
+    visible: set[str] = set()  # packages whose parts are all looked into
+    for name in sorted({name for each in parts for name in each}):
+        parent, _, _ = name.rpartition(".")
+        having = [(place, each[name]) for place, each in enumerate(parts) if name in each]
+        if (parent and parent not in visible) or len(having) < 2:  # noqa: PLR2004 - a part alone
+            continue
+        if all(part.init is None for _, part in having):
+            visible.add(name)
+            continue
+        places, hidden = _joined(having)
+        clashes += [Clash(name, places[0], lower) for lower in hidden]
+        if len(places) > 1:
+            visible.add(name)
+            packages[name] = tuple(
+                _folder(place, build, below, name) for place in _first_run(places, dict(having))
+            )
+    return Joining(packages, tuple(clashes))
+
+
+def _joined(having: Sequence[tuple[int, Part]]) -> tuple[list[int], list[int]]:
+    """Tell the places of parts that go together, and of those that contradict them.
+
+    A part whose distributions all have files in the parts before it is an older or newer one of the same: hidden
+    as it should be.
+    """
+    places, hidden = [], []
+    init, known = "", set[str]()
+    for place, part in having:
+        is_new = not known.issuperset(part.owners)
+        if is_new and part.init and init and part.init != init:
+            hidden.append(place)
+            continue
+        if is_new:
+            places.append(place)
+            init = init or part.init or ""
+        known.update(part.owners)
+    return places, hidden
+
+
+def _first_run(places: Sequence[int], parts: Mapping[int, Part]) -> list[int]:
+    """Put the part in front whose ``__init__.py`` runs: one that does something, or one at all."""
+    return sorted(places, key=lambda place: (not parts[place].init, parts[place].init is None))
+
+
+def _folder(place: int, build: LayerBuild, below: Sequence[LayerBuild], name: str) -> str:
+    layer = below[place - 1] if place else build
+    start = f"../{layer.lock.install_target}" if place else ""
+    return posixpath.join(start, layer.layout.site, *name.split("."))
+
+
+def apply_joining(build: LayerBuild, joining: Joining, dll_folders: Collection[str], staging: Path) -> None:
+    """Write into an unfinished layer's activation what its path takes.
+
+    Args:
+        build: The layer.
+        joining: Which packages are found in several layers.
+        dll_folders: Folders with DLLs (Windows); relative to the layer.
+        staging: The layer's unfinished folder.
+    """
+    if not build.below or not (joining.packages or dll_folders):
+        return
+    site = staging / build.layout.site
+    replace_file(site / f"{ACTIVATION}.py", activation(build, tuple(dll_folders), joining.packages).encode())
+    if joining.packages:
+        replace_file(site / f"{PACKAGE_HOOK}.py", payload("packages.py").encode())

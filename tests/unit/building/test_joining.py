@@ -1,0 +1,122 @@
+"""Packages that several distributions bring, in several layers."""
+
+from pathlib import Path
+
+import pytest
+
+from fakes.built_layers import make_built_layer
+from fakes.locks import make_lock
+from venvstacks.building.joining import Clash, Joining, Part, Parts, parts_of, plan_joining
+from venvstacks.building.layout import layer_layout
+from venvstacks.building.plan import LayerBuild
+from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.platforms.targets import TARGETS
+from venvstacks.trees import scan
+
+SITE = "lib/python3.12/site-packages"
+
+
+def build_of(name: str) -> LayerBuild:
+    layer, lock = make_built_layer(Path(__file__).parent, name).layer, make_lock(name)
+    layout = layer_layout(layer.kind, TARGETS["linux_x86_64"], lock.python)
+    return LayerBuild(layer, lock, (), Compatibility(TARGETS["linux_x86_64"]), Path(name), layout, {}, {}, "")
+
+
+def joined(*path: Parts) -> Joining:
+    """Plan for an application above layers ``one``, ``two`` ..."""
+    below = [build_of(name) for name, _ in zip(("one", "two", "three"), path[1:], strict=False)]
+    return plan_joining(build_of("app-a"), below, path)
+
+
+def folders(*path: Parts) -> dict[str, list[str]]:
+    """Give the layers that packages are found in."""
+    found = joined(*path)
+    assert not found.clashes
+    assert all(
+        folder.endswith(f"{SITE}/{name.replace('.', '/')}")
+        for name, names in found.packages.items()
+        for folder in names
+    )
+    return {name: [folder.partition(f"{SITE}")[0] for folder in names] for name, names in found.packages.items()}
+
+
+def part(init: str | None, *owners: str) -> Part:
+    return Part(init, owners)
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "order"),
+    [
+        ("", "", ["", "../one/"]),
+        ("#", "#", ["", "../one/"]),
+        ("", "#", ["../one/", ""]),
+        ("#", "", ["", "../one/"]),
+        (None, "#", ["../one/", ""]),
+        ("", None, ["", "../one/"]),
+    ],
+)
+def test_parts_that_go_together(upper: str | None, lower: str | None, order: list[str]) -> None:
+    assert folders({"p": part(upper, "a")}, {"p": part(lower, "b")}) == {"p": order}
+
+
+def test_python_finds_parts_without_init_by_itself() -> None:
+    assert folders({"p": part(None, "a")}, {"p": part(None, "b")}) == {}
+    assert folders({"p": part(None, "a"), "p.q": part("", "a")}, {"p": part(None, "b"), "p.q": part("", "b")}) == {
+        "p.q": ["", "../one/"]
+    }
+
+
+def test_another_version_of_a_distribution_stays_hidden() -> None:
+    assert folders({"p": part("", "a")}, {"p": part("", "a")}) == {}
+    assert folders({"p": part("", "a", "b")}, {"p": part("", "a")}) == {}
+    assert folders({"p": part("#1", "a")}, {"p": part("#2", "a")}) == {}
+
+
+def test_what_lies_in_hidden_parts_is_hidden() -> None:
+    inner = {"p": part("", "a"), "p.q": part("", "a")}
+    assert folders(inner, inner) == {}
+    assert folders({}, {"p": part("", "a")}) == {}
+
+
+def test_three_layers() -> None:
+    path = [{"p": part("", name), "p.q": part("", name)} for name in "abc"]
+    assert folders({}, *path) == {
+        "p": ["../one/", "../two/", "../three/"],
+        "p.q": ["../one/", "../two/", "../three/"],
+    }
+    assert folders({}, path[0], path[0], path[2])["p"] == ["../one/", "../three/"]
+
+
+def test_parts_that_contradict_each_other() -> None:
+    assert joined({}, {"p": part("#1", "a")}, {"p": part("#2", "b")}) == Joining({}, (Clash("p", 1, 2),))
+    found = joined({"p": part("", "a")}, {"p": part("#1", "b")}, {"p": part("#2", "c")})
+    assert (len(found.packages["p"]), found.clashes) == (2, (Clash("p", 0, 2),))
+
+
+def test_parts_are_read_from_records(tmp_path: Path) -> None:
+    files = {
+        "plain/__init__.py": "",
+        "plain/inner/__init__.py": "# a licence\n\n",
+        "plain/inner/more/module.py": "",
+        "code/__init__.py": "name = 1\n",
+        "code/inner/__init__.py": "",
+        "old/__init__.py": "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+        "space/module.py": "",
+        "not-a-name/module.py": "",
+        "module.py": "",
+    }
+    site = tmp_path / SITE
+    for name, text in {**files, "own/__init__.py": ""}.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    info = site / "Some_Thing-1.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in files))
+    found = parts_of(build_of("framework-one"), scan(tmp_path), tmp_path)
+    code = found.pop("code")
+    assert code.init
+    assert {name: each.init for name, each in found.items()} == {
+        **dict.fromkeys(("plain", "plain.inner"), ""),
+        **dict.fromkeys(("plain.inner.more", "old", "space")),
+    }
+    assert {each.owners for each in (code, *found.values())} == {("some-thing",)}
