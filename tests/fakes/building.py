@@ -137,7 +137,7 @@ class Project:
         wheels = (Path("wheels"),) if (self.folder / "wheels").is_dir() else ()
         return venvstacks.Options(
             local_wheels=wheels,
-            no_index=True,
+            no_index=options.pop("no_index", True),
             observe=self.events.append,
             environ={**os.environ, **self.environ},
             **options,

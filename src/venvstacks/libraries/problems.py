@@ -39,7 +39,7 @@ def _missing(uses: list[Use]) -> Iterator[tuple[str, str]]:
     if not uses:
         return
     names = list(dict.fromkeys(_file_name(use.needed) for use in uses))
-    files = list(dict.fromkeys(use.file for use in uses))
+    files = list(dict.fromkeys(_file_name(use.file) for use in uses))
     remarks = "".join(f"; {remark}" for remark in dict.fromkeys(use.remark for use in uses) if remark)
     accepted = f" = [{', '.join(map(_quoted, names))}]" if len(names) <= _LISTED else ""
     needed, by = some_of(map(_shown, names)), some_of(map(_shown, files), 2)

@@ -7,7 +7,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.errors import LockError
-from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage
+from venvstacks.locking.model import LayerLock, SharedPackage
 from venvstacks.locking.project import Provided, provided_below
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import Target
@@ -17,7 +17,10 @@ from venvstacks.spec.model import Layer
 def check_agreement(
     layer: Layer, below: Sequence[LayerLock], python: PythonVersion, overridden: Collection[str] = ()
 ) -> None:
-    """See that the layers below can be used together, and that the layer's own wishes allow for them.
+    """Check that what a layer declares is fulfilled by what it gets from the layers below.
+
+    Of a package that several of these lock, the first on the path counts; the others are shadowed. They may differ
+    in version: builds of one package for CPUs and for GPUs do.
 
     Args:
         layer: The layer.
@@ -26,12 +29,9 @@ def check_agreement(
         overridden: Normalised names of packages whose requirements ``[tool.uv]`` replaces.
 
     Raises:
-        LockError: Two layers below lock different versions of a package, or the layer declares a
-            requirement that what is locked below does not fulfil. The message names both layers.
+        LockError: The layer declares a requirement that what is locked below does not fulfil. The message names
+            both layers.
     """
-    for index, upper in enumerate(below):
-        for lower in below[index + 1 :]:
-            _check_pair(layer, upper, lower)
     provided = provided_below(layer, below)
     for requirement in layer.requirements:
         name = canonicalize_name(requirement.name)
@@ -50,22 +50,6 @@ def _check_requirement(layer: Layer, requirement: Requirement, provided: Provide
                 f"locks {requirement.name} {version} on {target.name}.",
                 hint=f"allow version {version} here, or change the requirement in {owner!r} and lock again",
             )
-
-
-def _check_pair(layer: Layer, upper: LayerLock, lower: LayerLock) -> None:
-    theirs: dict[str, list[LockedPackage]] = {}
-    for package in lower.packages:
-        theirs.setdefault(package.name, []).append(package)
-    for package in upper.packages:
-        for other in theirs.get(package.name, ()):
-            both = sorted(package.wheels.keys() & other.wheels.keys() & set(layer.targets))
-            if both and other.version != package.version:
-                raise LockError(
-                    f"Cannot lock {layer.title}: it stands on {upper.layer!r} and {lower.layer!r}, which lock "
-                    f"different versions of {package.name} on {both[0].name}: {package.version} and "
-                    f"{other.version}.",
-                    hint=f"require the same version of {package.name} in both, or move it to a layer below both",
-                )
 
 
 def split_shared(

@@ -192,23 +192,12 @@ def test_settings_that_count(
 # What does not fit together
 
 
-def test_layers_below_that_agree(tmp_path: Path) -> None:
-    layer = _layer(tmp_path, requirements=["a>=2; os_name == 'nt'", "b"], platforms=["linux_x86_64"])
-    below = [
-        make_lock("one", make_package("a", "1.0"), make_package("x", "1.0", ["linux_x86_64"])),
-        make_lock("two", make_package("a", "1.0"), make_package("x", "2.0", ["win_amd64"])),
-    ]
-    check_agreement(layer, below, PYTHON)
-
-
-def test_layers_below_that_disagree_on_one_platform(tmp_path: Path) -> None:
-    layer = _layer(tmp_path)
-    lower = make_lock("two", make_package("x", "1.0", ["linux_x86_64"]), make_package("x", "2.0", ["win_amd64"]))
-    upper = make_lock("one", make_package("x", "1.0", ["linux_x86_64"]), make_package("x", "1.0", ["win_amd64"]))
-    with pytest.raises(
-        LockError, match=r"'one' and 'two', which lock different versions of x on win_amd64: 1\.0 and"
-    ):
-        check_agreement(layer, [upper, lower], PYTHON)
+def test_the_first_on_the_path_counts_for_requirements(tmp_path: Path) -> None:
+    layer = _layer(tmp_path, requirements=["x>=2; os_name == 'nt'", "y"], platforms=["win_amd64"])
+    new, old = make_lock("new", make_package("x", "2.0")), make_lock("old", make_package("x", "1.0"))
+    check_agreement(layer, [new, old], PYTHON)
+    with pytest.raises(LockError, match=r"it requires 'x>=2; .*but the layer below it, 'old', locks x 1\.0 on"):
+        check_agreement(layer, [old, new], PYTHON)
 
 
 def test_requirements_that_are_overridden_are_not_compared(tmp_path: Path) -> None:
