@@ -163,7 +163,7 @@ def test_an_excluded_library_is_missing_above(project: Project, compiler: Compil
         project.build(strict=True)
     for words in (
         f"app-app for {host().target.name}",
-        f"fast 1 needs libtwo.so.1, which no layer offers (for fast.so",
+        "fast 1 needs libtwo.so.1, which no layer offers (for fast.so",
         f"framework 'a' has it as {SITE}/two/lib/libtwo.so.1, which its dynlib_exclude leaves out",
         'dynlib_allow_missing = ["libtwo.so.1"]',
     ):
