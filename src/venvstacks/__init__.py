@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from venvstacks.api.patching import patch, plan_patching
     from venvstacks.api.publishing import plan_publication, publish
     from venvstacks.api.reporting import shared_libraries, why
+    from venvstacks.api.selecting import select, stack_status
     from venvstacks.api.unpacking import plan_unpacking, unpack
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
@@ -59,12 +60,15 @@ if TYPE_CHECKING:
     from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
     from venvstacks.locking.lock import LockedLayer, LockPlan
     from venvstacks.locking.model import LayerLock
+    from venvstacks.locking.states import LockState
     from venvstacks.options import Options
+    from venvstacks.platforms.targets import Target, host_target
     from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
     from venvstacks.publishing.exporting import ExportResult
     from venvstacks.publishing.plan import PublishOptions, PublishPlan
     from venvstacks.publishing.publish import PublishResult
     from venvstacks.spec.model import Layer, LayerKind, Stack
+    from venvstacks.status import StackStatus
 
 __all__ = [
     "ArchiveError",
@@ -94,6 +98,7 @@ __all__ = [
     "LayerLock",
     "LockError",
     "LockPlan",
+    "LockState",
     "LockedLayer",
     "Observer",
     "Options",
@@ -112,8 +117,10 @@ __all__ = [
     "ResolutionError",
     "RuntimeProviderError",
     "Stack",
+    "StackStatus",
     "Started",
     "Step",
+    "Target",
     "ToolError",
     "UnpackedLayer",
     "UsageError",
@@ -123,6 +130,7 @@ __all__ = [
     "build",
     "diff",
     "export",
+    "host_target",
     "load_stack",
     "lock",
     "patch",
@@ -133,7 +141,9 @@ __all__ = [
     "plan_publication",
     "plan_unpacking",
     "publish",
+    "select",
     "shared_libraries",
+    "stack_status",
     "unpack",
     "why",
 ]
@@ -148,6 +158,7 @@ _HOMES = {
     "api.patching": "patch plan_patching",
     "api.publishing": "plan_publication publish",
     "api.reporting": "shared_libraries why",
+    "api.selecting": "select stack_status",
     "api.unpacking": "plan_unpacking unpack",
     "archives.formats": "ArchiveFormat Compression",
     "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
@@ -165,12 +176,15 @@ _HOMES = {
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
     "locking.lock": "LockPlan LockedLayer",
     "locking.model": "LayerLock",
+    "locking.states": "LockState",
     "options": "Options",
+    "platforms.targets": "Target host_target",
     "publishing.export_plan": "ExportOptions ExportPlan",
     "publishing.exporting": "ExportResult",
     "publishing.plan": "PublishOptions PublishPlan",
     "publishing.publish": "PublishResult",
     "spec.model": "Layer LayerKind Stack",
+    "status": "StackStatus",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -74,6 +74,20 @@ class Problem:
         return f"{text} ({self.hint})" if self.hint else text
 
 
+def require_collection(**parameters: object) -> None:
+    """Refuse a single string where several are expected: it would be taken for its letters.
+
+    Args:
+        parameters: Name of a parameter -> what was given.
+
+    Raises:
+        UsageError: One of them is a string.
+    """
+    for name, value in parameters.items():
+        if isinstance(value, str):
+            raise UsageError(f"{name}={value!r} is a string, not a collection.", hint=f"write {name}=[{value!r}]")
+
+
 class DefinitionError(VenvstacksError):
     """A definition file that cannot be used, with every problem found in it.
 

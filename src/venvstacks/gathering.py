@@ -7,7 +7,7 @@ from pathlib import Path
 from venvstacks.building.finding import find_built
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import Key, LayerBuild, load_locks, plan_layers
-from venvstacks.errors import UsageError
+from venvstacks.errors import UsageError, require_collection
 from venvstacks.locking.model import LayerLock
 from venvstacks.locking.states import lock_states
 from venvstacks.options import Options, in_definition
@@ -36,16 +36,23 @@ def find_layers(stack: Stack, options: Options, wanted: Collection[BuiltLayer]) 
     return {built.key: built for built in found}
 
 
-def chosen_layers(stack: Stack, include: Collection[str] | None) -> frozenset[str]:
+def chosen_layers(stack: Stack, include: Collection[str] | None, parameter: str = "include") -> frozenset[str]:
     """Give the build names of some layers; of all if ``include`` is None.
 
+    Args:
+        stack: The stack.
+        include: Build names.
+        parameter: What they were given as.
+
     Raises:
-        UsageError: There is no layer of a name.
+        UsageError: There is no layer of a name, or these are no names.
     """
+    require_collection(**{parameter: include})
     names = frozenset(layer.build_name for layer in stack.layers)
-    unknown = frozenset(include or ()) - names
+    unknown = sorted(frozenset(include or ()) - names)
     if unknown:
-        raise UsageError(f"There is no layer with the build name {', '.join(map(repr, sorted(unknown)))}.")
+        hint = f"the build names are: {', '.join(sorted(names))}; venvstacks.select finds layers by patterns"
+        raise UsageError(f"There is no layer with the build name {', '.join(map(repr, unknown))}.", hint=hint)
     return names if include is None else frozenset(include)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from venvstacks.errors import UsageError
+from venvstacks.errors import UsageError, require_collection
 from venvstacks.platforms.targets import TARGETS, Target, host_target
 from venvstacks.spec.model import Stack
 from venvstacks.spec.report import quoted
@@ -75,6 +75,7 @@ def selected_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[
     Raises:
         UsageError: There is no platform of a name, or none of the layers is made for one.
     """
+    require_collection(platforms=platforms)
     layers = stack.named(chosen)
     found: set[Target] = set()
     for name in platforms:

@@ -4,6 +4,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,57 @@ def test_errors_are_venvstacks_errors() -> None:
 def test_unknown_layer(stack: venvstacks.Stack, step: object) -> None:
     with pytest.raises(venvstacks.UsageError, match="There is no layer with the build name 'app-b', 'x'"):
         step(stack, include=["app-b", "x", "py"])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("function", "parameter"),
+    [
+        *((function, "include") for function in (venvstacks.lock, venvstacks.build, venvstacks.publish)),
+        *((function, "include") for function in (venvstacks.export, venvstacks.stack_status)),
+        *((function, "platforms") for function in (venvstacks.build, venvstacks.publish, venvstacks.export)),
+        (venvstacks.lock, "reset"),
+        (venvstacks.build, "reset"),
+        (venvstacks.select, "patterns"),
+    ],
+)
+def test_a_string_is_no_collection(
+    stack: venvstacks.Stack, function: Callable[..., object], parameter: str
+) -> None:
+    with pytest.raises(venvstacks.UsageError) as caught:
+        function(stack, **{parameter: "app-a"})
+    assert caught.value.message == f"{parameter}='app-a' is a string, not a collection."
+    assert caught.value.hint == f"write {parameter}=['app-a']"
+
+
+def test_one_archive_is_no_collection(tmp_path: Path) -> None:
+    with pytest.raises(venvstacks.UsageError, match=r"archives='a\.zip' is a string, not a collection"):
+        venvstacks.unpack("a.zip", tmp_path / "out")
+
+
+def test_selection(stack: venvstacks.Stack) -> None:
+    assert venvstacks.select(stack, ["app-*"]) == {"app-a"}
+    assert venvstacks.select(stack, ["app-*"], dependencies=True) == {"app-a", "py"}
+    assert venvstacks.select(stack, ["py", "none"], derived=True, allow_missing=True) == {"app-a", "py"}
+    with pytest.raises(venvstacks.UsageError, match="No layer's build name matches 'none'"):
+        venvstacks.select(stack, ["none"])
+
+
+def test_status(stack: venvstacks.Stack) -> None:
+    status = venvstacks.stack_status(stack, include=["py"])
+    assert set(status.listed) == {"py", "app-a"}
+    assert {name: lock.reason for name, lock in status.locks.items() if not lock.is_valid} == {
+        "py": "there is none yet",
+        "app-a": "there is none yet",
+    }
+    data = status.as_json()
+    assert [layer["name"] for layer in data["applications"]] == ["app-a"]
+    assert data["spec_name"] == str(stack.path)
+
+
+def test_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
+    assert venvstacks.host_target().name == "win_amd64"
 
 
 @pytest.mark.parametrize("step", [venvstacks.build, venvstacks.publish, venvstacks.export])

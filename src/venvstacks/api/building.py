@@ -43,7 +43,7 @@ def build(
     """
     options = options or Options()
     with new_bench(stack, options) as bench:
-        chosen = chosen_layers(stack, include)
+        chosen, reset = chosen_layers(stack, include), chosen_layers(stack, reset, "reset")
         selected_targets(stack, chosen, platforms)  # a mistake in a name shows before anything is locked
         if lock_if_needed:
             needed = extended(stack, {*chosen, *reset}, dependencies=True, derived=False)

@@ -50,7 +50,7 @@ def plan_locking(
     if_needed: bool = False,
 ) -> LockPlan:
     """Say what :func:`lock` would do, with the same parameters."""
-    chosen = chosen_layers(stack, include)
+    chosen, reset = chosen_layers(stack, include), chosen_layers(stack, reset, "reset")
     resolve = reset if if_needed else chosen
     return plan_lock(stack, lock_states(stack), resolve=resolve, needed=chosen, forget_pins=reset)
 

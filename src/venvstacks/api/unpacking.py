@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer, plan_unpack, run_unpack
+from venvstacks.errors import require_collection
 from venvstacks.options import Options
 from venvstacks.work import Work
 
@@ -17,6 +18,7 @@ def plan_unpacking(
     options: Options | None = None,
 ) -> tuple[PlannedUnpack, ...]:
     """Say what :func:`unpack` would do, with the same parameters."""
+    require_collection(archives=archives)
     options = options or Options()
     folder = Path(to).expanduser().absolute()
     return plan_unpack([Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs))
