@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class _Configuration:
     base_python: str
     launch_module: str
     pylib_dirs: tuple[str, ...]
+    bin_dirs: tuple[str, ...]
+    isolated: bool
     optional_layers: Mapping[str, Mapping[str, Sequence[str]]]
 
     def missing(self, layer: Path) -> list[str]:
@@ -33,7 +35,9 @@ class _Configuration:
         return [part for part in missing if is_missed(self.optional_layers, _layer_of(part), present)]
 
 
-def run_application(folder: Path, name: str, arguments: Sequence[str], *, built: bool) -> int:
+def run_application(
+    folder: Path, name: str, arguments: Sequence[str], *, built: bool, warn: Callable[[str], None]
+) -> int:
     """Let an application take the place of this process.
 
     Args:
@@ -41,6 +45,7 @@ def run_application(folder: Path, name: str, arguments: Sequence[str], *, built:
         name: The application's name or build name; with ``@N``, that version of it.
         arguments: The application's own.
         built: Whether the folder is a build folder, for the hint of an error.
+        warn: Called with what the user should know.
 
     Returns:
         The exit status, where processes cannot be replaced; elsewhere the call does not return.
@@ -57,11 +62,27 @@ def run_application(folder: Path, name: str, arguments: Sequence[str], *, built:
         )
     # -P: what lies in the current folder must not hide the application's own modules
     python = _located(layer, configuration.python)
-    argv = [str(python), "-P", "-m", configuration.launch_module, *arguments]
+    option = "-I" if configuration.isolated else "-P"
+    argv = [str(python), option, "-m", configuration.launch_module, *arguments]
     try:
-        return become(argv, env=os.environ)
+        return become(
+            argv, env=_environment(python.parent, [layer / folder for folder in configuration.bin_dirs], warn)
+        )
     except OSError as error:
         raise explain_os_error(error, f"start {layer.name}") from error
+
+
+def _environment(own: Path, below: Sequence[Path], warn: Callable[[str], None]) -> dict[str, str]:
+    """Give the environment variables: on ``PATH`` its own programs come first, those of the layers below last."""
+    environ = dict(os.environ)
+    if environ.pop("PYTHONHOME", None) is not None:
+        warn("PYTHONHOME is set, which is of no use to an application: it starts without it.")
+    path = [
+        str(own),
+        *(folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if folder != str(own)),
+    ]
+    path += [folder for folder in map(os.path.realpath, below) if folder not in path]
+    return {**environ, "PATH": os.pathsep.join(path)}
 
 
 def applications(folder: Path) -> tuple[str, ...]:
@@ -106,6 +127,8 @@ def _configuration(layer: Path) -> _Configuration:
             str(read["base_python"]),
             str(read["launch_module"]),
             tuple(map(str, read["pylib_dirs"])),
+            tuple(map(str, read.get("bin_dirs", ()))),
+            read.get("isolated", False) is True,
             {
                 str(name): {key: tuple(map(str, absence[key])) for key in ("replaced_by", "needed_by")}
                 for name, absence in read.get("optional_layers", {}).items()

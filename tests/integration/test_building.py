@@ -273,6 +273,7 @@ def test_launch_and_support_modules_are_copied(project: Project) -> None:
     configuration = json.loads((project.built / "app-🐸/share/venv/metadata/venvstacks_layer.json").read_text())
     assert configuration == {
         "base_python": "../base/bin/python",
+        "bin_dirs": ["../base/bin"],
         "dynlib_dirs": ["../base/share/venv/dynlib"],
         "launch_module": "tool",
         "py_version": own_python().release,

@@ -85,7 +85,7 @@ def stack(root: Path) -> Path:
 
 def programs(layer: Path) -> set[str]:
     return {path.name for path in (layer / "bin").iterdir()} - {
-        *("python", "python3", f"python3.{sys.version_info.minor}")
+        *("python", "python3", f"python3.{sys.version_info.minor}", "app")
     }
 
 
@@ -267,7 +267,8 @@ def test_an_unknown_command_is_an_error_that_helps(project: Project) -> None:
     )
     assert caught.value.message.startswith("Application 'app' for linux_")
     assert caught.value.hint == (
-        "did you mean 'low-tool'? there are: 'both', 'low-tool', 'low-tool.alias', 'middle', 'top', 'top-gui'"
+        "did you mean 'low-tool'? there are: 'both', 'json.py', 'low-tool', 'low-tool.alias', 'middle', 'top', "
+        "'top-gui'"
     )
     assert not (project.built / "app-app").exists()
     assert (project.built / "framework-f").exists()

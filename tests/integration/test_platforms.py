@@ -261,6 +261,7 @@ def test_windows_layers_hold_launchers_of_their_runtime_and_no_links(root: Path,
         "site_dir": "Lib/site-packages",
         "pylib_dirs": ["../framework-one@1/Lib/site-packages", "../base/Lib/site-packages"],
         "dynlib_dirs": [],
+        "bin_dirs": ["../framework-one@1/Scripts", "../base/Scripts"],
         "launch_module": "tool",
     }
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,26 +15,27 @@ CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 
 
 class Started(Exception):  # noqa: N818 - what `become` does: it does not return
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         super().__init__(*argv)
         self.argv = tuple(argv)
+        self.env = env
 
 
 @pytest.fixture(autouse=True)
 def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def become(argv: Sequence[str], *, env: object) -> int:
-        assert env is os.environ
-        raise Started(argv)
+    def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
+        raise Started(argv, env)
 
     monkeypatch.setattr(running, "become", become)
 
 
-def make_layer(folder: Path, name: str, *, runtime: bool = True) -> Path:
+def make_layer(folder: Path, name: str, *, runtime: bool = True, **more: object) -> Path:
     configuration = {
         "python": "bin/python",
         "base_python": "../py/bin/python",
         "pylib_dirs": ["../framework-one/site", "../py/site"],
         "launch_module": f"m_{name[4:8]}",
+        **more,
     }
     path = folder / name / CONFIGURATION
     path.parent.mkdir(parents=True)
@@ -47,7 +48,7 @@ def make_layer(folder: Path, name: str, *, runtime: bool = True) -> Path:
 
 def started(folder: Path, name: str, *arguments: str) -> tuple[str, ...]:
     with pytest.raises(Started) as caught:
-        run_application(folder, name, arguments, built=False)
+        run_application(folder, name, arguments, built=False, warn=pytest.fail)
     return caught.value.argv
 
 
@@ -56,6 +57,38 @@ def test_name_or_build_name(tmp_path: Path, name: str) -> None:
     layer = make_layer(tmp_path, "app-hello")
     argv = started(tmp_path, name, "--help", "--", "-x")
     assert argv == (str(layer / "bin" / "python"), "-P", "-m", "m_hell", "--help", "--", "-x")
+
+
+def test_programs_of_the_layer_come_first_and_those_below_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = make_layer(tmp_path, "app-hello", bin_dirs=["../framework-one/bin", "../py/bin"])
+    own, below = str(layer / "bin"), [str(tmp_path / "framework-one" / "bin"), str(tmp_path / "py" / "bin")]
+    for before, after in [("/x:/y", ["/x", "/y"]), (f"/x:{own}:{below[1]}:/y", ["/x", below[1], "/y"])]:
+        monkeypatch.setenv("PATH", before)
+        with pytest.raises(Started) as caught:
+            run_application(tmp_path, "hello", (), built=False, warn=pytest.fail)
+        more = [folder for folder in below if folder not in after]
+        assert caught.value.env == {**os.environ, "PATH": ":".join([own, *after, *more])}
+    monkeypatch.delenv("PATH")
+    with pytest.raises(Started) as caught:
+        run_application(tmp_path, "hello", (), built=False, warn=pytest.fail)
+    assert caught.value.env["PATH"] == ":".join([own, os.defpath, *below])
+
+
+def test_isolated(tmp_path: Path) -> None:
+    layer = make_layer(tmp_path, "app-hello", isolated=True)
+    assert started(tmp_path, "hello") == (str(layer / "bin" / "python"), "-I", "-m", "m_hell")
+
+
+def test_a_python_home_is_told_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_layer(tmp_path, "app-hello")
+    monkeypatch.setenv("PYTHONHOME", "/opt/conda")
+    told: list[str] = []
+    with pytest.raises(Started) as caught:
+        run_application(tmp_path, "hello", (), built=False, warn=told.append)
+    assert told == ["PYTHONHOME is set, which is of no use to an application: it starts without it."]
+    assert "PYTHONHOME" not in caught.value.env
 
 
 def test_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +125,7 @@ def test_unknown_application(tmp_path: Path) -> None:
     (tmp_path / "app-a").symlink_to("app-a@2")
     make_layer(tmp_path, "framework-c")
     with pytest.raises(RunError) as caught:
-        run_application(tmp_path, "c", (), built=True)
+        run_application(tmp_path, "c", (), built=True, warn=pytest.fail)
     assert caught.value.message == f"There is no application 'c' in {tmp_path}: it has a@2, b."
     assert caught.value.hint is None
 
@@ -100,7 +133,7 @@ def test_unknown_application(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("built", "hint"), [(True, "venvstacks build"), (False, "export or unpack")])
 def test_no_applications(tmp_path: Path, *, built: bool, hint: str) -> None:
     with pytest.raises(RunError, match="it has none") as caught:
-        run_application(tmp_path / "absent", "hello", (), built=built)
+        run_application(tmp_path / "absent", "hello", (), built=built, warn=pytest.fail)
     assert hint in (caught.value.hint or "")
 
 
@@ -109,7 +142,7 @@ def test_no_way_out_of_the_folder(tmp_path: Path, name: str) -> None:
     make_layer(tmp_path, "app-hello")
     make_layer(tmp_path / "export" / "sub", "app-hello")
     with pytest.raises(RunError, match="There is no application"):
-        run_application(tmp_path / "export", name, (), built=False)
+        run_application(tmp_path / "export", name, (), built=False, warn=pytest.fail)
 
 
 @pytest.mark.parametrize(("built", "hint"), [(True, "venvstacks build"), (False, "all layers of the stack")])
@@ -119,7 +152,7 @@ def test_missing_layer(tmp_path: Path, part: str, *, built: bool, hint: str) -> 
     (tmp_path / part).rmdir()
     message = rf"app-hello cannot run: there is no \.\./{part} \(as seen from it\) in "
     with pytest.raises(RunError, match=message) as caught:
-        run_application(tmp_path, "hello", (), built=built)
+        run_application(tmp_path, "hello", (), built=built, warn=pytest.fail)
     assert hint in (caught.value.hint or "")
 
 
@@ -141,13 +174,13 @@ def test_layers_that_others_stand_for(tmp_path: Path) -> None:
             (tmp_path / "cpu" / "site").rmdir()
         if missing:
             with pytest.raises(RunError, match=rf"there is no \.\./{missing}/site"):
-                run_application(tmp_path, "hello", (), built=False)
+                run_application(tmp_path, "hello", (), built=False, warn=pytest.fail)
         else:
             started(tmp_path, "hello")
     configuration["optional_layers"] = {"gpu": ["cpu"]}
     path.write_text(json.dumps(configuration))
     with pytest.raises(RunError, match="is damaged"):
-        run_application(tmp_path, "hello", (), built=False)
+        run_application(tmp_path, "hello", (), built=False, warn=pytest.fail)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"python": "bin/python"}', "\udce4"])
@@ -155,7 +188,7 @@ def test_damaged_configuration(tmp_path: Path, text: str) -> None:
     layer = make_layer(tmp_path, "app-hello")
     (layer / CONFIGURATION).write_text(text, errors="surrogateescape")
     with pytest.raises(RunError, match=r"app-hello cannot run: .* is damaged"):
-        run_application(tmp_path, "hello", (), built=False)
+        run_application(tmp_path, "hello", (), built=False, warn=pytest.fail)
 
 
 def test_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +200,7 @@ def test_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(running, "become", become)
     with pytest.raises(FilesystemError, match="Cannot start app-hello: Permission denied"):
-        run_application(tmp_path, "hello", (), built=False)
+        run_application(tmp_path, "hello", (), built=False, warn=pytest.fail)
 
 
 def test_applications(tmp_path: Path) -> None:

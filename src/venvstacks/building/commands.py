@@ -1,10 +1,12 @@
-"""The commands of packages: which of them an application gets launchers for, and where these are put."""
+"""The programs of an application: for itself, and for the commands of packages that its definition names."""
 
 import keyword
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, PathDistribution
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from packaging.utils import canonicalize_name
 from venvstacks.building.launchers import Command, launcher
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import info_folders
+from venvstacks.building.showing import Data
 from venvstacks.errors import BuildError
 from venvstacks.events import Observer, Warned
-from venvstacks.spec.names import command_problem
+from venvstacks.spec.commands import is_pattern
+from venvstacks.spec.names import command_problem, is_python
 from venvstacks.spec.report import did_you_mean, listed
 
 _CONSOLE, _GUI = "console_scripts", "gui_scripts"
@@ -41,14 +45,19 @@ _Offers = Mapping[str, Sequence[_Offer]]
 """Name -> who offers the command; of several, the last one counts."""
 
 
-def add_launchers(build: LayerBuild, staging: Path, below: Sequence[Path], observe: Observer) -> None:
-    """Put launchers of the commands that the definition asks for into an unfinished layer.
+def add_launchers(
+    build: LayerBuild, staging: Path, below: Sequence[tuple[LayerBuild, Data]], observe: Observer
+) -> str:
+    """Put launchers of what the definition asks for into an unfinished layer, and one of an application itself.
 
     Args:
         build: The layer.
         staging: Its unfinished folder, with all packages and its interpreter in place.
-        below: The site-packages of the layers below, in path order, if commands are named.
-        observe: Told of commands that several packages offer.
+        below: The layers below, in path order, with what they have, if commands are named.
+        observe: Told of commands that several packages offer, and of an application without a launcher.
+
+    Returns:
+        The launcher for the launch module, relative to the layer; empty if there is none.
 
     Raises:
         BuildError: No package offers a command of that name, or it cannot have a launcher.
@@ -57,12 +66,35 @@ def add_launchers(build: LayerBuild, staging: Path, below: Sequence[Path], obser
         offers = _offers(staging / build.layout.site)
         if not offers:
             observe(Warned(f"{build.headline} has entry_points = true, but its own packages offer no command."))
+        _add_commands(build, staging, offers, observe)
     elif build.layer.entry_points:
-        offers = _named(build, [_offers(site) for site in (staging / build.layout.site, *below)])
-    else:
-        return
-    for name in sorted(offers):
-        _add(build, staging, _command(build, offers[name], observe))
+        _add_commands(build, staging, _named(build, staging, below), observe)
+    if build.layer.launch_module is None:
+        return ""
+    return _add_application(build, staging, build.layer.launch_module.name, observe)
+
+
+def _add_commands(
+    build: LayerBuild, staging: Path, wanted: "Mapping[str, Sequence[_Offer] | Path]", observe: Observer
+) -> None:
+    for _, offers in sorted(wanted.items()):
+        if not isinstance(offers, Path):
+            _add(build, staging, _command(build, offers, observe))
+        elif build.target.is_windows and not offers.is_relative_to(staging):  # elsewhere there is a link to it
+            shutil.copyfile(offers, staging / build.layout.scripts / offers.name)
+
+
+def _add_application(build: LayerBuild, staging: Path, module: str, observe: Observer) -> str:
+    name, content = launcher(Command(build.layer.name, module, "", is_gui=False), build.starting)
+    programs = staging / build.layout.scripts
+    problem = command_problem(build.layer.name, windows=build.target.is_windows)
+    if taken := "" if problem else _taken(programs, name, on_windows=build.target.is_windows):
+        problem = f"{build.layout.scripts}/{taken} belongs to a package"
+    if problem:
+        observe(Warned(f"{build.headline} has no launcher for its launch module: {problem}."))
+        return ""
+    _write(programs / name, content)
+    return f"{build.layout.scripts}/{name}"
 
 
 def _offers(site: Path) -> _Offers:
@@ -80,10 +112,32 @@ def _offers(site: Path) -> _Offers:
     return found
 
 
-def _named(build: LayerBuild, path: Sequence[_Offers]) -> _Offers:
-    """Give who offers the commands that the definition names; the first layer of the path that has one counts."""
-    known = {name: offers[name] for offers in reversed(path) for name in offers}
-    unknown = [name for name in build.layer.entry_points if name not in known]
+def _programs(build: LayerBuild, paths: Iterable[Path]) -> dict[str, Path]:
+    """Name the programs among the files in a layer's folder for them."""
+    programs = {path.name.removesuffix(".exe") if build.target.is_windows else path.name: path for path in paths}
+    return {name: path for name, path in programs.items() if not is_python(name)}
+
+
+def _named(
+    build: LayerBuild, staging: Path, below: Sequence[tuple[LayerBuild, Data]]
+) -> "Mapping[str, Sequence[_Offer] | Path]":
+    """Give who offers what the definition names; the first layer of the path that has it counts."""
+    known: dict[str, Sequence[_Offer] | Path] = {}
+    for lower, data in reversed(below):
+        files = (path for path in data.files if path.rpartition("/")[0] == lower.layout.scripts)
+        known |= _programs(lower, (lower.folder / path for path in files))
+        known |= _offers(lower.folder / lower.layout.site)
+    known |= _programs(build, (staging / build.layout.scripts).iterdir())
+    known |= _offers(staging / build.layout.site)
+    found: dict[str, Sequence[_Offer] | Path] = {}
+    unknown = []
+    for wanted in build.layer.entry_points:
+        names = [wanted]
+        if is_pattern(wanted):
+            names = [name for name in known if fnmatchcase(name, wanted) and not command_problem(name)]
+        if not names or names[0] not in known:
+            unknown.append(wanted)
+        found |= {name: known[name] for name in names if name in known}
     if unknown:
         near = [hint for name in unknown if (hint := did_you_mean(name, known))]
         there = f"there are: {listed(sorted(known))}" if known else "they offer none at all"
@@ -92,7 +146,7 @@ def _named(build: LayerBuild, path: Sequence[_Offers]) -> _Offers:
             "but its packages and those of the layers below offer no such command.",
             hint=" ".join([*near, there]),
         )
-    return {name: known[name] for name in build.layer.entry_points}
+    return found
 
 
 def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> Command:
@@ -121,7 +175,7 @@ def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> 
 
 
 def _add(build: LayerBuild, staging: Path, command: Command) -> None:
-    name, content = launcher(command, build.target)
+    name, content = launcher(command, build.starting)
     programs = staging / build.layout.scripts
     taken = _taken(programs, name, on_windows=build.target.is_windows)
     if taken:
@@ -130,7 +184,10 @@ def _add(build: LayerBuild, staging: Path, command: Command) -> None:
             f"{build.layout.scripts}/{taken}.",
             hint=f"that program can be used as it is; {_WAY_OUT}",
         )
-    path = programs / name
+    _write(programs / name, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     path.chmod(0o755)
 

@@ -12,7 +12,7 @@ from venvstacks.building.layout import Layout
 from venvstacks.building.overlaps import Overlap, find_overlaps
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
-from venvstacks.building.schemes import scheme_layout, scheme_python
+from venvstacks.building.schemes import commands_of, scheme_layout, scheme_python
 from venvstacks.building.scripts import relocatable_script
 from venvstacks.building.wheel_safety import check_wheel
 from venvstacks.errors import BuildError
@@ -178,8 +178,7 @@ def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequen
     for info in info_folders(site_folder):
         distribution = PathDistribution(info)
         owner = canonicalize_name(distribution.metadata["Name"])
-        groups = {"console_scripts", "gui_scripts"}
-        commands = {point.name for point in distribution.entry_points if point.group in groups}
+        commands = commands_of(distribution)
         rows = []
         for row in read_record(info / "RECORD"):
             path = from_site(row.path, installed.site)

@@ -1,4 +1,4 @@
-"""Programs that start a package's command with the layer's own Python, wherever the layer lies."""
+"""Programs that start a command, or an application, with the layer's own Python, wherever the layer lies."""
 
 import hashlib
 import io
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, ZipInfo
 
 from venvstacks.building.excluding import installed_wheels
-from venvstacks.building.scripts import SAFE_HEADER
 from venvstacks.locking.model import LayerLock
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer
@@ -19,15 +18,41 @@ if TYPE_CHECKING:
 _BESIDE = "<launcher_dir>\\python.exe"  # which the launchers for Windows take for: in my own folder
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
+# A program for sh that is a string to Python. No path here begins with a hyphen, and busybox's realpath takes "--"
+# for a name. With -P, what lies beside the script is not imported in the place of a package's module.
+_HEADER = """\
+#!/bin/sh
+''':'
+if [ "${PYTHONHOME+set}" ]; then
+    echo "${0##*/}: PYTHONHOME is set, which is of no use to this program: it starts without it" >&2
+    unset PYTHONHOME
+fi
+exec "$(dirname "$(realpath "$0")")/python" OPTION "$0" "$@"
+' '''
+"""
+
+_CODE = """\
+import os
+import sys
+
+if __name__ == "__main__":
+    here = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    below = [os.path.realpath(os.path.join(here, folder)) for folder in FOLDERS]
+    path = [here, *(folder for folder in path if folder != here)]
+    path += [folder for folder in below if folder not in path]
+    os.environ["PATH"] = os.pathsep.join(path)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An entry point of a package that is a command.
+    """Something that a launcher starts.
 
     Attributes:
         name: What it is called.
         module: The module it is in.
-        attribute: What is called there, with dots.
+        attribute: What is called there, with dots; empty if the module itself is run.
         is_gui: Whether it is for a graphical interface, and has no console on Windows.
     """
 
@@ -37,49 +62,69 @@ class Command:
     is_gui: bool
 
 
-def launcher(command: Command, target: Target) -> tuple[str, bytes]:
-    """Make the launcher of a command: always the same bytes.
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """How a layer's launchers start.
+
+    Attributes:
+        target: Where they will run.
+        below: The folders of programs of the layers below, in path order, relative to the layer's own.
+        isolated: Whether Python ignores its variables, the user's site-packages and the current folder.
+    """
+
+    target: Target
+    below: tuple[str, ...] = ()
+    isolated: bool = False
+
+    @property
+    def option(self) -> str:
+        """The option for Python."""
+        return "-I" if self.isolated else "-P"
+
+
+def launcher(command: Command, starting: Starting) -> tuple[str, bytes]:
+    """Make a launcher: always the same bytes.
 
     On POSIX it is a script that both sh and Python read; it finds ``python`` in its own folder, links to it
     resolved. On Windows it is a program that starts ``python.exe`` in its own folder with itself, since there is a
     zip file at its end. A script for cmd would not do: it takes arguments apart, and worker processes of
     ``multiprocessing`` could not read it.
 
+    Programs that are started by it find the layer's own first on ``PATH``, and those of the layers below last.
+
     Args:
-        command: The command.
-        target: Where it will run.
+        command: What it starts.
+        starting: How.
 
     Returns:
         The file's name and its content.
     """
-    if target.is_windows:
-        return f"{command.name}.exe", _windows_program(command, target) + _zipped(_code(command, ".exe"))
-    return command.name, SAFE_HEADER + _code(command, "")
+    if starting.target.is_windows:
+        return f"{command.name}.exe", _windows_program(command, starting) + _zipped(_code(command, starting))
+    return command.name, _HEADER.replace("OPTION", starting.option).encode() + _code(command, starting)
 
 
-def _code(command: Command, ending: str) -> bytes:
-    first, dot, rest = command.attribute.partition(".")
-    lines = [
-        "import sys",
-        "",
-        'if __name__ == "__main__":',
-        f"    from {command.module} import {first} as command",
-        "",
-        f"    sys.exit(command{dot}{rest}())",
-        "",
-    ]
-    if ending:  # as installers do: usage messages show the command as it is typed
-        lines.insert(5, f'    sys.argv[0] = sys.argv[0].removesuffix("{ending}")')
-    return "\n".join(lines).encode()
+def _code(command: Command, starting: Starting) -> bytes:
+    lines = [_CODE.replace("FOLDERS", ascii(starting.below))]
+    if starting.target.is_windows:  # as installers do: usage messages show the command as it is typed
+        lines.append('    sys.argv[0] = sys.argv[0].removesuffix(".exe")\n')
+    if command.attribute:
+        first, dot, rest = command.attribute.partition(".")
+        lines.append(
+            f"    from {command.module} import {first} as command\n\n    sys.exit(command{dot}{rest}())\n"
+        )
+    else:  # what `python -m` calls: processes that it starts find the module, and not this script
+        lines.append(f"    import runpy\n\n    runpy._run_module_as_main({command.module!a})\n")
+    return "".join(lines).encode()
 
 
-def _windows_program(command: Command, target: Target) -> bytes:
+def _windows_program(command: Command, starting: Starting) -> bytes:
     """Give the part before the zip file: a program that reads behind its own end which Python to start."""
     from installer.scripts import Script  # noqa: PLC0415 - only for Windows
 
-    kind: LauncherKind = "win-arm64" if target.arch == "arm64" else "win-amd64"
-    script = Script(command.name, command.module, command.attribute, "gui" if command.is_gui else "console")
-    _, whole = script.generate(_BESIDE, kind)
+    kind: LauncherKind = "win-arm64" if starting.target.arch == "arm64" else "win-amd64"
+    script = Script(command.name, "module", "object", "gui" if command.is_gui else "console")
+    _, whole = script.generate(f"{_BESIDE} -I" if starting.isolated else _BESIDE, kind)
     return whole[: whole.rindex(b"PK\x03\x04")]  # its zip file carries the time of day
 
 
@@ -93,24 +138,26 @@ def _zipped(code: bytes) -> bytes:
     return stream.getvalue()
 
 
-def launcher_inputs(layer: Layer, target: Target, below: Sequence[tuple[Layer, LayerLock]]) -> dict[str, Any]:
+def launcher_inputs(layer: Layer, starting: Starting, below: Sequence[tuple[Layer, LayerLock]]) -> dict[str, Any]:
     """Give what decides a layer's launchers beside what it installs itself; nothing if it has none.
 
     Args:
         layer: The layer.
-        target: The target.
+        starting: How its launchers start.
         below: The layers below with their locks, in path order.
     """
-    if not (layer.entry_points or layer.all_entry_points):
+    if layer.launch_module is None:
         return {}
-    samples = [launcher(Command("name", "module", "object", is_gui), target) for is_gui in (False, True)]
+    samples = [Command("name", "module", "object", is_gui) for is_gui in (False, True)]
+    samples.append(Command(layer.name, layer.launch_module.name, "", is_gui=False))
+    contents = [launcher(sample, starting)[1] for sample in samples]
     wheels = [
         [wheel.filename, wheel.sha256]
         for lower, lock in (below if layer.entry_points else ())
-        for _, wheel in installed_wheels(lower, lock, target)
+        for _, wheel in installed_wheels(lower, lock, starting.target)
     ]
     return {
         "entry_points": layer.all_entry_points or list(layer.entry_points),
-        "launchers": [hashlib.sha256(content).hexdigest() for _, content in samples],
+        "launchers": [hashlib.sha256(content).hexdigest() for content in contents],
         "wheels_below": wheels,
     }

@@ -125,10 +125,9 @@ class Maker:
 
     def fill(self, done: Mapping[StepKey, Filled]) -> Filled:
         """Put everything into the layer but the ways to libraries, unless it is up to date."""
-        del done
         build, inspection = self.item.build, self.item.inspection
         if self.item.reason:
-            return self._make()
+            return self._make(done)
         if self._is_unchecked:
             findings = check_native(build, read_native(build, inspection.entries, build.folder))
             inspection = replace(inspection, findings=findings)
@@ -153,7 +152,7 @@ class Maker:
                 self._report(inspection.findings, is_new=self._is_unchecked)
                 observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
                 return Filled(inspection)
-            filled = self._make()  # a layer below was made anew, and offers other things now
+            filled = self._make(done)  # a layer below was made anew, and offers other things now
         started = monotonic()
         try:
             inspection = self._link(filled.inspection, linking, showing, joining)
@@ -166,17 +165,17 @@ class Maker:
         observe(Finished(Step.BUILD, name, True, summary, seconds, platform))  # noqa: FBT003
         return Filled(inspection)
 
-    def _make(self) -> Filled:
+    def _make(self, done: Mapping[StepKey, Filled]) -> Filled:
         platform, name = self.item.key
         self.installer.work.observe(Started(Step.BUILD, name, platform))
         started = monotonic()
         try:
-            inspection = self._make_contents()
+            inspection = self._make_contents(done)
         except OSError as error:
             raise explain_os_error(error, f"build {self.item.build.layer.title} for {platform}") from error
         return Filled(inspection, monotonic() - started)
 
-    def _make_contents(self) -> Inspection:
+    def _make_contents(self, done: Mapping[StepKey, Filled]) -> Inspection:
         build, staging = self.item.build, self.staging
         staging.parent.mkdir(parents=True, exist_ok=True)
         if build.layer.kind is LayerKind.RUNTIME:
@@ -186,15 +185,16 @@ class Maker:
         install_packages(self.installer, build, staging)
         runtime = {} if build.key == self._runtime else {self._runtime: self.builds[self._runtime].folder}
         assemble(build, staging, runtime)
-        sites_below = [self.builds[key].folder / self.builds[key].layout.site for key in build.keys_below]
-        add_launchers(build, staging, sites_below, self.installer.work.observe)
+        named = build.keys_below if build.layer.entry_points else ()
+        below = [(self.builds[key], done["finish", key].inspection.data) for key in named]
+        launcher = add_launchers(build, staging, below, self.installer.work.observe)
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
         native = read_native(build, entries, staging)
         checks = self.installer.check_binaries
         findings = check_native(build, native) if checks else ()
         natives = natives_of(native, entries, staging, build.compatibility)
-        data, parts = data_of(build, entries, staging), parts_of(build, entries, staging)
+        data, parts = data_of(build, entries, staging, launcher), parts_of(build, entries, staging)
         return Inspection(entries, "", fits=checks, natives=natives, data=data, parts=parts, findings=findings)
 
     def _link(self, inspection: Inspection, linking: Linking, showing: Showing, joining: Joining) -> Inspection:
@@ -203,6 +203,12 @@ class Maker:
         found = (*inspection.findings, *library_findings(layer, linking), *apply_linking(build, linking, staging))
         findings = found if self.installer.check_binaries else ()
         self._report(findings, is_new=True)
+        launcher = f"{build.layout.scripts}/{build.layer.name}"
+        if launcher in showing and build.layer.kind is LayerKind.APPLICATION:
+            other = f"{launcher} belongs to a package in {showing[launcher].layer}"
+            self.installer.work.observe(
+                Warned(f"{build.headline} has no launcher for its launch module: {other}.")
+            )
         apply_showing(build, [self.builds[key] for key in build.keys_below], showing, staging)
         apply_joining(build, joining, linking.dll_folders, staging)
         runtime = self.builds[self._runtime]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from venvstacks.building.excluding import excluded_packages, installed_wheels
-from venvstacks.building.launchers import launcher_inputs
+from venvstacks.building.launchers import Starting, launcher_inputs
 from venvstacks.building.layout import Layout, layer_layout
 from venvstacks.building.model import ExcludedPackage
 from venvstacks.building.optional import optional_layers
@@ -81,6 +81,11 @@ class LayerBuild:
     def target(self) -> Target:
         """The target platform."""
         return self.compatibility.target
+
+    @property
+    def starting(self) -> Starting:
+        """How its launchers start."""
+        return _starting(self.layer, self.target, self.configuration)
 
     @property
     def headline(self) -> str:
@@ -160,7 +165,9 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "configuration": configuration,
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
-        **launcher_inputs(layer, target, [(stack.layer(lower.layer), lower) for lower in below]),
+        **launcher_inputs(
+            layer, _starting(layer, target, configuration), [(stack.layer(lower.layer), lower) for lower in below]
+        ),
         "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     if stack.bytecode == "ship":
@@ -180,6 +187,10 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
         bytecode=stack.bytecode,
     )
+
+
+def _starting(layer: Layer, target: Target, configuration: Mapping[str, Any]) -> Starting:
+    return Starting(target, tuple(f"../{folder}" for folder in configuration.get("bin_dirs", ())), layer.isolated)
 
 
 def _library_inputs(
@@ -206,12 +217,13 @@ def _configuration(
     stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
 ) -> dict[str, Any]:
     layout = layer_layout(layer.kind, target, lock.python)
-    pylib_dirs = []
+    pylib_dirs, bin_dirs = [], []
     base_python = layout.python
     for lower in below:
         kind = stack.layer(lower.layer).kind
         lower_layout = layer_layout(kind, target, lower.python)
         pylib_dirs.append(f"../{lower.install_target}/{lower_layout.site}")
+        bin_dirs.append(f"../{lower.install_target}/{lower_layout.scripts}")
         if kind is LayerKind.RUNTIME:
             base_python = f"../{lower.install_target}/{lower_layout.python}"
     configuration: dict[str, Any] = {
@@ -233,6 +245,9 @@ def _configuration(
         }
     if layer.launch_module is not None:
         configuration["launch_module"] = layer.launch_module.name
+        configuration["bin_dirs"] = bin_dirs
+    if layer.isolated:
+        configuration["isolated"] = True
     if stack.bytecode == "ship":
         configuration["bytecode"] = stack.bytecode
     return configuration

@@ -7,8 +7,11 @@ on every host.
 
 import os
 import sys
-import sysconfig
+from dataclasses import dataclass
+from importlib.metadata import Distribution
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from venvstacks.building.layout import Layout
 
@@ -23,14 +26,45 @@ for scheme in sysconfig._INSTALL_SCHEMES.values():
 """
 
 
+@dataclass(frozen=True, slots=True)
+class SchemePython:
+    """A Python of this machine that uv is given.
+
+    Attributes:
+        program: Its program, absolute.
+        version: Major and minor number.
+    """
+
+    program: str
+    version: tuple[int, int]
+
+
+HOST = SchemePython(
+    os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable),
+    (sys.version_info[0], sys.version_info[1]),
+)
+"""The Python that runs this. Nothing in a layer depends on it."""
+
+
 def scheme_layout() -> Layout:
     """Give the layout in which uv installs with the interpreter of :func:`make_scheme_python`."""
-    headers = f"include/site/python{sys.version_info.major}.{sys.version_info.minor}"  # fixed in uv
+    headers = f"include/site/python{_minor()}"  # fixed in uv
     return Layout("", _FOLDERS["purelib"], _FOLDERS["scripts"], headers, data=_FOLDERS["data"])
 
 
+def commands_of(distribution: Distribution) -> set[str]:
+    """Name the programs that uv makes for a package: its commands; of pip, also one after the interpreter."""
+    points = distribution.entry_points
+    names = {point.name for point in points if point.group in {"console_scripts", "gui_scripts"}}
+    return names | {f"pip{_minor()}"} if canonicalize_name(distribution.metadata["Name"]) == "pip" else names
+
+
+def _minor() -> str:
+    return ".".join(map(str, HOST.version))
+
+
 def make_scheme_python(scratch: Path) -> None:
-    """Make the interpreter, unless it is there: a virtual environment of the Python that runs this.
+    """Make the interpreter, unless it is there: a virtual environment of :data:`HOST`.
 
     Args:
         scratch: This run's folder for intermediate files.
@@ -45,13 +79,14 @@ def make_scheme_python(scratch: Path) -> None:
         import venv  # noqa: PLC0415 - slower than all the rest
 
         venv.EnvBuilder().create(folder)
+        site = folder / "Lib" / "site-packages"
     else:
         program = scheme_python(scratch)
         program.parent.mkdir(parents=True)
-        base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
-        program.symlink_to(base)
-        (folder / "pyvenv.cfg").write_text(f"home = {os.path.dirname(base)}\n", encoding="utf-8")  # noqa: PTH120
-    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
+        program.symlink_to(HOST.program)
+        home = os.path.dirname(HOST.program)  # noqa: PTH120
+        (folder / "pyvenv.cfg").write_text(f"home = {home}\n", encoding="utf-8")
+        site = folder / "lib" / f"python{_minor()}" / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     (site / f"{_MODULE}.py").write_text(_SETTINGS, encoding="utf-8")
     (site / f"{_MODULE}.pth").write_text(f"import {_MODULE}\n", encoding="utf-8")

@@ -8,8 +8,6 @@ from venvstacks.platforms.targets import Target
 # A program for sh that is a string to Python: the interpreter is found beside the script, through links. No path
 # here begins with a hyphen, and busybox's realpath takes "--" for a name.
 _HEADER = b'#!/bin/sh\n\'\'\'exec\' "$(dirname "$(realpath "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
-# As above. With -P, what lies beside the script is not imported in the place of a package's module.
-SAFE_HEADER = _HEADER.replace(b'/python" ', b'/python" -P ')
 _WINDOWS_HEADER = b"#!python\n"  # as in the wheel: Windows' own launcher of scripts reads it
 _LONG_START = b"#!/bin/sh\n'''exec' "
 _LONG_END = b"\n' '''\n"

@@ -61,13 +61,14 @@ Showing = Mapping[str, Shown]
 """Path relative to the layer -> what is shown there."""
 
 
-def data_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> Data:
+def data_of(build: LayerBuild, entries: Sequence[Entry], folder: Path, launcher: str = "") -> Data:
     """Tell what a layer has in its folders of data and programs.
 
     Args:
         build: The layer.
         entries: Everything that it holds so far.
         folder: Where it stands, finished or not.
+        launcher: A file that gives way to programs of the layers below, relative to the layer.
     """
     site, tops = build.layout.site, {*_DATA, build.layout.scripts}
     files = (entry.path for entry in entries if entry.kind is not EntryKind.FOLDER)
@@ -81,7 +82,7 @@ def data_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> Data:
     shared = tops.union(*map(parents, installed))
     others = {
         next((parent for parent in parents(path) if parent not in shared), path)
-        for path in present - installed.keys()
+        for path in present - installed.keys() - {launcher}
     }
     return Data(dict(sorted(installed.items())), tuple(sorted(others)))
 
@@ -205,4 +206,5 @@ def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showi
         if build.target.is_windows:
             shutil.copyfile(folders[shown.layer] / shown.path, place)
         else:
+            place.unlink(missing_ok=True)  # what gives way
             place.symlink_to(f"{'../' * (path.count('/') + 1)}{shown.layer}/{shown.path}")

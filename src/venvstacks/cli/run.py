@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from venvstacks.cli.common import warn
 from venvstacks.cli.options import FOLDER, build_dir_option
 
 _SPEC = Path("venvstacks.toml")
@@ -49,7 +50,8 @@ def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: t
     """
     from venvstacks.running import run_application  # noqa: PLC0415 - help must be quick
 
-    return run_application(_folder(source, spec, build_dir), app, arguments, built=source is None)
+    folder = _folder(source, spec, build_dir)
+    return run_application(folder, app, arguments, built=source is None, warn=warn)
 
 
 def _folder(source: Path | None, spec: Path, build_dir: Path) -> Path:

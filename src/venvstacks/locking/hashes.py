@@ -111,6 +111,8 @@ def version_inputs_hash(layer: Layer, module_hashes: Mapping[str, str]) -> str:
         inputs["exclude_packages"] = list(layer.exclude_packages)
     if layer.entry_points or layer.all_entry_points:
         inputs["entry_points"] = layer.all_entry_points or list(layer.entry_points)
+    if layer.isolated:
+        inputs["isolated"] = True
     return json_hash(inputs)
 
 

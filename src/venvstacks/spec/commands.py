@@ -1,5 +1,6 @@
 """The commands of packages for which an application gets launchers."""
 
+import re
 from dataclasses import dataclass
 
 from venvstacks.spec.names import command_problem
@@ -7,6 +8,7 @@ from venvstacks.spec.report import quoted
 from venvstacks.spec.tables import Table
 
 _FIELD = "entry_points"
+_WILDCARD = re.compile(r"[*?]|\[[^]]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +16,17 @@ class EntryPoints:
     """What ``entry_points`` asks for.
 
     Attributes:
-        names: Names of commands, sorted.
+        names: Names of commands and patterns of such names, sorted.
         everything: Whether it is all that the layer's own packages offer instead.
     """
 
     names: tuple[str, ...] = ()
     everything: bool = False
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether one of the ``entry_points`` stands for all names that it matches."""
+    return _WILDCARD.search(name) is not None
 
 
 def read_entry_points(table: Table) -> EntryPoints:
@@ -33,7 +40,8 @@ def read_entry_points(table: Table) -> EntryPoints:
         return EntryPoints(everything=value)
     seen: dict[str, str] = {}
     for name in value:
-        if problem := command_problem(name):
+        # a pattern may match something if a name that it matches may be one
+        if problem := command_problem(_WILDCARD.sub("x", name)):
             table.report.add(_FIELD, problem)
             continue
         folded = name.casefold()

@@ -230,9 +230,20 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
         Annotated[
             bool | list[str],
             Meta(
-                description="Commands of packages that get launchers in the layer: names, which packages of this "
-                "layer or of those below it offer, or true for all that its own packages offer. Default: none.",
-                examples=[["hello", "hello-admin"], True],
+                description="Commands and programs of packages that the layer has to have: names, or patterns of "
+                "names, that packages of this layer or of those below it offer, or true for all commands of its "
+                "own packages. Default: none.",
+                examples=[["hello", "jupyter*"], True],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    isolated: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether the application ignores Python's environment variables, the user's "
+                "site-packages and the current folder when it is started. Default: false.",
             ),
         ]
         | UnsetType

@@ -167,4 +167,5 @@ def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surrounding
         support_modules=support,
         entry_points=entry_points.names,
         all_entry_points=entry_points.everything,
+        isolated=table.flag("isolated"),
     )

@@ -120,8 +120,10 @@ class Layer:
         versioned: Whether its install target carries the lock version.
         launch_module: Applications only.
         support_modules: Applications only.
-        entry_points: Names of the commands that get launchers, sorted; applications only.
+        entry_points: Names of the commands that get launchers, or patterns of them, sorted; applications only.
         all_entry_points: Whether instead all commands of the layer's own packages get one; applications only.
+        isolated: Whether it ignores Python's variables, the user's site-packages and the current folder when it is
+            started; applications only.
     """
 
     kind: LayerKind
@@ -142,6 +144,7 @@ class Layer:
     support_modules: tuple[SourceModule, ...] = ()
     entry_points: tuple[str, ...] = ()
     all_entry_points: bool = False
+    isolated: bool = False
 
     @property
     def build_name(self) -> str:

@@ -30,18 +30,19 @@ def name_problem(kind: LayerKind, name: str) -> str | None:
     )
 
 
-def command_problem(name: str) -> str | None:
-    """Say why a command cannot have a launcher of its name in every layer.
+def command_problem(name: str, *, windows: bool = True) -> str | None:
+    """Say why a command cannot have a launcher of its name.
 
     Args:
         name: The command's name, without any ending.
+        windows: Whether it has to be possible there, too.
 
     Returns:
         What is wrong with the name, or None if it can be used.
     """
     if problem := _character_problem(name):
         return problem
-    if problem := windows_problem(name):
+    if windows and (problem := windows_problem(name)):
         return f"{quoted(name)} {problem}"
     if is_python(name):
         return f"{quoted(name)} must not be used: a layer's own interpreter has that name"

@@ -9,6 +9,7 @@ from fakes.locks import make_lock
 from venvstacks.building.commands import add_launchers
 from venvstacks.building.layout import layer_layout
 from venvstacks.building.plan import LayerBuild
+from venvstacks.building.showing import NO_DATA, Data
 from venvstacks.errors import BuildError
 from venvstacks.events import Event, Warned
 from venvstacks.platforms.compatibility import Compatibility
@@ -22,7 +23,10 @@ class Application:
     def __init__(self, folder: Path, target: str = "linux_x86_64") -> None:
         self.folder = folder
         self.target = TARGETS[target]
+        self.name = "a"
         self.warnings: list[str] = []
+        self.data: dict[str, Data] = {}
+        self.launch_module: str | None = None
         self.lock = make_lock("app-a")
         self.layout = layer_layout(LayerKind.APPLICATION, self.target, self.lock.python)
         self.programs = folder / "staging" / self.layout.scripts
@@ -40,15 +44,25 @@ class Application:
 
     def add(self, *names: str, below: tuple[str, ...] = ()) -> set[str]:
         """Add launchers of some commands, or of all; give what there is then."""
-        plain = make_built_layer(self.programs, "app-a").layer
-        layer = replace(plain, entry_points=names, all_entry_points=not names)
-        build = LayerBuild(layer, self.lock, (), Compatibility(self.target), self.folder, self.layout, {}, {}, "")
-        add_launchers(build, self.folder / "staging", [self.site(lower) for lower in below], self.observe)
+        plain = make_built_layer(self.programs, "app-a", launch_module=self.launch_module).layer
+        layer = replace(plain, name=self.name, entry_points=names, all_entry_points=not names)
+        on = Compatibility(self.target)
+        build = LayerBuild(layer, self.lock, (), on, self.folder, self.layout, {}, {}, "")
+        lower = [(replace(build, folder=self.folder / name), self.data.get(name, NO_DATA)) for name in below]
+        add_launchers(build, self.folder / "staging", lower, self.observe)
         return {path.name for path in self.programs.iterdir()}
 
     def observe(self, event: Event) -> None:
         assert isinstance(event, Warned)
         self.warnings.append(event.message)
+
+    def bring(self, program: str, layer: str) -> None:
+        """Have a package in a layer below bring a program."""
+        path = self.folder / layer / self.layout.scripts / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(layer)
+        files = {**self.data.get(layer, NO_DATA).files, f"{self.layout.scripts}/{program}": ""}
+        self.data[layer] = Data(files)
 
     def refusal(self, *names: str) -> BuildError:
         with pytest.raises(BuildError) as caught:
@@ -85,6 +99,60 @@ def test_the_first_layer_of_the_path_that_offers_a_command_counts(application: A
         "lower": "lower",
     }
     assert application.warnings == []
+
+
+def test_patterns_stand_for_what_they_match(application: Application) -> None:
+    application.offer("own", "tool-a = own:main", "tools = own:main", "other = own:main")
+    application.offer("lower", "tool-b = lower:main", "tool-a = lower:main", layer="base")
+    application.offer("lower", "python-x = lower:main", "python3 = lower:main", layer="base")
+    assert application.add("tool-?", "p*", below=("base",)) == {"tool-a", "tool-b", "python-x"}
+    assert application.started_by("tool-a") == "own"
+    error = application.refusal("zz*", "tool-[xy]", "tool-a")
+    assert "asks for launchers of 'zz*', 'tool-[xy]', but" in error.message
+
+
+def test_programs_can_be_named_as_commands_can(tmp_path: Path) -> None:
+    application = Application(tmp_path)
+    (application.programs / "own").touch()
+    application.bring("ninja", "f")
+    application.bring("python3", "f")
+    assert application.add("own", "ninj*", below=("f",)) == {"own"}, "the links come later"
+    with pytest.raises(BuildError, match="there are: 'ninja', 'own'"):
+        application.add("python3.1", below=("f",))
+
+
+def test_programs_that_are_named_are_copied_on_windows(tmp_path: Path) -> None:
+    application = Application(tmp_path, "win_amd64")
+    (application.programs / "own.exe").touch()
+    for layer in ("f", "base"):
+        application.bring("ninja.exe", layer)
+    assert application.add("own", "ninja", below=("f", "base")) == {"own.exe", "ninja.exe"}
+    assert (application.programs / "ninja.exe").read_text() == "f"
+
+
+def test_an_application_has_a_launcher_unless_its_name_is_taken(application: Application) -> None:
+    application.launch_module = "main-module"
+    application.offer("one", "tool = one:main")
+    assert application.add("tool") == {"tool", "a"}
+    assert "runpy._run_module_as_main('main-module')" in (application.programs / "a").read_text()
+    application.programs.joinpath("tool").unlink()
+    application.programs.joinpath("a").write_text("a program")
+    assert application.add("tool") == {"tool", "a"}
+    application.programs.joinpath("tool").unlink()
+    application.name = "tool"
+    application.add("tool")
+    assert "from one import main" in (application.programs / "tool").read_text()
+    application.programs.joinpath("tool").unlink()
+    application.name = "python"
+    application.add("tool")
+    assert application.warnings == [
+        "Application 'a' has no launcher for its launch module: bin/a belongs to a package.",
+        "Application 'tool' has no launcher for its launch module: bin/tool belongs to a package.",
+        (
+            "Application 'python' has no launcher for its launch module: 'python' must not be used: a layer's own "
+            "interpreter has that name."
+        ),
+    ]
 
 
 def test_of_several_packages_with_one_command_the_last_one_wins(application: Application) -> None:

@@ -11,23 +11,35 @@ from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock, make_package
 from venvstacks.binaries.model import Format
 from venvstacks.binaries.reading import read_binary
-from venvstacks.building.launchers import Command, launcher, launcher_inputs
+from venvstacks.building.launchers import Command, Starting, launcher, launcher_inputs
 from venvstacks.locking.model import LockedPackage
 from venvstacks.platforms.targets import TARGETS
 
 if TYPE_CHECKING:
     from venvstacks.spec.model import Layer
 
-LINUX = TARGETS["linux_x86_64"]
+LINUX = Starting(TARGETS["linux_x86_64"])
 TOOL = Command("tool", "package.cli", "Group.run", is_gui=False)
 
 POSIX = b"""\
 #!/bin/sh
-\'\'\'exec\' "$(dirname "$(realpath "$0")")/python" -P "$0" "$@"
+\'\'\':'
+if [ "${PYTHONHOME+set}" ]; then
+    echo "${0##*/}: PYTHONHOME is set, which is of no use to this program: it starts without it" >&2
+    unset PYTHONHOME
+fi
+exec "$(dirname "$(realpath "$0")")/python" -P "$0" "$@"
 \' \'\'\'
+import os
 import sys
 
 if __name__ == "__main__":
+    here = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    below = [os.path.realpath(os.path.join(here, folder)) for folder in ('../../f/bin',)]
+    path = [here, *(folder for folder in path if folder != here)]
+    path += [folder for folder in below if folder not in path]
+    os.environ["PATH"] = os.pathsep.join(path)
     from package.cli import Group as command
 
     sys.exit(command.run())
@@ -37,7 +49,10 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("target", ["linux_x86_64", "macosx_arm64"])
 @pytest.mark.parametrize("is_gui", [False, True])
 def test_a_script_on_posix(target: str, *, is_gui: bool) -> None:
-    assert launcher(replace(TOOL, is_gui=is_gui), TARGETS[target]) == ("tool", POSIX)
+    starting = Starting(TARGETS[target], ("../../f/bin",))
+    assert launcher(replace(TOOL, is_gui=is_gui), starting) == ("tool", POSIX)
+    isolated = launcher(TOOL, replace(starting, isolated=True))[1]
+    assert isolated == POSIX.replace(b' -P "$0"', b' -I "$0"')
 
 
 @pytest.mark.parametrize("module", ["sys", "command", "__main__"])
@@ -59,8 +74,8 @@ def test_names_in_a_launcher_are_not_in_the_way(tmp_path: Path, module: str) -> 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
 @pytest.mark.parametrize(("is_gui", "python"), [(False, b"python.exe"), (True, b"pythonw.exe")])
 def test_a_program_on_windows(tmp_path: Path, arch: str, python: bytes, *, is_gui: bool) -> None:
-    command, target = replace(TOOL, is_gui=is_gui), TARGETS[f"win_{arch}"]
-    name, content = launcher(command, target)
+    command, starting = replace(TOOL, is_gui=is_gui), Starting(TARGETS[f"win_{arch}"], ("../../f/Scripts",))
+    name, content = launcher(command, starting)
     assert name == "tool.exe"
     path = tmp_path / name
     path.write_bytes(content)
@@ -72,27 +87,30 @@ def test_a_program_on_windows(tmp_path: Path, arch: str, python: bytes, *, is_gu
         (entry,) = archive.infolist()
         assert (entry.filename, entry.date_time) == ("__main__.py", (1980, 1, 1, 0, 0, 0))
         code = archive.read(entry).decode()
-    assert code.splitlines()[2:] == [
-        'if __name__ == "__main__":',
+    assert code.splitlines()[9:] == [
+        '    os.environ["PATH"] = os.pathsep.join(path)',
+        '    sys.argv[0] = sys.argv[0].removesuffix(".exe")',
         "    from package.cli import Group as command",
         "",
-        '    sys.argv[0] = sys.argv[0].removesuffix(".exe")',
         "    sys.exit(command.run())",
     ]
-    assert launcher(command, target)[1] == content
+    assert launcher(command, starting)[1] == content
+    assert b"#!<launcher_dir>\\" + python + b" -I\nPK" in launcher(command, replace(starting, isolated=True))[1]
 
 
 def inputs(
     below: LockedPackage, *, target: str = "linux_x86_64", excluded: tuple[str, ...] = (), **fields: object
 ) -> dict[str, object]:
-    layer: Layer = replace(make_built_layer(Path(), "app-a").layer, **fields)  # type: ignore[arg-type]
-    lower = replace(make_built_layer(Path(), "base").layer, exclude_packages=excluded)
-    return launcher_inputs(layer, TARGETS[target], [(lower, make_lock("base", below))])
+    plain = make_built_layer(Path(__file__).parent, "app-a", launch_module="a").layer
+    layer: Layer = replace(plain, **fields)  # type: ignore[arg-type]
+    lower = replace(make_built_layer(Path(__file__).parent, "base").layer, exclude_packages=excluded)
+    return launcher_inputs(layer, Starting(TARGETS[target]), [(lower, make_lock("base", below))])
 
 
 def test_what_decides_a_layers_launchers() -> None:
     one, two = make_package("one"), make_package("one", "2.0")
-    assert inputs(one) == {}
+    assert inputs(one) == inputs(two), "without commands of those below, only how an application is started"
+    assert inputs(one, launch_module=None) == {}
     assert inputs(one, all_entry_points=True) == inputs(two, all_entry_points=True), "only its own packages count"
     named = inputs(one, entry_points=("tool",))
     assert named["wheels_below"] == [["one-1.0-py3-none-any.whl", "0" * 64]]
