@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -298,3 +299,31 @@ def test_waiting_can_be_interrupted(root: Path, tmp_path: Path, index: StallingI
             await_line(second.stderr, "waiting")
             second.send_signal(signal.SIGINT)
             assert second.wait(10) == 130
+
+
+_KILLS_ITSELF = """\
+import os, sys
+number, count = map(int, os.environ["KILLED"].split())
+
+def watch(event, arguments):
+    global count
+    if event == "import" and hasattr(sys.modules.get("venvstacks.cli.entry"), "main"):
+        count -= 1
+        if count == 0:
+            os.kill(os.getpid(), number)
+
+sys.addaudithook(watch)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("imports", [1, 2, 5, 15, 40, 120])
+def test_a_signal_while_the_command_is_imported(tmp_path: Path, number: signal.Signals, imports: int) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_KILLS_ITSELF)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "KILLED": f"{number} {imports}"}
+    done = subprocess.run([sys.executable, "-m", "venvstacks", "show"], env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + number, b"")
+    told = b"nothing half-done was left" if imports > 40 else b""  # noqa: PLR2004 - by then, the command has begun
+    assert told in done.stderr
+    assert bool(done.stderr) == bool(told)
+    assert b"Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -21,6 +21,9 @@ _DETAILS = 2  # -vv
 # Nearly all that a command makes lives until its end; looking for garbage among it takes a fifth of the time, and
 # where that is done once more at the very end, a fifth of what a short command takes.
 _GARBAGE_COLLECTION = (100_000, 50, 50)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+Handler = Callable[[int, FrameType | None], object] | int | None  # what signal.getsignal gives
 
 
 class _StoppedError(BaseException):
@@ -40,25 +43,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 failed, 2 wrong usage or definition, 130 interrupted, 143 terminated.
     """
+    before = _handle_signals(_exit)  # first of all: what is being imported could not be interrupted otherwise
     details = [0]
     gc.set_threshold(*_GARBAGE_COLLECTION)
     atexit.register(gc.freeze)
     try:
         _prepare_streams()
-        _obey_signals()
-        return _run(arguments, details)
+        return _run(arguments, before, details)
     except SystemExit as end:  # click's own, after shell completion
         return end.code if isinstance(end.code, int) else FAILED
     except BaseException as error:  # noqa: BLE001 - the last place where it can be worded
         return _explain(error, show_traceback=details[0] >= _DETAILS)
+    finally:
+        if arguments is not None:  # this process goes on
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        else:
+            _handle_signals(_exit)
 
 
-def _run(arguments: Sequence[str] | None, details: list[int]) -> int:
+def _run(arguments: Sequence[str] | None, before: Mapping[int, Handler], details: list[int]) -> int:
     from venvstacks.cli.app import cli  # noqa: PLC0415 - see above
+    from venvstacks.cli.console import print_error  # noqa: F401, PLC0415 - errors are worded with it
     from venvstacks.cli.options import Verbosity  # noqa: PLC0415
 
     verbosity = Verbosity()
     try:
+        for number in before:
+            signal.signal(number, _stop)
         result = cli.main(args=arguments, prog_name="venvstacks", standalone_mode=False, obj=verbosity)
         sys.stdout.flush()
     finally:
@@ -77,20 +89,33 @@ def _prepare_streams() -> None:
         reconfigure(errors="backslashreplace")
 
 
-def _obey_signals() -> None:
-    """End in an orderly way when asked to, unless the one who started this process has it ignore such signals."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+def _handle_signals(handler: Handler) -> dict[int, Handler]:
+    """Handle the signals that ask this process to end, unless whoever started it has it ignore them.
+
+    Returns:
+        The earlier handlers; nothing in a thread, where signals are someone else's concern.
+    """
+    before: dict[int, Handler] = {}
+    for number in _SIGNALS:
+        earlier = signal.getsignal(number)
+        if earlier in (signal.SIG_DFL, signal.default_int_handler, _stop, _exit):
             try:
-                signal.signal(number, _stop)
-            except ValueError:  # called from a thread: signals are someone else's concern
-                return
+                signal.signal(number, handler)
+            except ValueError:
+                break
+            before[number] = earlier
+    return before
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    """End at once: nothing was begun yet, or all is done."""
+    del frame
+    os._exit(128 + number)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     del frame
-    raise _StoppedError(number)
+    raise KeyboardInterrupt if number == signal.SIGINT else _StoppedError(number)
 
 
 def _explain(error: BaseException, *, show_traceback: bool) -> int:

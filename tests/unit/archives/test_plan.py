@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from venvstacks.archives.formats import ArchiveFormat, profile_for
-from venvstacks.archives.layout import FrameContent, Slice, divide, part_size
+from venvstacks.archives.index import IndexEntry
+from venvstacks.archives.layout import FrameContent, Slice, divide, part_size, tar_parts
 from venvstacks.archives.plan import ArchivePlan, plan_archive
 from venvstacks.trees import Entry, EntryKind
 
@@ -122,6 +123,16 @@ def test_dividing_cuts_through_parts() -> None:
         FrameContent(4, (b"45", Slice(7, 0, 2))),
         FrameContent(9, (Slice(7, 2, 8), b"x")),
     )
+
+
+def test_many_folders_and_many_frames_take_time_in_proportion_to_their_number() -> None:
+    """With the square of their number, this would not end."""
+    count = 100_000
+    folders = [IndexEntry(f"d{number}", EntryKind.FOLDER, 0o755) for number in range(count)]
+    (stream,) = tar_parts(folders, "top", 1)
+    assert part_size(stream) > count * 512
+    frames = divide([stream], [part_size(stream) - count, *[1] * count])
+    assert frames[-1] == FrameContent(1, (b"\0",))
 
 
 @pytest.mark.parametrize(("sizes", "message"), [([15], "less"), ([16, 1], "more"), ([17], "more"), ([], "less")])

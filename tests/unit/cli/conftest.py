@@ -1,7 +1,5 @@
 """A definition on which commands are tried in this process."""
 
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,12 +42,3 @@ def spec(tmp_path: Path) -> Path:
     path = tmp_path / "stack.toml"
     path.write_text(DEFINITION)
     return path
-
-
-@pytest.fixture(autouse=True)
-def signal_handlers() -> Iterator[None]:
-    """Undo what a run of the program sets."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
