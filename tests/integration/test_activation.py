@@ -1,6 +1,7 @@
 """A layer's layers below are found before anything else runs, whatever the environment and packages bring."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -187,3 +188,36 @@ def test_packages_in_parts(tmp_path: Path, tmp_path_factory: pytest.TempPathFact
     project.define(runtime("base"), framework("one"), application("app", "addons", on=["one"]))
     project.build()
     assert not (app / "_venvstacks_packages.py").exists()
+
+
+BUILD = """
+import os, shlex, subprocess, sys, sysconfig
+os.chdir(sys.path[0])
+get = sysconfig.get_config_var
+name = "small" + get("EXT_SUFFIX")
+flags = [*shlex.split(get("LDSHARED")), *shlex.split(get("CFLAGS")), get("CCSHARED"), "-I" + get("INCLUDEPY")]
+subprocess.run([*flags, "small.c", "-o", name, "-L" + get("LIBDIR")], check=True)
+import small
+print(small.answer(), get("LIBDIR"), get("prefix"), get("BINDIR"), sep="\\n")
+"""
+SMALL = """
+#include <Python.h>
+static PyObject *answer(PyObject *self, PyObject *none) { return PyLong_FromLong(42); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, NULL}, {NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "small", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_small(void) { return PyModule_Create(&module); }
+"""
+
+
+@pytest.mark.parametrize("layer", ["base", "app-else"])
+def test_extension_modules_are_built_against_a_runtime_that_was_moved(
+    stack: Path, tmp_path: Path, layer: str
+) -> None:
+    moved = tmp_path / "moved"
+    for name in ("base", "app-else"):
+        shutil.copytree(stack / name, moved / name, symlinks=True)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "small.c").write_text(SMALL)
+    (tmp_path / "work" / "build.py").write_text(BUILD)
+    said = output(python(moved, layer), tmp_path / "work" / "build.py").splitlines()
+    assert said == ["42", *(str(moved / "base" / name) for name in ("lib", "", "bin"))]

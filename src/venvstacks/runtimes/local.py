@@ -8,10 +8,11 @@ from pathlib import Path
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import host_target
+from venvstacks.runtimes.build_information import move_build_information
 from venvstacks.runtimes.checking import check_runtime
 from venvstacks.runtimes.finding import Interpreter, find_interpreters
 from venvstacks.runtimes.runpaths import make_runpaths_relative
-from venvstacks.runtimes.trimming import copy_file, copy_tree, neutralise_prefix, trim_posix
+from venvstacks.runtimes.trimming import copy_file, copy_tree, trim_posix
 from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
 
@@ -52,8 +53,7 @@ class LocalRuntimes:
         _admit_site_packages(folder, python)
         if interpreter.libpython and on.target.os == "linux":
             make_runpaths_relative(folder, Path(interpreter.libpython), self.environ, self.work)
-        if interpreter.prefix != "/usr":  # that one tells nothing of this machine
-            neutralise_prefix(folder, {interpreter.prefix, os.path.realpath(interpreter.prefix)})
+        move_build_information(folder, {interpreter.prefix, os.path.realpath(interpreter.prefix)})
         check_runtime(folder, python, self.work, title=title, hint=_HINT)
 
     def program(self, python: PythonVersion) -> Path:

@@ -13,8 +13,9 @@ from packaging.version import Version
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, host_compatibility
+from venvstacks.runtimes.build_information import NEUTRAL_PREFIX, move_build_information
 from venvstacks.runtimes.checking import check_runtime
-from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix, trim_windows
+from venvstacks.runtimes.trimming import copy_tree, trim_posix, trim_windows
 from venvstacks.spec.model import PythonRequest, UvSettings
 from venvstacks.uv import Uv, explanation, install_python, list_pythons
 from venvstacks.work import Work
@@ -84,7 +85,7 @@ class ManagedRuntimes:
             trim_windows(folder)
         else:
             trim_posix(folder, python)
-        neutralise_prefix(folder, [str(kept), str(kept.resolve())])
+        move_build_information(folder, [str(kept), str(kept.resolve()), NEUTRAL_PREFIX])
         if on.runs_here:
             check_runtime(folder, python, self.work, title=f"The managed {python.request}", hint=_HINT)
 

@@ -4,21 +4,14 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from venvstacks.files import remove_tree, write_bytes
+from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import PythonVersion
-
-NEUTRAL_PREFIX = "/install"
-"""What stands in build information where the path of the machine was that built or unpacked it."""
 
 # The test suites, and what marks an installation as another tool's.
 _NOT_RUNTIME = ("test", "idlelib/idle_test", "lib2to3/tests", "distutils/tests", "EXTERNALLY-MANAGED")
-_BUILD_INFORMATION = (
-    *("lib/*/_sysconfigdata*.py", "lib/*/build-details.json", "lib/pkgconfig/*.pc"),
-    *("lib/*/config-*/Makefile", "lib/*/config-*/python-config.py"),
-)
 # As CPython's sysconfig spells them, and its installer; not all builds do, and Windows does not care.
 _WINDOWS_FOLDERS = {name.casefold(): name for name in ("DLLs", "Include", "Lib", "Scripts")}
 _INTERPRETER = re.compile(r"(python|pypy)(\d+(\.\d+)?)?t?$")
@@ -119,19 +112,3 @@ def _name_interpreters(bin_folder: Path, python: PythonVersion) -> None:
         if real is not None and path != real and not path.is_file():
             path.unlink(missing_ok=True)
             path.symlink_to(real.name)
-
-
-def neutralise_prefix(folder: Path, prefixes: Iterable[str]) -> None:
-    """Take the paths of this machine out of build information, which no running program needs.
-
-    Args:
-        folder: The runtime.
-        prefixes: Where it was installed before, absolute.
-    """
-    old = sorted({prefix.encode() for prefix in prefixes}, key=len, reverse=True)
-    for pattern in _BUILD_INFORMATION:
-        for path in (found for found in folder.glob(pattern) if not found.is_symlink()):
-            content = path.read_bytes()
-            for prefix in old:
-                content = re.sub(re.escape(prefix) + rb"(?![\w.-])", NEUTRAL_PREFIX.encode(), content)
-            write_bytes(path, content)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.runtimes.trimming import copy_tree, neutralise_prefix, trim_posix
+from venvstacks.runtimes.trimming import copy_tree, trim_posix
 
 PYTHON = PythonVersion("cpython", "3.12.1")
 
@@ -68,16 +68,3 @@ def test_a_free_threaded_program_gets_the_plain_names(tmp_path: Path) -> None:
     trim_posix(tmp_path, PythonVersion("cpython", "3.13.0", freethreaded=True))
     links = {path.name: path.readlink().name for path in (tmp_path / "bin").iterdir() if path.is_symlink()}
     assert links == dict.fromkeys(("python", "python3", "python3.13"), "python3.13t")
-
-
-def test_old_prefixes_are_taken_out_of_build_information_alone(tmp_path: Path) -> None:
-    write(tmp_path, "lib/python3.12/os.py")
-    data = tmp_path / "lib" / "python3.12" / "_sysconfigdata__linux.py"
-    data.write_text("{'prefix': '/old/py', 'flags': '-Wl,-rpath=/old/py/lib,-L/old/py)', 'other': '/old/pypy'}")
-    module = tmp_path / "lib" / "python3.12" / "module.py"
-    module.write_text("'/old/py'")
-    neutralise_prefix(tmp_path, ["/old/py", "/old"])
-    assert data.read_text() == (
-        "{'prefix': '/install', 'flags': '-Wl,-rpath=/install/lib,-L/install)', 'other': '/install/pypy'}"
-    )
-    assert module.read_text() == "'/old/py'"
