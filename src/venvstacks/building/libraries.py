@@ -30,6 +30,7 @@ _TOKEN = re.compile(r"\$(\{|ORIGIN|LIB|PLATFORM)")
 
 def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
     """Gather what decides which libraries a layer offers and finds."""
+    names = {lock.install_target: lock.layer for lock in build.below}
     return LibraryLayer(
         build_name=build.layer.build_name,
         title=build.layer.title,
@@ -39,6 +40,10 @@ def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
         exclude=build.layer.dynlib_exclude,
         allow_missing=build.layer.dynlib_allow_missing,
         is_top=build.layer.kind is LayerKind.APPLICATION,
+        stand_ins={
+            names[target]: {names[other] for other in absence["replaced_by"]}
+            for target, absence in build.configuration.get("optional_layers", {}).items()
+        },
     )
 
 

@@ -51,7 +51,7 @@ def link(layer: LibraryLayer, below: Sequence[LibraryLayer]) -> Linking:
 def _dyld(linker: "_Linker") -> tuple[str, ...]:
     """Give the layers that processes have to be told of, for the files of this layer and of those below it."""
     linkers = (linker, *(_Linker(each, linker.below[n:]) for n, each in enumerate(linker.below, 1)))
-    linked = {use.layer for each in linkers for use in each.uses() if use.source in _LINKED}
+    linked = {name for each in linkers for use in each.uses() for name in each.linked(use)}
     return tuple(each.install_target for each in linker.path if each.build_name in linked)
 
 
@@ -124,6 +124,13 @@ class _Linker:
             return "it is part of Microsoft's C++ runtime; the package 'msvc-runtime' brings it"
         return ""
 
+    def linked(self, use: Use) -> tuple[str, ...]:
+        """Name the layers in which a file has to be told to look: where the library is, or is on some machines."""
+        if use.source not in _LINKED:
+            return ()
+        stand_ins = self.layer.stand_ins.get(use.layer, ())
+        return (use.layer, *(name for name in use.shadowed if name in stand_ins))
+
     # ---- Linux
 
     def additions(self, all_uses: Sequence[Use]) -> dict[str, tuple[str, ...]]:
@@ -137,7 +144,7 @@ class _Linker:
             if file.owner == BASE_PYTHON or file.path not in uses:
                 continue
             up = "../" * file.path.count("/")
-            entries = [self._entry(use.layer, up) for use in uses[file.path] if use.source in _LINKED]
+            entries = [self._entry(name, up) for use in uses[file.path] for name in self.linked(use)]
             if file.path in offered:
                 entries += [self._entry_from_links(file, needed) for needed in self._unfound_from_links(file)]
             if entries and not file.search:  # with a RUNPATH of its own, it no longer looks where its loaders look

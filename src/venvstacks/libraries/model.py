@@ -1,7 +1,7 @@
 """What layers hold and need of native code, and what follows from it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from venvstacks.binaries.model import Kind
@@ -81,6 +81,7 @@ class LibraryLayer:
         exclude: Globs of native files that take no part in this.
         allow_missing: Globs of names of libraries that nobody has to provide.
         is_top: Whether no layer can stand on it: an application.
+        stand_ins: Layers below that may be missing -> those of which one is there instead; by build names.
     """
 
     build_name: str
@@ -91,6 +92,7 @@ class LibraryLayer:
     exclude: tuple[str, ...] = ()
     allow_missing: tuple[str, ...] = ()
     is_top: bool = False
+    stand_ins: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

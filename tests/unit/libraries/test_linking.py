@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from fakes.libraries import MACOS, SITE, WINDOWS, library_layer, native_file
@@ -51,6 +53,15 @@ def test_layers_come_in_path_order_and_the_first_wins() -> None:
     assert additions(library_layer("a", module), near, far) == {
         "pkg/m.so": (f"{UP}../framework-near/{DYNLIB}", f"{UP}../framework-far/{DYNLIB}")
     }
+
+
+def test_files_look_into_all_layers_of_which_one_is_there() -> None:
+    gpu, other, cpu = (library_layer(name, LIBRARY) for name in ("gpu", "other", "cpu"))
+    upper = replace(library_layer("a", MODULE), stand_ins={"framework-gpu": {"framework-cpu"}})
+    assert additions(upper, gpu, other, cpu) == {
+        "pkg/m.so": (f"{UP}../framework-gpu/{DYNLIB}", f"{UP}../framework-cpu/{DYNLIB}")
+    }
+    assert additions(upper, other, gpu, cpu) == {"pkg/m.so": (f"{UP}../framework-other/{DYNLIB}",)}
 
 
 def test_a_library_that_is_reached_through_a_link_finds_what_it_needs_from_there() -> None:
