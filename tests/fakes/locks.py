@@ -16,7 +16,7 @@ from venvstacks.locking.hashes import (
 from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
 from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.pylock import pylock_text
-from venvstacks.locking.states import install_target, lock_states
+from venvstacks.locking.states import lock_states
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS, Target
 from venvstacks.spec.model import Layer, Stack
@@ -55,11 +55,7 @@ def write_lock(
 ) -> None:
     """Write a valid lock of a layer; those of the layers below must stand already."""
     states = lock_states(stack)
-    below = [
-        (install_target(stack.layer(name), metadata.lock_version), metadata)
-        for name in layer.below
-        if (metadata := states[name].metadata) is not None
-    ]
+    below = [states[name].install_target for name in layer.below]
     text = pylock_text(layer, packages, shared)
     python = layer.python.exactly(layer.python.version)
     metadata = {

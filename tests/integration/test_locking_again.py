@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.definitions import define
+from fakes.legacy_locks import make_legacy
 from fakes.locking import Locker, content, load_all, metadata_of, plain_environment, pylock_of
 from fakes.wheels import make_wheel
 from venvstacks.errors import InvalidLockError, LockError, ResolutionError
@@ -106,7 +107,7 @@ def test_layers_above_a_changed_one_are_locked_again(three: Stack, wheels: Path,
     assert {name: layer.changed for name, layer in locked.items()} == {
         "py": True,
         "framework-f": True,
-        "framework-g": True,
+        "framework-g": False,  # takes nothing
         "app-a": True,
     }
     assert all(state.is_valid for state in lock_states(three).values())
@@ -266,36 +267,77 @@ def test_a_failure_leaves_the_earlier_lock(tmp_path: Path, three: Stack, lock: L
 
 
 def test_locks_of_venvstacks_0_8(three: Stack, wheels: Path, lock: Locker) -> None:
-    lock(three)
-    _make_legacy(three)
+    before = {name: locked.lock for name, locked in lock(three).items()}
+    make_legacy(three, lock_version=4)
     states = lock_states(three)
     assert {name: state.reason for name, state in states.items()} == dict.fromkeys(states, "")
-    locks = load_all(three)
-    assert [(s.name, s.layer) for s in locks["framework-f"].shared] == [("lib", "py")]
-    assert locks["framework-f"].packages == ()
-    assert locks["app-a"].install_target == "app-a@4"
+    legacy = load_all(three)
+    assert {name: each.packages for name, each in legacy.items()} == {
+        name: each.packages for name, each in before.items()
+    }
+    assert {name: each.shared for name, each in legacy.items()} == {
+        name: each.shared for name, each in before.items()
+    }
+    assert legacy["app-a"].install_target == "app-a@4"
     for name in ("lib", "tool"):
         make_wheel(wheels, name, "9.0")
+    assert not any(layer.changed for layer in lock(three, needed=[*before]).values())  # they serve as they are
     locked = lock(three)
     assert _version(locked, "py") == _version(locked, "app-a") == "1.0"  # earlier pins are preferred
-    assert locked["app-a"].lock.install_target == "app-a@5"
+    for name, each in locked.items():  # only the format is another
+        earlier, present = legacy[name].metadata, each.lock.metadata
+        assert (present.lock_version, present.locked_at) == (earlier.lock_version, earlier.locked_at)
+        assert each.lock.install_target == legacy[name].install_target
+    assert all(state.legacy is None and state.is_valid for state in lock_states(three).values())
+    after = content(three)
+    lock(three)
+    assert content(three) == after
 
 
-def _make_legacy(stack: Stack) -> None:
-    """Rewrite locks as venvstacks 0.8 has them."""
-    for layer in stack.layers:
-        name = layer.build_name
-        folder = stack.requirements_folder / name
-        meta = json.loads((folder / f"pylock.{name}.meta.json").read_text())
-        meta = {key: value for key, value in meta.items() if key not in {"python_version", "tool_versions"}}
-        meta |= {"requirements_hash": "sha256:0", "other_inputs_hash": "sha256:1", "lock_version": 4}
-        (folder / f"pylock.{name}.meta.json").write_text(json.dumps(meta))
-        (folder / f"requirements-{name}.in").write_text(
-            "# DO NOT EDIT\n\n" + "".join(f"{each}\n" for each in layer.requirements)
+def test_a_changed_lock_of_venvstacks_0_8_gets_a_new_number(three: Stack, wheels: Path, lock: Locker) -> None:
+    lock(three)
+    make_legacy(three, lock_version=4)
+    make_wheel(wheels, "tool", "9.0")
+    assert lock(three, reset=["app-a"])["app-a"].lock.install_target == "app-a@5"
+
+
+def test_an_update_that_nothing_above_uses(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    for name in ("lib", "idna", "tool"):
+        make_wheel(wheels, name, "1.0")
+
+    def stack(*idna: str) -> Stack:
+        return define(
+            tmp_path / "stack",
+            runtimes=[{"requirements": ["lib", *idna]}],
+            frameworks=[{"name": "f", "requirements": ["lib", "tool"], "versioned": True}],
+            applications=[{"name": "a", "frameworks": ["f"], "versioned": True}],
         )
-        pylock = folder / f"pylock.{name}.toml"
-        text = pylock.read_text().partition("[tool.venvstacks]")[0]
-        if name == "framework-f":
-            text = (stack.requirements_folder / "py/pylock.py.toml").read_text().partition("[tool.venvstacks]")[0]
-            text = text.replace("\nwheels =", "\nmarker = \"sys_platform == 'from_lower_layer'\"\nwheels =")
-        pylock.write_text(text)
+
+    lock(stack())
+    before = _without_runtime(stack())
+    make_wheel(wheels, "idna", "1.1")
+    for idna in (["idna==1.0"], ["idna==1.1"], []):
+        changed = stack(*idna)
+        locked = lock(changed, needed=[layer.build_name for layer in changed.layers])
+        assert {name: layer.changed for name, layer in locked.items()} == {
+            "py": True,
+            "framework-f": False,
+            "app-a": False,
+        }
+        assert _without_runtime(changed) == before
+        assert all(state.is_valid for state in lock_states(changed).values())
+    # what is used raises all that uses it, and what stands on that under its new name
+    make_wheel(wheels, "lib", "1.1")
+    locked = lock(stack(), include=["py"], reset=["py"])
+    assert locked["framework-f"].lock.install_target == "framework-f@2"
+    assert locked["app-a"].lock.install_target == "app-a@2"
+    # a package that the framework installs itself comes from below now
+    with_tool = stack("tool")
+    assert locked["framework-f"].lock.packages
+    locked = lock(with_tool, needed=["framework-f"])
+    assert locked["framework-f"].lock.install_target == "framework-f@3"
+    assert not locked["framework-f"].lock.packages
+
+
+def _without_runtime(stack: Stack) -> dict[str, bytes]:
+    return {name: data for name, data in content(stack).items() if not name.startswith("py/")}

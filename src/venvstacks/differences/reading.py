@@ -14,7 +14,7 @@ from venvstacks.archives.index import SUFFIX, IndexEntry
 from venvstacks.archives.reading import read_index
 from venvstacks.differences.model import LayerState
 from venvstacks.errors import UsageError
-from venvstacks.locking.pylock import is_legacy_shared, parse_pylock
+from venvstacks.locking.pylock import parse_pylock
 from venvstacks.publishing.catalog import CataloguedLayer, read_catalog
 from venvstacks.publishing.manifests import ArchiveManifest
 from venvstacks.spec.model import LayerKind
@@ -137,8 +137,6 @@ def _of_lock(path: Path) -> LayerState:
     versions: dict[str, set[str]] = {}
     hashes: dict[str, set[str]] = {}
     for package in lock.packages:
-        if is_legacy_shared(package):
-            continue
         name = str(package.name)
         versions.setdefault(name, set()).add(str(package.version or "?"))
         hashes.setdefault(name, set()).update(

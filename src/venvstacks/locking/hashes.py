@@ -60,10 +60,22 @@ def lock_input_hash(layer: Layer) -> str:
     return json_hash([str(requirement) for requirement in layer.requirements])
 
 
-def other_inputs_hash(
+def other_inputs_hash(stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[str]) -> str:
+    """Hash whatever makes a lock stale beside the requirements and what is taken from the layers below.
+
+    Args:
+        stack: The stack, for its uv settings.
+        layer: The layer.
+        python: The exact base Python.
+        below: Install targets of the layers below, in path order.
+    """
+    return json_hash({**_other_inputs(stack, layer, python), "below": list(below)})
+
+
+def first_other_inputs_hash(
     stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[tuple[str, LockMetadata]]
 ) -> str:
-    """Hash whatever makes a lock stale beside the requirements.
+    """Hash the same as locks had it at first: with all that the layers below lock.
 
     Args:
         stack: The stack, for its uv settings.
@@ -71,21 +83,27 @@ def other_inputs_hash(
         python: The exact base Python.
         below: Install target and lock metadata of each layer below, in path order.
     """
+    return json_hash(
+        {
+            **_other_inputs(stack, layer, python),
+            "python_request": str(layer.python),
+            "below": [[install_target, metadata.requirements_hash] for install_target, metadata in below],
+        }
+    )
+
+
+def _other_inputs(stack: Stack, layer: Layer, python: PythonVersion) -> dict[str, Any]:
     settings: dict[str, Any] = {
         name: stack.uv.table[name] for name in RESOLUTION_SETTINGS if name in stack.uv.table
     }
-    return json_hash(
-        {
-            "python_request": str(layer.python),
-            "python": python.request,
-            "targets": [compatibility.describe() for compatibility in layer.compatibilities],
-            "below": [[install_target, metadata.requirements_hash] for install_target, metadata in below],
-            "uv": _plain(settings),
-            "package_indexes": dict(layer.package_indexes or {}),
-            "priority_indexes": list(layer.priority_indexes),
-            "versioned": layer.versioned,
-        }
-    )
+    return {
+        "python": python.request,
+        "targets": [compatibility.describe() for compatibility in layer.compatibilities],
+        "uv": _plain(settings),
+        "package_indexes": dict(layer.package_indexes or {}),
+        "priority_indexes": list(layer.priority_indexes),
+        "versioned": layer.versioned,
+    }
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
@@ -98,7 +116,9 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
 
 
 def version_inputs_hash(layer: Layer, module_hashes: Mapping[str, str]) -> str:
-    """Hash what changes a versioned layer's number without changing its packages."""
+    """Hash what changes a versioned layer's number without changing its packages; nothing, for other layers."""
+    if not layer.versioned:
+        return json_hash({"name": layer.build_name})
     launch = layer.launch_module
     inputs: dict[str, Any] = {
         "name": layer.build_name,

@@ -198,22 +198,20 @@ class LayerContent:
 
 
 def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str) -> LockedLayer:
-    layer, earlier, stack = item.layer, item.state.metadata, resolver.stack
+    layer, stack = item.layer, resolver.stack
     python, below, resolution = content.python, content.below, content.resolution
     text = pylock_text(layer, resolution.packages, resolution.shared)
     fresh = LockMetadata(
         requirements_hash=requirements_hash(text),
         lock_input_hash=lock_input_hash(layer),
-        other_inputs_hash=other_inputs_hash(
-            stack, layer, python, [(lock.install_target, lock.metadata) for lock in below]
-        ),
+        other_inputs_hash=other_inputs_hash(stack, layer, python, [lock.install_target for lock in below]),
         version_inputs_hash=version_inputs_hash(layer, item.state.module_hashes),
         lock_version=1,
         locked_at=now,
         python_version=python.release,
         tool_versions={"uv": str(resolver.uv.version), "venvstacks": _own_version()},
     )
-    metadata = _versioned(layer, earlier, fresh)
+    metadata = _versioned(layer, _earlier(item.state, resolution, fresh), fresh)
     check_install_target(stack, layer, metadata.lock_version)
     paths = lock_paths(stack, layer)
     try:
@@ -236,24 +234,34 @@ def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str)
     return LockedLayer(lock, changed)
 
 
+def _earlier(state: LockState, resolution: Resolution, fresh: LockMetadata) -> LockMetadata | None:
+    """Give the earlier metadata; where only the format of venvstacks 0.8 is another, with what a new lock has."""
+    legacy, metadata = state.legacy, state.metadata
+    if metadata is None or legacy is None or not legacy.agrees_with(resolution.packages, resolution.shared):
+        return metadata
+    return msgspec.structs.replace(
+        metadata, requirements_hash=fresh.requirements_hash, tool_versions=fresh.tool_versions
+    )
+
+
 def _versioned(layer: Layer, earlier: LockMetadata | None, fresh: LockMetadata) -> LockMetadata:
     """Carry over what an unchanged lock keeps, or raise the version of a changed one."""
     if earlier is None:
         return fresh
-    if _content(earlier) == _content(fresh):
+    if _content(earlier, versioned=layer.versioned) == _content(fresh, versioned=layer.versioned):
         keeps_version = layer.versioned or earlier.lock_version == 1
         return earlier if keeps_version else msgspec.structs.replace(earlier, lock_version=1)
     return msgspec.structs.replace(fresh, lock_version=earlier.lock_version + 1) if layer.versioned else fresh
 
 
-def _content(metadata: LockMetadata) -> str:
+def _content(metadata: LockMetadata, *, versioned: bool) -> str:
     """Identify what a lock says, apart from when and with what it was made."""
     return json_hash(
         [
             metadata.requirements_hash,
             metadata.lock_input_hash,
             metadata.other_inputs_hash,
-            metadata.version_inputs_hash,
+            metadata.version_inputs_hash if versioned else None,  # sources are no part of other locks
             metadata.python_version,
         ]
     )

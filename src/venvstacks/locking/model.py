@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 from packaging.version import Version
 
+from venvstacks.errors import InvalidLockError
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import Target
 
@@ -38,11 +39,13 @@ class LockedPackage:
         name: Normalised name (PEP 503).
         version: Exact version.
         wheels: The wheel that each target gets; targets that do not need the package are absent.
+        missing: Targets that need the package and have no usable wheel: whoever made the lock did not ask for one.
     """
 
     name: str
     version: Version
     wheels: Mapping[Target, LockedWheel]
+    missing: frozenset[Target] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,17 @@ class LayerLock:
     metadata: LockMetadata
 
     def wheels_on(self, target: Target) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
-        """Give what is installed on a target: packages with their wheels, sorted by name."""
+        """Give what is installed on a target: packages with their wheels, sorted by name.
+
+        Raises:
+            InvalidLockError: A package has no wheel that can be used there.
+        """
+        if lacking := [f"{p.name} {p.version}" for p in self.packages if target in p.missing]:
+            raise InvalidLockError(
+                f"{self.layer!r} cannot be used on {target.name}: its lock has no wheel there of "
+                f"{', '.join(lacking)}.",
+                hint="run `venvstacks lock`, which tells what would work, or leave this platform out",
+            )
         return tuple((p, p.wheels[target]) for p in self.packages if target in p.wheels)
 
     @property

@@ -1,15 +1,19 @@
 """Pylock files (PEP 751): written by venvstacks, read whoever wrote them.
 
 Each package lists exactly the wheel that each target gets, so that every installer makes the same choice.
-What layers below provide is recorded under ``[tool.venvstacks]``; venvstacks 0.8 marked such packages with
-the marker ``sys_platform == 'from_lower_layer'`` instead.
+What layers below provide is recorded under ``[tool.venvstacks]``. Locks of venvstacks 0.8 are brought into this
+form when they are read: there such packages stand among the others, without any source, and their marker ends with
+``sys_platform == 'from_lower_layer'``; and a lock without packages has no ``packages`` key.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from packaging.markers import InvalidMarker, Marker
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.errors import InvalidLockError
@@ -22,7 +26,7 @@ from venvstacks.spec.model import Layer
 Candidates = Mapping[Target, Mapping[str, tuple[Package, tuple[PackageWheel, ...]]]]
 """Target -> normalised name -> a package and its wheels."""
 
-LEGACY_SHARED_MARKER = "from_lower_layer"
+_LEGACY_SHARED = re.compile(r"(?:\((?P<marker>.*)\) and )?sys_platform == 'from_lower_layer'", re.DOTALL)
 
 
 def pylock_text(layer: Layer, packages: Sequence[LockedPackage], shared: Sequence[SharedPackage]) -> str:
@@ -121,13 +125,30 @@ def parse_pylock(text: str, where: str) -> Pylock:
         InvalidLockError: It is no TOML, no valid pylock file, or of a version that is not known.
     """
     try:
-        data = tomllib.loads(text)
-        lock = Pylock.from_dict(data)
+        lock = Pylock.from_dict(_without_legacy(tomllib.loads(text)))
     except tomllib.TOMLDecodeError as error:
         raise _invalid(where, f"it is not valid TOML ({error})") from error
     except PylockValidationError as error:
         raise _invalid(where, f"it is not a valid lock ({error})") from error
     return lock
+
+
+def _without_legacy(data: dict[str, Any]) -> dict[str, Any]:
+    """Bring what venvstacks 0.8 wrote into a form that the standard allows; all else stays as it is."""
+    packages = data.setdefault("packages", [])
+    own: list[Any] = []
+    shared: list[dict[str, Any]] = []
+    for package in packages if isinstance(packages, list) else ():
+        marker = package.get("marker") if isinstance(package, dict) else None
+        match = _LEGACY_SHARED.fullmatch(marker) if isinstance(marker, str) else None
+        if match:
+            shared.append({**package, "marker": match["marker"]})
+        else:
+            own.append(package)
+    if shared:
+        data["packages"] = own
+        data["tool"] = {"venvstacks": {"from_lower_layer": shared}}
+    return data
 
 
 def _invalid(where: str, why: str) -> InvalidLockError:
@@ -146,8 +167,7 @@ def locked_packages(lock: Pylock, compatibilities: Iterable[Compatibility], pyth
         python: The exact base Python, for the markers.
 
     Returns:
-        Target -> normalised name -> the package and its wheels. Packages that layers below provide
-        in the way of venvstacks 0.8 are left out.
+        Target -> normalised name -> the package and its wheels.
     """
     found: dict[Target, dict[str, tuple[Package, tuple[PackageWheel, ...]]]] = {}
     for compatibility in compatibilities:
@@ -158,16 +178,6 @@ def locked_packages(lock: Pylock, compatibilities: Iterable[Compatibility], pyth
             if package.marker is None or package.marker.evaluate(dict(environment), context="lock_file")
         }
     return found
-
-
-def is_legacy_shared(package: Package) -> bool:
-    """Whether venvstacks 0.8 marked the package as provided by a layer below."""
-    return package.marker is not None and LEGACY_SHARED_MARKER in str(package.marker)
-
-
-def legacy_shared_names(lock: Pylock) -> frozenset[str]:
-    """Give the names that venvstacks 0.8 marked as provided by layers below."""
-    return frozenset(package.name for package in lock.packages if is_legacy_shared(package))
 
 
 def choose_wheel(
@@ -182,27 +192,31 @@ def choose_wheel(
 def read_packages(
     lock: Pylock, compatibilities: Sequence[Compatibility], python: PythonVersion, where: str
 ) -> tuple[LockedPackage, ...]:
-    """Read what a layer installs, with the wheel of each target.
+    """Read what a layer installs, with the wheel of each target, or without one where none is usable.
 
     Raises:
-        InvalidLockError: A package has no usable wheel, or a wheel has no SHA-256 hash.
+        InvalidLockError: A package has no version, or a wheel has no SHA-256 hash.
     """
     wheels: dict[tuple[str, Version], dict[Target, LockedWheel]] = {}
+    missing: dict[tuple[str, Version], set[Target]] = {}
     on_target = locked_packages(lock, compatibilities, python)
     for compatibility in compatibilities:
-        for name, (package, candidates) in on_target[compatibility.target].items():
-            chosen = choose_wheel(candidates, compatibility, python)
-            if chosen is None or package.version is None or "sha256" not in chosen.hashes:
-                raise _invalid(where, f"package {name!r} has no usable wheel for {compatibility.describe()}")
+        target = compatibility.target
+        for name, (package, candidates) in on_target[target].items():
+            if package.version is None:
+                raise _invalid(where, f"package {name!r} has no version")
             key = name, package.version
-            wheels.setdefault(key, {})[compatibility.target] = LockedWheel(
-                chosen.filename,
-                chosen.url,
-                chosen.path,
-                chosen.hashes["sha256"],
-                chosen.size,
-            )
-    return tuple(LockedPackage(*key, wheels[key]) for key in sorted(wheels))
+            found = wheels.setdefault(key, {})
+            chosen = choose_wheel(candidates, compatibility, python)
+            if chosen is None:
+                missing.setdefault(key, set()).add(target)
+            elif "sha256" not in chosen.hashes:
+                raise _invalid(where, f"{chosen.filename} has no SHA-256 hash")
+            else:
+                found[target] = LockedWheel(
+                    chosen.filename, chosen.url, chosen.path, chosen.hashes["sha256"], chosen.size
+                )
+    return tuple(LockedPackage(*key, wheels[key], frozenset(missing.get(key, ()))) for key in sorted(wheels))
 
 
 def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
@@ -225,3 +239,29 @@ def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
         raise _invalid(
             where, f"[tool.venvstacks] has an entry under 'shared' that is not understood ({error})"
         ) from error
+
+
+def read_legacy_shared(
+    lock: Pylock, compatibilities: Sequence[Compatibility], python: PythonVersion, where: str
+) -> list[tuple[str, Version, Target]]:
+    """Read what layers below provide, as venvstacks 0.8 wrote it: without saying which layer does.
+
+    Returns:
+        Normalised name, version and target of everything that the layer shares, sorted.
+
+    Raises:
+        InvalidLockError: An entry is not of the known form.
+    """
+    found: list[tuple[str, Version, Target]] = []
+    for item in (lock.tool or {}).get("venvstacks", {}).get("from_lower_layer", ()):
+        try:
+            name, version = canonicalize_name(item["name"]), Version(item["version"])
+            marker = Marker(item["marker"]) if item["marker"] else None
+        except (InvalidMarker, KeyError, TypeError, ValueError) as error:
+            raise _invalid(where, f"a package that is shared from below is not understood ({error})") from error
+        found += [
+            (name, version, each.target)
+            for each in compatibilities
+            if marker is None or marker.evaluate(dict(each.marker_environment(python)), context="lock_file")
+        ]
+    return sorted(found)

@@ -210,13 +210,16 @@ def _compiled(
 
 
 def _readable(pylock: Path) -> str | None:
-    """Give an earlier lock for its pins, unless it is missing or damaged."""
+    """Give an earlier lock for its pins, unless it is missing, damaged or without any.
+
+    uv takes the locks of venvstacks 0.8 as they are, but for those without packages.
+    """
     try:
         text = pylock.read_text(encoding="utf-8")
-        parse_pylock(text, pylock.name)
+        lock = parse_pylock(text, pylock.name)
     except (OSError, UnicodeDecodeError, InvalidLockError):
         return None
-    return text
+    return text if lock.packages else None
 
 
 def _assigned_late(resolver: Resolver, layer: Layer, names: Collection[str], assigned: Sequence[str]) -> list[str]:

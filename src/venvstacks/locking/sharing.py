@@ -87,14 +87,3 @@ def split_shared(
             )
         shared.setdefault((name, version, owner), []).append(target)
     return own, tuple(SharedPackage(*key, tuple(sorted(shared[key]))) for key in sorted(shared))
-
-
-def shared_by_name(layer: Layer, names: Collection[str], below: Sequence[LayerLock]) -> tuple[SharedPackage, ...]:
-    """Find who provides packages of which only the names are known (locks of venvstacks 0.8)."""
-    provided = provided_below(layer, below)
-    resolved = [
-        (name, version, target)
-        for name in sorted(names)
-        for target, (version, _) in provided.get(name, {}).items()
-    ]
-    return split_shared(layer, resolved, below)[1]

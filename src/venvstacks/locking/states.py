@@ -2,18 +2,19 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
 
 from venvstacks.errors import InvalidLockError, LockError
 from venvstacks.files import explain_os_error
+from venvstacks.locking.contents import NO_CONTENT, Content, read_content, why_apart
 from venvstacks.locking.hashes import (
     declared_text,
+    first_other_inputs_hash,
     hash_modules,
     lock_input_hash,
     other_inputs_hash,
@@ -24,6 +25,9 @@ from venvstacks.locking.model import FORMAT, LayerLock, LockMetadata, read_time
 from venvstacks.locking.paths import LockPaths, lock_paths
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.spec.model import Layer, LayerKind, Stack
+
+if TYPE_CHECKING:
+    from venvstacks.locking.legacy import LegacyLock
 
 _FORMAT = re.compile(r"^\[tool\.venvstacks\]\s+^format = (\d+)", re.MULTILINE)
 
@@ -54,6 +58,9 @@ class LockState:
         reason: Why the lock is not valid; empty for a valid one.
         module_hashes: Import name -> hash of the launch and support modules.
         is_newer: Whether a venvstacks wrote it that knows more than this one.
+        content: What it says of packages, if it is valid apart from the layers below.
+        legacy: What it says, if venvstacks 0.8 wrote it. Then the metadata has the hashes that this version would
+            have given it, but for that of the packages.
     """
 
     layer: Layer
@@ -61,6 +68,8 @@ class LockState:
     reason: str
     module_hashes: Mapping[str, str]
     is_newer: bool = False
+    content: Content = NO_CONTENT
+    legacy: "LegacyLock | None" = None
 
     @property
     def is_valid(self) -> bool:
@@ -122,7 +131,8 @@ def lock_state(stack: Stack, layer: Layer, below: Mapping[str, LockState]) -> Lo
     try:
         state = replace(state, metadata=_read_metadata(paths.metadata))
         pylock = paths.pylock.read_text(encoding="utf-8")
-        declared = paths.declared.read_text(encoding="utf-8")
+        # made from the definition; whoever does not keep it in version control loses nothing
+        declared = paths.declared.read_text(encoding="utf-8") if paths.declared.exists() else ""
     except FileNotFoundError as error:
         if not (paths.metadata.exists() or paths.pylock.exists()):
             return replace(state, reason="there is none yet")
@@ -149,20 +159,26 @@ def _judged(
     if written is not None and int(written[1]) > FORMAT:
         reason = f"it has format {written[1]}, and this venvstacks knows formats up to {FORMAT}"
         return replace(state, reason=reason, is_newer=True)
+    beneath = [below[name] for name in layer.below]
     if not metadata.python_version:
-        metadata, reason = _legacy_reason(layer, metadata, declared)
+        state = _judged_legacy(stack, state, metadata, pylock, beneath)
     else:
-        reason = (
-            _own_reason(layer, metadata, pylock, declared)
-            or _other_reason(stack, layer, metadata, below)
-            or _content_reason(layer, metadata, state.module_hashes)
-        )
-    return replace(state, metadata=metadata, reason=_reason_below(layer, below) or reason)
+        reason = _own_reason(layer, metadata, pylock, declared)
+        if not reason:
+            metadata, reason = _other_reason(stack, layer, metadata, beneath)
+        reason = reason or _content_reason(layer, metadata, state.module_hashes)
+        content = state.content if reason else read_content(pylock, layer)
+        state = replace(state, metadata=metadata, reason=reason, content=content)
+    return replace(state, reason=_reason_below(beneath) or state.reason or _apart(state, beneath))
 
 
-def _reason_below(layer: Layer, below: Mapping[str, LockState]) -> str:
-    invalid = next((name for name in reversed(layer.below) if not below[name].is_valid), None)
+def _reason_below(beneath: Sequence[LockState]) -> str:
+    invalid = next((state.layer.build_name for state in reversed(beneath) if not state.is_valid), None)
     return f"the layer below it, {invalid!r}, has no valid lock" if invalid else ""
+
+
+def _apart(state: LockState, beneath: Sequence[LockState]) -> str:
+    return why_apart(state.content, [(lower.layer.build_name, lower.content) for lower in beneath])
 
 
 def _own_reason(layer: Layer, metadata: LockMetadata, pylock: str, declared: str) -> str:
@@ -170,44 +186,53 @@ def _own_reason(layer: Layer, metadata: LockMetadata, pylock: str, declared: str
         return "its packages were changed by hand, or the file is not complete"
     if metadata.lock_input_hash != lock_input_hash(layer):
         return "the declared requirements have changed"
-    if declared.replace("\r\n", "\n") != declared_text(layer):
+    if declared and declared != declared_text(layer):
         return "the list of declared requirements was changed by hand, or the file is not complete"
     return ""
 
 
-def _other_reason(stack: Stack, layer: Layer, metadata: LockMetadata, below: Mapping[str, LockState]) -> str:
+def _other_reason(
+    stack: Stack, layer: Layer, metadata: LockMetadata, beneath: Sequence[LockState]
+) -> tuple[LockMetadata, str]:
+    """Compare the other inputs; metadata with the hash of the first kind get that of the present one."""
     python = layer.python.exactly(metadata.python_version)
     if not layer.python.accepts(python):
-        return f"the base Python has changed to {layer.python}"
-    states = [below[name] for name in layer.below]
-    beneath = [(state.install_target, state.metadata) for state in states if state.metadata is not None]
-    if any(lower.python_version != metadata.python_version for _, lower in beneath):
-        return "the base Python has changed"
-    if metadata.other_inputs_hash != other_inputs_hash(stack, layer, python, beneath):
-        return "its targets, the layers below it or the package indexes have changed"
-    return ""
+        return metadata, f"the base Python has changed to {layer.python}"
+    lower = [(state.install_target, state.metadata) for state in beneath if state.metadata is not None]
+    if any(found.python_version != metadata.python_version for _, found in lower):
+        return metadata, "the base Python has changed"
+    present = other_inputs_hash(stack, layer, python, [state.install_target for state in beneath])
+    if metadata.other_inputs_hash not in {present, first_other_inputs_hash(stack, layer, python, lower)}:
+        return metadata, "its targets, the layers below it or the package indexes have changed"
+    return msgspec.structs.replace(metadata, other_inputs_hash=present), ""
 
 
 def _content_reason(layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
-    if metadata.version_inputs_hash == version_inputs_hash(layer, module_hashes):
+    if not layer.versioned or metadata.version_inputs_hash == version_inputs_hash(layer, module_hashes):
         return ""
     is_application = layer.kind is LayerKind.APPLICATION
     parts = "modules, excluded packages or entry points" if is_application else "excluded packages"
     return f"its {parts} have changed"
 
 
-def _legacy_reason(layer: Layer, metadata: LockMetadata, declared: str) -> tuple[LockMetadata, str]:
-    """Judge a lock of venvstacks 0.8, whose hashes are its own, by what can be compared."""
-    lines = [line.strip() for line in declared.splitlines()]
-    try:
-        listed = [str(Requirement(line)) for line in lines if line and not line.startswith("#")]
-    except InvalidRequirement:
-        return metadata, "the list of declared requirements is not understood"
-    if sorted(listed) != sorted(map(str, layer.requirements)):
-        return metadata, "the declared requirements have changed since venvstacks 0.8 locked it"
-    if not layer.python.is_exact:
-        return metadata, "venvstacks 0.8 locked it, and the definition gives no exact Python version"
-    return msgspec.structs.replace(metadata, python_version=layer.python.version), ""
+def _judged_legacy(
+    stack: Stack, state: LockState, metadata: LockMetadata, pylock: str, beneath: Sequence[LockState]
+) -> LockState:
+    from venvstacks.locking.legacy import read_legacy  # noqa: PLC0415 - locks of 0.8 only
+
+    layer = state.layer
+    legacy = read_legacy(stack, layer, metadata, pylock, lock_paths(stack, layer).pylock.name)
+    if legacy.reason:
+        return replace(state, reason=legacy.reason)
+    python = layer.python.exactly(layer.python.version)
+    translated = msgspec.structs.replace(
+        metadata,
+        python_version=python.release,
+        lock_input_hash=lock_input_hash(layer),
+        other_inputs_hash=other_inputs_hash(stack, layer, python, [lower.install_target for lower in beneath]),
+        version_inputs_hash=version_inputs_hash(layer, state.module_hashes),
+    )
+    return replace(state, metadata=translated, content=legacy.content, legacy=legacy)
 
 
 def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) -> LayerLock:
@@ -222,12 +247,7 @@ def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) ->
         InvalidLockError: The lock is not valid, or cannot be understood.
         LockError: Another layer would be installed in the same folder.
     """
-    from venvstacks.locking.pylock import (  # noqa: PLC0415 - judging a lock does not take it apart
-        legacy_shared_names,
-        parse_pylock,
-        read_packages,
-        read_shared,
-    )
+    from venvstacks.locking.pylock import parse_pylock, read_packages, read_shared  # noqa: PLC0415 - judging a lock does not take it apart
 
     layer, metadata = state.layer, state.metadata
     paths = lock_paths(stack, layer)
@@ -237,13 +257,15 @@ def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) ->
         raise InvalidLockError(f"The lock of {layer.title} ({where}) cannot be used: {why}.", hint=way_out(state))
     check_install_target(stack, layer, metadata.lock_version)
     python = layer.python.exactly(metadata.python_version)
-    lock = parse_pylock(_read(paths, layer), where)
-    packages = read_packages(lock, layer.compatibilities, python, where)
-    shared = read_shared(lock, where)
-    if names := legacy_shared_names(lock):
-        from venvstacks.locking.sharing import shared_by_name  # noqa: PLC0415 - locks of 0.8 only
+    if state.legacy is not None:
+        from venvstacks.locking.sharing import split_shared  # noqa: PLC0415 - locks of 0.8 only
 
-        shared = shared_by_name(layer, names, [below[name] for name in layer.below])
+        packages = state.legacy.packages
+        shared = split_shared(layer, state.legacy.shared, [below[name] for name in layer.below])[1]
+    else:
+        lock = parse_pylock(_read(paths, layer), where)
+        packages = read_packages(lock, layer.compatibilities, python, where)
+        shared = read_shared(lock, where)
     return LayerLock(layer.build_name, state.install_target, python, packages, shared, metadata)
 
 

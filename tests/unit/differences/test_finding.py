@@ -33,10 +33,6 @@ hashes = {{ sha256 = "{digest}" }}
 name = "shared"
 version = "1"
 marker = "sys_platform == 'from_lower_layer'"
-[[packages.wheels]]
-name = "shared-1-py3-none-any.whl"
-url = "https://example.invalid/x.whl"
-hashes = {{ sha256 = "00" }}
 """
 
 

@@ -10,14 +10,13 @@ from venvstacks.errors import InvalidLockError, LockError
 from venvstacks.locking.model import LockedPackage, SharedPackage
 from venvstacks.locking.pylock import (
     choose_wheel,
-    legacy_shared_names,
     locked_packages,
     parse_pylock,
     pylock_text,
+    read_legacy_shared,
     read_packages,
     read_shared,
 )
-from venvstacks.locking.sharing import shared_by_name
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.spec.model import Layer
@@ -89,7 +88,6 @@ def test_what_is_no_lock(text: str, why: str) -> None:
 def test_markers_decide_where_a_package_is_needed() -> None:
     lock = _parse(
         _package("a", "a-1.0-py3-none-any.whl", marker="sys_platform == 'linux'")
-        + _package("b", "b-1.0-py3-none-any.whl", marker="sys_platform == 'from_lower_layer'")
         + _package("c", "c-1.0-py3-none-any.whl")
     )
     found = locked_packages(lock, [LINUX, WINDOWS], PYTHON)
@@ -97,7 +95,43 @@ def test_markers_decide_where_a_package_is_needed() -> None:
         "linux_x86_64": ["a", "c"],
         "win_amd64": ["c"],
     }
-    assert legacy_shared_names(lock) == {"b"}
+
+
+def _legacy(marker: str, version: str = '"2.0"') -> str:
+    return f'[[packages]]\nname = "b"\nversion = {version}\nmarker = "{marker}"\n'
+
+
+def test_packages_that_venvstacks_0_8_marks_as_shared_have_no_source() -> None:
+    lock = _parse(
+        _package("a", "a-1.0-py3-none-any.whl")
+        + _legacy("sys_platform == 'from_lower_layer'")
+        + _legacy("(sys_platform == 'win32') and sys_platform == 'from_lower_layer'", '"3.0"')
+    )
+    assert [package.name for package in lock.packages] == ["a"]
+    found = read_legacy_shared(lock, [LINUX, WINDOWS], PYTHON, "the lock")
+    assert [(name, str(version), target.name) for name, version, target in found] == [
+        ("b", "2.0", "linux_x86_64"),
+        ("b", "2.0", "win_amd64"),
+        ("b", "3.0", "win_amd64"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        _legacy("(x) and sys_platform == 'from_lower_layer'"),
+        _legacy("sys_platform == 'from_lower_layer'", "2"),
+        _legacy("sys_platform == 'from_lower_layer'", '"two"'),
+        _legacy("sys_platform == 'from_lower_layer'").replace("name =", "title ="),
+    ],
+)
+def test_shared_packages_of_venvstacks_0_8_that_are_not_understood(package: str) -> None:
+    with pytest.raises(InvalidLockError, match="a package that is shared from below is not understood"):
+        read_legacy_shared(_parse(package), [LINUX], PYTHON, "the lock")
+
+
+def test_locks_of_venvstacks_0_8_without_packages_have_no_such_key() -> None:
+    assert parse_pylock('lock-version = "1.0"\ncreated-by = "uv"\n', "the lock").packages == []
 
 
 def test_of_two_entries_for_a_wheel_the_first_counts() -> None:
@@ -109,18 +143,31 @@ def test_of_two_entries_for_a_wheel_the_first_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "package",
+    ("package", "why"),
     [
-        _package("a", "a-1.0-cp312-cp312-win_amd64.whl"),
-        _package("a", "a-1.0-py3-none-any.whl", hashes='hashes = { md5 = "0" }'),
-        _package("a", "a-1.0-py3-none-any.whl").replace('version = "1.0"\n', ""),
+        (
+            _package("a", "a-1.0-py3-none-any.whl", hashes='hashes = { md5 = "0" }'),
+            r"a-1\.0-py3-none-any\.whl has no SHA-256 hash",
+        ),
+        (
+            _package("a", "a-1.0-py3-none-any.whl").replace('version = "1.0"\n', ""),
+            "package 'a' has no version",
+        ),
     ],
 )
-def test_packages_that_cannot_be_installed(package: str) -> None:
-    with pytest.raises(
-        InvalidLockError, match=r"package 'a' has no usable wheel for linux_x86_64 \(glibc 2\.28\)"
-    ):
+def test_packages_that_cannot_be_installed(package: str, why: str) -> None:
+    with pytest.raises(InvalidLockError, match=why):
         read_packages(_parse(package), [LINUX], PYTHON, "the lock")
+
+
+def test_a_platform_without_a_usable_wheel_is_in_nobody_elses_way() -> None:
+    parsed = _parse(_package("a", "a-1.0-cp312-cp312-win_amd64.whl"))
+    lock = make_lock("py", *read_packages(parsed, [LINUX, WINDOWS], PYTHON, "the lock"))
+    assert [wheel.filename for _, wheel in lock.wheels_on(WINDOWS.target)] == ["a-1.0-cp312-cp312-win_amd64.whl"]
+    with pytest.raises(
+        InvalidLockError, match=r"'py' cannot be used on linux_x86_64: its lock has no wheel there of a 1\.0\."
+    ):
+        lock.wheels_on(LINUX.target)
 
 
 @pytest.mark.parametrize(
@@ -135,18 +182,6 @@ def test_packages_that_cannot_be_installed(package: str) -> None:
 def test_shared_packages_that_are_not_understood(tail: str) -> None:
     with pytest.raises(InvalidLockError, match="an entry under 'shared' that is not understood"):
         read_shared(_parse("packages = []", tail), "the lock")
-
-
-def test_shared_packages_of_old_locks_are_found_below(layer: Layer) -> None:
-    below = [
-        make_lock("upper", make_package("a", "2.0", ["win_amd64"])),
-        make_lock("lower", make_package("a"), make_package("b"), make_package("c")),
-    ]
-    assert shared_by_name(layer, {"b", "a", "unknown"}, below) == (
-        SharedPackage("a", make_package("a").version, "lower", targets("linux_x86_64")),
-        SharedPackage("a", make_package("a", "2.0").version, "upper", targets("win_amd64")),
-        SharedPackage("b", make_package("b").version, "lower", targets("linux_x86_64", "win_amd64")),
-    )
 
 
 def test_a_lock_tells_what_a_target_gets() -> None:

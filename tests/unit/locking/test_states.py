@@ -6,13 +6,17 @@ from pathlib import Path
 from time import process_time
 
 import pytest
+from packaging.version import Version
 
 from fakes.definitions import define
-from fakes.locks import file_of, lock_everything, write_lock
+from fakes.locks import file_of, lock_everything, make_package, targets, write_lock
 from venvstacks.errors import FilesystemError, InvalidLockError
 from venvstacks.files import json_hash
-from venvstacks.locking.hashes import version_inputs_hash
+from venvstacks.locking.hashes import first_other_inputs_hash, version_inputs_hash
+from venvstacks.locking.model import SharedPackage
 from venvstacks.locking.states import load_lock, lock_states, python_of
+from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.platforms.targets import TARGETS
 from venvstacks.spec.model import Stack
 
 
@@ -92,7 +96,12 @@ def test_locks_that_do_not_count(stack: Stack, damage: Callable[[Stack], None], 
     assert found["app-a"].startswith(reason)
 
 
-@pytest.mark.parametrize("kind", ["declared", "pylock", "metadata"])
+def test_the_list_of_declared_requirements_may_be_missing(stack: Stack) -> None:
+    file_of(stack, "framework-v", "declared").unlink()
+    assert _reasons(stack) == {}
+
+
+@pytest.mark.parametrize("kind", ["pylock", "metadata"])
 def test_missing_files(stack: Stack, kind: str) -> None:
     path = file_of(stack, "framework-v", kind)
     path.unlink()
@@ -135,16 +144,7 @@ def test_files_that_cannot_be_read(stack: Stack) -> None:
         ),
         ({"versioned": True}, {"app-a": "its targets, the layers below it or the package indexes have changed"}),
         ({"dynlib_exclude": ["*.so"]}, {}),
-        ({"launch_module": "other.py"}, {"app-a": "its modules, excluded packages or entry points have changed"}),
-        (
-            {"support_modules": ["other.py"]},
-            {"app-a": "its modules, excluded packages or entry points have changed"},
-        ),
-        ({"exclude_packages": ["two"]}, {"app-a": "its modules, excluded packages or entry points have changed"}),
-        ({"entry_points": ["tool"]}, {"app-a": "its modules, excluded packages or entry points have changed"}),
-        ({"entry_points": True}, {"app-a": "its modules, excluded packages or entry points have changed"}),
-        ({"exclude_packages": [], "entry_points": False}, {}),
-        ({"entry_points": []}, {}),
+        ({"launch_module": "other.py"}, {}),
     ],
 )
 def test_definitions_that_have_changed(stack: Stack, change: dict[str, object], reasons: dict[str, str]) -> None:
@@ -152,9 +152,32 @@ def test_definitions_that_have_changed(stack: Stack, change: dict[str, object], 
     assert _reasons(_define(stack.folder, **change)) == reasons
 
 
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({"launch_module": "other.py"}, True),
+        ({"support_modules": ["other.py"]}, True),
+        ({"exclude_packages": ["two"]}, True),
+        ({"entry_points": ["tool"]}, True),
+        ({"entry_points": True}, True),
+        ({"exclude_packages": [], "entry_points": False}, False),
+        ({"entry_points": []}, False),
+    ],
+)
+@pytest.mark.parametrize("versioned", [False, True])
+def test_what_is_beside_the_packages_counts_for_versioned_layers(
+    tmp_path: Path, change: dict[str, object], *, counts: bool, versioned: bool
+) -> None:
+    stack = _define(tmp_path, versioned=versioned)
+    (stack.folder / "other.py").touch()
+    reason = "its modules, excluded packages or entry points have changed"
+    expected = {"app-a": reason} if counts and versioned else {}
+    assert _reasons(_define(tmp_path, versioned=versioned, **change)) == expected
+
+
 def test_locks_from_before_some_fields_were_known_stay_valid(stack: Stack) -> None:
     """The hash of a layer that has none of them, as it always was."""
-    layer = stack.layer("app-a")
+    layer = _define(stack.folder, versioned=True).layer("app-a")
     inputs = {
         "name": "app-a",
         "launch_module": "app",
@@ -168,15 +191,10 @@ def test_orders_and_spellings_do_not_count(stack: Stack) -> None:
     first, second = (
         version_inputs_hash(layer, {"app": "sha256:1"})
         for names, commands in ((["A_b", "c"], ["x", "y"]), (["c", "a-b"], ["y", "x"]))
-        for layer in [_define(stack.folder, exclude_packages=names, entry_points=commands).layer("app-a")]
+        for changes in [{"exclude_packages": names, "entry_points": commands, "versioned": True}]
+        for layer in [_define(stack.folder, **changes).layer("app-a")]
     )
     assert first == second
-
-
-def test_other_exclusions_of_a_runtime_reach_all_above(stack: Stack) -> None:
-    reasons = _reasons(_define(stack.folder, runtime={"exclude_packages": ["one"]}))
-    assert reasons.pop("py") == "its excluded packages have changed"
-    assert set(reasons) == {"framework-f", "framework-v", "app-a"}
 
 
 def test_a_change_below_reaches_all_above(stack: Stack) -> None:
@@ -189,19 +207,81 @@ def test_a_change_below_reaches_all_above(stack: Stack) -> None:
     }
 
 
-def test_a_lower_layer_that_was_locked_again(stack: Stack) -> None:
+def test_another_number_below_is_another_folder(stack: Stack) -> None:
     write_lock(stack, stack.layer("framework-v"), lock_version=2)
     assert _reasons(stack) == {"app-a": "its targets, the layers below it or the package indexes have changed"}
-    # a new time and new tools change nothing
-    write_lock(stack, stack.layer("framework-v"), lock_version=1)
-    path = file_of(stack, "framework-v", "metadata")
-    path.write_text(path.read_text().replace("2024", "2025"))
+
+
+def _share(name: str, version: str, layer: str, *on: str) -> SharedPackage:
+    return SharedPackage(name, Version(version), layer, targets(*(on or sorted(TARGETS))))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "framework", "reason"),
+    [
+        ([("one", "1.0"), ("idna", "3.8"), ("two", "2.0")], [], ""),
+        ([("one", "1.0")], [("idna", "3.8")], ""),
+        ([("one", "1.1")], [], "the layer below it, 'py', locks one 1.1 now, and it was locked with 1.0"),
+        ([], [], "the layer below it, 'py', no longer provides one, and it was locked with 1.0"),
+        (
+            [("one", "1.0"), ("own", "7.0")],
+            [],
+            "the layer below it, 'py', now provides own, which it installs itself",
+        ),
+    ],
+)
+def test_what_a_layer_takes_from_below_decides(
+    stack: Stack, runtime: list[tuple[str, str]], framework: list[tuple[str, str]], reason: str
+) -> None:
+    for name, packages in (("py", [("one", "1.0")]), ("framework-f", [])):
+        write_lock(stack, stack.layer(name), [make_package(*each) for each in packages])
+    write_lock(stack, stack.layer("app-a"), [make_package("own")], [_share("one", "1.0", "py")])
     assert _reasons(stack) == {}
+    for name, packages in (("py", runtime), ("framework-f", framework)):
+        write_lock(stack, stack.layer(name), [make_package(*each) for each in packages])
+    assert _reasons(stack) == ({"app-a": reason} if reason else {})
 
 
-def test_an_edited_module(stack: Stack) -> None:
-    (stack.folder / "app.py").write_text("print('edited')\n")
-    assert _reasons(stack) == {"app-a": "its modules, excluded packages or entry points have changed"}
+def test_the_first_on_the_path_provides(stack: Stack) -> None:
+    write_lock(stack, stack.layer("framework-v"), [make_package("one")])
+    write_lock(stack, stack.layer("app-a"), [], [_share("one", "1.0", "framework-v")])
+    assert _reasons(stack) == {}
+    write_lock(stack, stack.layer("framework-f"), [make_package("one")])
+    assert _reasons(stack) == {
+        "app-a": "the layer below it, 'framework-f', now provides one, which it takes from 'framework-v'"
+    }
+
+
+def test_what_a_layer_takes_is_judged_on_each_target(stack: Stack) -> None:
+    linux, windows = ("linux_x86_64", "linux_aarch64"), ("win_amd64",)
+    write_lock(
+        stack, stack.layer("py"), [make_package("one", targets=linux), make_package("own", targets=windows)]
+    )
+    own = [make_package("own", targets=linux), make_package("one", targets=windows)]
+    write_lock(stack, stack.layer("app-a"), own, [_share("one", "1.0", "py", *linux)])
+    assert _reasons(stack) == {}
+    write_lock(stack, stack.layer("py"), [make_package("one", targets=linux[:1])])
+    assert "no longer provides one" in _reasons(stack)["app-a"]
+
+
+def test_locks_with_all_that_was_locked_below_in_their_hash_stay_valid(stack: Stack) -> None:
+    states = lock_states(stack)
+    layer = stack.layer("app-a")
+    below = [(state.install_target, state.metadata) for state in (states[name] for name in layer.below)]
+    old = first_other_inputs_hash(stack, layer, PythonVersion("cpython", "3.12.7"), below)  # type: ignore[arg-type]
+    path = file_of(stack, "app-a", "metadata")
+    metadata = json.loads(path.read_text())
+    present = metadata["other_inputs_hash"]
+    assert old != present
+    path.write_text(json.dumps(metadata | {"other_inputs_hash": old}))
+    state = lock_states(stack)["app-a"]
+    assert (state.reason, state.metadata and state.metadata.other_inputs_hash) == ("", present)
+    write_lock(stack, stack.layer("py"), [make_package("three")])
+    assert "layers below" in _reasons(stack)["app-a"]
+
+
+def test_patch_releases_within_a_request_do_not_count(stack: Stack) -> None:
+    assert _reasons(_define(stack.folder, runtime={"python_implementation": "cpython@3.12"})) == {}
 
 
 def test_locks_of_a_newer_venvstacks(stack: Stack) -> None:
@@ -245,43 +325,6 @@ def test_the_python_of_an_earlier_lock(stack: Stack, request_: str, expected: st
     changed = _define(stack.folder, runtime={"python_implementation": request_})
     python = python_of(lock_states(changed)["py"])
     assert (python.release if python else None) == expected
-
-
-LEGACY = {
-    "requirements_hash": "a",
-    "lock_input_hash": "b",
-    "lock_version": 3,
-    "locked_at": "2024-01-01T00:00:00+00:00",
-}
-
-
-@pytest.mark.parametrize(
-    ("declared", "runtime", "reason"),
-    [
-        ("# header\n\none>=1,<2\n", {}, ""),
-        ("  one <2, >=1  \n", {}, ""),
-        ("one\n", {}, "the declared requirements have changed since venvstacks 0.8 locked it"),
-        ("--option\n", {}, "the list of declared requirements is not understood"),
-        (
-            "one>=1,<2\n",
-            {"python_implementation": "cpython@3.12"},
-            "venvstacks 0.8 locked it, and the definition gives no exact Python version",
-        ),
-    ],
-)
-def test_locks_of_venvstacks_0_8(tmp_path: Path, declared: str, runtime: dict[str, str], reason: str) -> None:
-    stack = define(tmp_path, runtimes=[{"requirements": ["one>=1,<2"], **runtime}])
-    folder = stack.requirements_folder / "py"
-    folder.mkdir(parents=True)
-    (folder / "pylock.py.meta.json").write_text(json.dumps(LEGACY))
-    (folder / "pylock.py.toml").write_text('lock-version = "1.0"\ncreated-by = "venvstacks"\npackages = []\n')
-    (folder / "requirements-py.in").write_text(declared)
-    state = lock_states(stack)["py"]
-    assert state.reason == reason
-    assert state.metadata is not None
-    assert state.metadata.lock_version == 3
-    if not reason:
-        assert load_lock(stack, state, {}).python.release == "3.12.7"
 
 
 def test_looking_at_many_layers_is_quick(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Locks of venvstacks 0.8: what of them can be confirmed.
+
+Its hashes are over plain text without separators, as experiments with it have shown.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from venvstacks.errors import InvalidLockError
+from venvstacks.locking.contents import Content, Taken
+from venvstacks.locking.model import LockedPackage, LockMetadata, SharedPackage
+from venvstacks.locking.pylock import parse_pylock, read_legacy_shared, read_packages
+from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.platforms.targets import TARGETS, Target
+from venvstacks.spec.model import Layer, Stack
+
+_LINUX = TARGETS["linux_x86_64"]
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyLock:
+    """What a lock of venvstacks 0.8 says.
+
+    Attributes:
+        packages: What the layer installs itself.
+        shared: Name, version and target of what layers below provide.
+        reason: Why it cannot be used; empty if all that can be compared agrees.
+    """
+
+    packages: tuple[LockedPackage, ...] = ()
+    shared: tuple[tuple[str, Version, Target], ...] = ()
+    reason: str = ""
+
+    @property
+    def content(self) -> Content:
+        """What it says of packages."""
+        own: dict[str, dict[Target, str]] = {}
+        for package in self.packages:
+            targets = {*package.wheels, *package.missing}
+            own.setdefault(package.name, {}).update(dict.fromkeys(targets, str(package.version)))
+        return Content(own, tuple(Taken(name, str(version), target, "") for name, version, target in self.shared))
+
+    def agrees_with(self, packages: Sequence[LockedPackage], shared: Sequence[SharedPackage]) -> bool:
+        """Whether a new lock says the same: the same files on each target, wherever they are downloaded from."""
+        taken = {(item.name, item.version, target) for item in shared for target in item.targets}
+        return taken == set(self.shared) and _files(packages) == _files(self.packages)
+
+
+def _files(packages: Sequence[LockedPackage]) -> set[tuple[str, Version, Target, str, str]]:
+    return {
+        (package.name, package.version, target, wheel.filename, wheel.sha256)
+        for package in packages
+        for target, wheel in package.wheels.items()
+    }
+
+
+def read_legacy(stack: Stack, layer: Layer, metadata: LockMetadata, text: str, where: str) -> LegacyLock:
+    """Read a lock of venvstacks 0.8, and compare it with the definition.
+
+    Args:
+        stack: The stack.
+        layer: The layer.
+        metadata: Its lock metadata, as they stand in the file.
+        text: The content of the pylock file.
+        where: How messages name that file.
+    """
+    if metadata.lock_input_hash != _hash("".join(sorted(map(str, layer.requirements)))):
+        return LegacyLock(reason="the declared requirements have changed since venvstacks 0.8 locked it")
+    if not layer.python.is_exact:
+        return LegacyLock(reason="venvstacks 0.8 locked it, and the definition gives no exact Python version")
+    if metadata.other_inputs_hash not in map(_hash, _other_inputs(stack, layer)):
+        reason = "its Python, targets or layers below have changed since venvstacks 0.8 locked it"
+        return LegacyLock(reason=reason)
+    python = layer.python.exactly(layer.python.version)
+    try:
+        lock = parse_pylock(text, where)
+        packages = read_packages(lock, layer.compatibilities, python, where)
+        shared = read_legacy_shared(lock, layer.compatibilities, python, where)
+    except InvalidLockError as error:
+        return LegacyLock(reason=f"it is damaged ({error.message})")
+    if lock.requires_python is not None and not lock.requires_python.contains(python.release, prereleases=True):
+        return LegacyLock(reason=f"it was made for Python {lock.requires_python}")
+    return LegacyLock(packages, tuple(shared))
+
+
+def _hash(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _other_inputs(stack: Stack, layer: Layer) -> Iterator[str]:
+    """Write what the hash may be over: targets are in it as they were declared, and a default may be left out."""
+    python = ".".join(layer.python.version.split(".")[:2])
+    below = [stack.layer(name).name for name in layer.below]
+    names = "".join([*below[-1:], *below[:-1]])  # the runtime first
+    for linux in _linux_targets(layer.compatibilities):
+        for macosx in _macosx_targets(layer.compatibilities):
+            yield f"py_version={python}{linux}{macosx}{names}"
+
+
+def _linux_targets(compatibilities: Sequence[Compatibility]) -> set[str]:
+    default = Compatibility(_LINUX)
+    limits = next((each for each in compatibilities if each.target.os == "linux"), default)
+    written = {f"linux_target={limits.libc}@{'.'.join(map(str, limits.libc_version))}"}
+    is_default = (limits.libc, limits.libc_version) == (default.libc, default.libc_version)
+    return written | {"", f"linux_target={limits.libc}"} if is_default else written
+
+
+def _macosx_targets(compatibilities: Sequence[Compatibility]) -> set[str]:
+    major, minor = compatibilities[0].macos_version
+    written = {f"macosx_target={major}.{minor}"} | ({f"macosx_target={major}"} if minor == 0 else set())
+    return written | {""} if (major, minor) == Compatibility(_LINUX).macos_version else written
