@@ -16,6 +16,14 @@ def parents(path: str) -> Iterator[str]:
         place = path.find("/", place + 1)
 
 
+def control_characters(name: str) -> list[str]:
+    """Give what of a name is no text: control characters, line ends, halves of characters.
+
+    Unlike what counts as printable, that is the same for every Python, however many characters it knows.
+    """
+    return [char for char in name if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}]
+
+
 def folded(path: str) -> str:
     """Give a key that is equal for paths of one file where case does not count.
 

@@ -9,6 +9,7 @@ from venvstacks.archives.entries import case_clash, entry_problem
 from venvstacks.archives.index import FETCH_AGAIN, ArchiveIndex, content_hash
 from venvstacks.archives.layout import FrameContent, Slice, divide, part_size, tar_parts, zip_parts
 from venvstacks.errors import ArchiveError
+from venvstacks.file_names import control_characters
 from venvstacks.trees import EntryKind
 from venvstacks.wording import size_text
 
@@ -45,7 +46,7 @@ def _check(index: ArchiveIndex) -> tuple[FrameContent, ...]:
     if index.archive in ("", "..") or index.archive != PurePosixPath(index.archive).name or "\\" in index.archive:
         raise ValueError(f"{index.archive!r} cannot be the name of an archive")
     for name in (index.layer_name, index.target_platform):
-        if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+        if control_characters(name) or not 0 < len(name) <= _LONGEST_NAME:
             raise ValueError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a layer or a platform")
     if index.mtime > _LATEST:
         raise ValueError(f"the time {index.mtime} is too late")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from venvstacks.archives.layout import Described
-from venvstacks.file_names import folded, windows_problem
+from venvstacks.file_names import control_characters, folded, windows_problem
 from venvstacks.files import TEMPORARY_PREFIX
 from venvstacks.trees import EntryKind
 
@@ -30,7 +30,7 @@ def entry_problem(entries: Sequence[Described], top: str, *, windows: bool) -> s
     Returns:
         A sentence without a full stop that names the entry; None if there is no such entry.
     """
-    refused = "/" in top or top.startswith(TEMPORARY_PREFIX) or not top.isprintable()
+    refused = "/" in top or top.startswith(TEMPORARY_PREFIX) or bool(control_characters(top))
     if refused or path_problem(top, windows=windows):
         return f"{top!r} cannot be the name of a layer's folder"
     known: dict[str, EntryKind] = {}

@@ -1,9 +1,8 @@
 """Which names of layers and commands can serve as folder and file names."""
 
 import re
-import unicodedata
 
-from venvstacks.file_names import folded, windows_problem
+from venvstacks.file_names import control_characters, folded, windows_problem
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.spec.model import LayerKind
 from venvstacks.spec.report import quoted
@@ -54,9 +53,9 @@ def _character_problem(name: str) -> str | None:
         return "must not be empty"
     if name in {".", ".."}:
         return f"must not be {quoted(name)}, which is no folder of its own"
+    for char in control_characters(name):
+        return f"{name!r} must not contain control characters (found U+{ord(char):04X})"
     for char in name:
-        if unicodedata.category(char) in {"Cc", "Zl", "Zp"}:
-            return f"{name!r} must not contain control characters (found U+{ord(char):04X})"
         if char in "/\\":
             return f"{quoted(name)} must not contain {char}, which separates folders"
     return None

@@ -91,6 +91,11 @@ def test_bad_names_of_the_folder(top: str) -> None:
     assert problem(top=top) == f"{top!r} cannot be the name of a layer's folder"
 
 
+@pytest.mark.parametrize("top", ["a\u3000b", "👩\u200d💻", "\U0001fae8", "\U0002fff0"])
+def test_names_that_no_python_or_only_newer_ones_take_for_printable(top: str) -> None:
+    assert problem(top=top) is None
+
+
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
