@@ -199,6 +199,11 @@ def test_launchers_follow_the_packages_below(project: Project) -> None:
     assert output(launcher, "x")
     project.build()
     assert project.changed() == []
+    same = {"console_scripts": {"both": "low:main", "new": "low:main"}}
+    project.wheel("low", "2", files={"low.py": TELL}, entry_points=same)
+    project.lock(reset=["base"])
+    project.build()
+    assert project.changed() == ["base"], "what is offered is the same"
     points = {"console_scripts": {"both": "middle:Group.run"}}
     project.wheel("middle", "2", requires=["low"], files={"middle.py": TELL}, entry_points=points)
     project.lock(reset=["framework-f"])

@@ -53,7 +53,7 @@ def links(layer: Path) -> dict[str, str]:
     return {
         name: os.readlink(path)  # noqa: PTH115
         for name, path in sorted(found.items())
-        if path.is_symlink() and "bin/python" not in name
+        if path.is_symlink() and "bin/python" not in name and "share/venv" not in name
     }
 
 

@@ -4,7 +4,7 @@ import keyword
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, PathDistribution
@@ -129,16 +129,8 @@ def _named(
         known |= _offers(lower.folder / lower.layout.site)
     known |= _programs(build, (staging / build.layout.scripts).iterdir())
     known |= _offers(staging / build.layout.site)
-    found: dict[str, Sequence[_Offer] | Path] = {}
-    unknown = []
-    for wanted in build.layer.entry_points:
-        names = [wanted]
-        if is_pattern(wanted):
-            names = [name for name in known if fnmatchcase(name, wanted) and not command_problem(name)]
-        if not names or names[0] not in known:
-            unknown.append(wanted)
-        found |= {name: known[name] for name in names if name in known}
-    if unknown:
+    meant = {wanted: _meant(wanted, known) for wanted in build.layer.entry_points}
+    if unknown := [wanted for wanted, names in meant.items() if not names]:
         near = [hint for name in unknown if (hint := did_you_mean(name, known))]
         there = f"there are: {listed(sorted(known))}" if known else "they offer none at all"
         raise BuildError(
@@ -146,7 +138,38 @@ def _named(
             "but its packages and those of the layers below offer no such command.",
             hint=" ".join([*near, there]),
         )
-    return found
+    return {name: known[name] for names in meant.values() for name in names}
+
+
+def _meant(wanted: str, known: Collection[str]) -> list[str]:
+    """Give the names that one of the ``entry_points`` stands for."""
+    if not is_pattern(wanted):
+        return [wanted] if wanted in known else []
+    return [name for name in known if fnmatchcase(name, wanted) and not command_problem(name)]
+
+
+def offered_commands(site: Path) -> dict[str, str]:
+    """Give the commands that the packages in a folder offer, each with what decides its launcher."""
+    points = {name: offers[-1].point for name, offers in sorted(_offers(site).items())}
+    return {name: f"{point.group}: {point.value}" for name, point in points.items()}
+
+
+def chosen_commands(build: LayerBuild, path: Sequence[Data]) -> dict[str, str]:
+    """Give what the definition names of what a layer and those below it have, with what decides each.
+
+    Args:
+        build: The layer.
+        path: What it has, then what each of those below it has, in path order.
+    """
+    known: dict[str, str] = {}
+    for data in reversed(path):
+        files = {Path(file): digest for file, digest in data.files.items()}
+        folder = Path(build.layout.scripts)
+        programs = _programs(build, (file for file in files if file.parent == folder))
+        known |= {name: files[file] if build.target.is_windows else "a program" for name, file in programs.items()}
+        known |= data.commands
+    names = {name for wanted in build.layer.entry_points for name in _meant(wanted, known)}
+    return {name: known[name] for name in names}
 
 
 def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> Command:

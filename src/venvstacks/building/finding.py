@@ -2,12 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from venvstacks.building.joining import plan_joining
-from venvstacks.building.libraries import plan_linking
 from venvstacks.building.model import BuiltLayer
 from venvstacks.building.plan import Key, LayerBuild
-from venvstacks.building.showing import plan_showing, taken_hash
 from venvstacks.building.state import Inspection, State, built_with, inspect, recorded
+from venvstacks.building.taking import plan_taking
 from venvstacks.errors import BuildError
 from venvstacks.files import json_hash
 
@@ -26,10 +24,7 @@ def is_relinked(build: LayerBuild, builds: Sequence[LayerBuild], found: Mapping[
         return False  # what is not built yet cannot be known
     by_key = {each.key: each for each in builds}
     below = [by_key[key] for key in build.keys_below]
-    linking = plan_linking(build, below, {each.key: found[each.key].natives for each in (build, *below)})
-    showing = plan_showing(build, below, [found[each.key].data for each in (build, *below)])
-    joining = plan_joining(build, below, [found[each.key].parts for each in (build, *below)])
-    return taken_hash(linking, showing, joining) != found[build.key].linking
+    return plan_taking(build, below, found).hash != found[build.key].linking
 
 
 def described(build: LayerBuild, found: State | Inspection | None, local_runtime: str) -> BuiltLayer:

@@ -2,13 +2,10 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, ZipInfo
 
-from venvstacks.building.excluding import installed_wheels
-from venvstacks.locking.model import LayerLock
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer
 
@@ -138,26 +135,19 @@ def _zipped(code: bytes) -> bytes:
     return stream.getvalue()
 
 
-def launcher_inputs(layer: Layer, starting: Starting, below: Sequence[tuple[Layer, LayerLock]]) -> dict[str, Any]:
-    """Give what decides a layer's launchers beside what it installs itself; nothing if it has none.
+def launcher_inputs(layer: Layer, starting: Starting) -> dict[str, Any]:
+    """Give what decides a layer's launchers beside what packages offer; nothing if it has none.
 
     Args:
         layer: The layer.
         starting: How its launchers start.
-        below: The layers below with their locks, in path order.
     """
     if layer.launch_module is None:
         return {}
     samples = [Command("name", "module", "object", is_gui) for is_gui in (False, True)]
     samples.append(Command(layer.name, layer.launch_module.name, "", is_gui=False))
     contents = [launcher(sample, starting)[1] for sample in samples]
-    wheels = [
-        [wheel.filename, wheel.sha256]
-        for lower, lock in (below if layer.entry_points else ())
-        for _, wheel in installed_wheels(lower, lock, starting.target)
-    ]
     return {
         "entry_points": layer.all_entry_points or list(layer.entry_points),
         "launchers": [hashlib.sha256(content).hexdigest() for content in contents],
-        "wheels_below": wheels,
     }

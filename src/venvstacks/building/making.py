@@ -7,21 +7,21 @@ from time import monotonic
 
 from venvstacks.building.assemble import assemble
 from venvstacks.building.bytecode import BytecodeMaker, needs_runtime, ship_bytecode
-from venvstacks.building.commands import add_launchers
+from venvstacks.building.commands import add_launchers, offered_commands
 from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
-from venvstacks.building.joining import Joining, apply_joining, parts_of, plan_joining
-from venvstacks.building.libraries import apply_linking, library_layer, plan_linking
+from venvstacks.building.joining import apply_joining, parts_of
+from venvstacks.building.libraries import apply_linking, library_layer
 from venvstacks.building.native import check_native, read_native
 from venvstacks.building.plan import Key, LayerBuild
-from venvstacks.building.showing import Showing, apply_showing, data_of, plan_showing, taken_hash
+from venvstacks.building.showing import apply_showing, data_of
 from venvstacks.building.state import Inspection, layer_entries, write_state
+from venvstacks.building.taking import Taking, plan_taking
 from venvstacks.building.wheel_safety import check_names
 from venvstacks.errors import BuildError, FindingsError
 from venvstacks.events import Finished, Started, Step, Warned
 from venvstacks.files import explain_os_error, replace_tree
 from venvstacks.findings import Finding, findings_text
-from venvstacks.libraries.model import Linking
 from venvstacks.libraries.problems import library_findings, system_libraries_of
 from venvstacks.libraries.reading import natives_of
 from venvstacks.runtimes.interface import RuntimeProvider
@@ -140,14 +140,12 @@ class Maker:
         filled = done["fill", build.key]
         below = [self.builds[key] for key in build.keys_below]
         found = {key: done["fill", key].inspection for key in (build.key, *build.keys_below)}
-        linking = plan_linking(build, below, {key: inspection.natives for key, inspection in found.items()})
-        showing = plan_showing(build, below, [inspection.data for inspection in found.values()])
-        joining = plan_joining(build, below, [inspection.parts for inspection in found.values()])
+        taking = plan_taking(build, below, found)
         if not self.item.reason:
-            if filled.inspection.linking == taken_hash(linking, showing, joining):
+            if filled.inspection.linking == taking.hash:
                 inspection = filled.inspection
                 if self._is_unchecked:
-                    more = library_findings(library_layer(build, inspection.natives), linking)
+                    more = library_findings(library_layer(build, inspection.natives), taking.linking)
                     inspection = replace(inspection, findings=(*inspection.findings, *more))
                 self._report(inspection.findings, is_new=self._is_unchecked)
                 observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
@@ -155,7 +153,7 @@ class Maker:
             filled = self._make(done)  # a layer below was made anew, and offers other things now
         started = monotonic()
         try:
-            inspection = self._link(filled.inspection, linking, showing, joining)
+            inspection = self._link(filled.inspection, taking)
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in inspection.entries)
@@ -194,32 +192,37 @@ class Maker:
         checks = self.installer.check_binaries
         findings = check_native(build, native) if checks else ()
         natives = natives_of(native, entries, staging, build.compatibility)
-        data, parts = data_of(build, entries, staging, launcher), parts_of(build, entries, staging)
+        data = data_of(build, entries, staging, offered_commands(staging / build.layout.site), launcher)
+        parts = parts_of(build, entries, staging)
         return Inspection(entries, "", fits=checks, natives=natives, data=data, parts=parts, findings=findings)
 
-    def _link(self, inspection: Inspection, linking: Linking, showing: Showing, joining: Joining) -> Inspection:
+    def _link(self, inspection: Inspection, taking: Taking) -> Inspection:
         build, staging = self.item.build, self.staging
         layer = library_layer(build, inspection.natives)
-        found = (*inspection.findings, *library_findings(layer, linking), *apply_linking(build, linking, staging))
+        found = (
+            *inspection.findings,
+            *library_findings(layer, taking.linking),
+            *apply_linking(build, taking.linking, staging),
+        )
         findings = found if self.installer.check_binaries else ()
         self._report(findings, is_new=True)
         launcher = f"{build.layout.scripts}/{build.layer.name}"
-        if launcher in showing and build.layer.kind is LayerKind.APPLICATION:
-            other = f"{launcher} belongs to a package in {showing[launcher].layer}"
+        if launcher in taking.showing and build.layer.kind is LayerKind.APPLICATION:
+            other = f"{launcher} belongs to a package in {taking.showing[launcher].layer}"
             self.installer.work.observe(
                 Warned(f"{build.headline} has no launcher for its launch module: {other}.")
             )
-        apply_showing(build, [self.builds[key] for key in build.keys_below], showing, staging)
-        apply_joining(build, joining, linking.dll_folders, staging)
+        apply_showing(build, [self.builds[key] for key in build.keys_below], taking.showing, staging)
+        apply_joining(build, taking.joining, taking.linking.dll_folders, staging)
         runtime = self.builds[self._runtime]
         entries = ship_bytecode(self.compiling, build, self._entries(), staging, {runtime.key: runtime.folder})
         linked = replace(
             inspection,
             entries=entries,
-            linking=taken_hash(linking, showing, joining),
+            linking=taking.hash,
             bytecode=build.bytecode,
             findings=findings,
-            system_libraries=system_libraries_of(linking),
+            system_libraries=system_libraries_of(taking.linking),
         )
         write_state(staging, build, linked)
         self.installer.work.cancellation.check()

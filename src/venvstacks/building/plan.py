@@ -165,9 +165,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "configuration": configuration,
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
-        **launcher_inputs(
-            layer, _starting(layer, target, configuration), [(stack.layer(lower.layer), lower) for lower in below]
-        ),
+        **launcher_inputs(layer, _starting(layer, target, configuration)),
         "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     if stack.bytecode == "ship":

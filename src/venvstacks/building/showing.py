@@ -8,16 +8,12 @@ often need what lies beside them, and are found through ``PATH``. No RECORD list
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from venvstacks.building.joining import Joining
-from venvstacks.building.libraries import linking_hash
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import from_site, info_folders, read_record
 from venvstacks.file_names import folded, parents
-from venvstacks.files import json_hash
-from venvstacks.libraries.model import Linking
 from venvstacks.spec.names import is_python
 from venvstacks.trees import Entry, EntryKind
 
@@ -32,10 +28,12 @@ class Data:
     Attributes:
         files: What its packages installed there: path relative to the layer -> hash in RECORD; sorted.
         others: Everything else there, as paths below which nothing belongs to a package; sorted.
+        commands: What its packages offer as entry points: name -> what decides a launcher of it.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_DATA = Data()
@@ -61,13 +59,16 @@ Showing = Mapping[str, Shown]
 """Path relative to the layer -> what is shown there."""
 
 
-def data_of(build: LayerBuild, entries: Sequence[Entry], folder: Path, launcher: str = "") -> Data:
+def data_of(
+    build: LayerBuild, entries: Sequence[Entry], folder: Path, commands: Mapping[str, str], launcher: str = ""
+) -> Data:
     """Tell what a layer has in its folders of data and programs.
 
     Args:
         build: The layer.
         entries: Everything that it holds so far.
         folder: Where it stands, finished or not.
+        commands: What its packages offer as entry points.
         launcher: A file that gives way to programs of the layers below, relative to the layer.
     """
     site, tops = build.layout.site, {*_DATA, build.layout.scripts}
@@ -84,7 +85,7 @@ def data_of(build: LayerBuild, entries: Sequence[Entry], folder: Path, launcher:
         next((parent for parent in parents(path) if parent not in shared), path)
         for path in present - installed.keys() - {launcher}
     }
-    return Data(dict(sorted(installed.items())), tuple(sorted(others)))
+    return Data(dict(sorted(installed.items())), tuple(sorted(others)), commands)
 
 
 def plan_showing(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[Data]) -> Showing:
@@ -182,12 +183,6 @@ def _is_offered_whole(node: _Node) -> bool:
     if isinstance(node.content, dict):
         return all(map(_is_offered_whole, node.content.values()))
     return node.content is not None
-
-
-def taken_hash(linking: Linking, showing: Showing, joining: Joining) -> str:
-    """Hash what becomes of a layer's decisions about those below it."""
-    shown = {path: astuple(shown) for path, shown in showing.items()}
-    return json_hash([linking_hash(linking), shown, dict(joining.packages)])
 
 
 def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showing, staging: Path) -> None:

@@ -1,12 +1,13 @@
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
-from venvstacks.building.commands import add_launchers
+from venvstacks.building.commands import add_launchers, chosen_commands, offered_commands
 from venvstacks.building.layout import layer_layout
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.showing import NO_DATA, Data
@@ -42,12 +43,16 @@ class Application:
     def site(self, layer: str) -> Path:
         return self.folder / layer / self.layout.site
 
-    def add(self, *names: str, below: tuple[str, ...] = ()) -> set[str]:
-        """Add launchers of some commands, or of all; give what there is then."""
+    def build(self, *names: str) -> LayerBuild:
+        """Give a build with launchers of some commands, or of all."""
         plain = make_built_layer(self.programs, "app-a", launch_module=self.launch_module).layer
         layer = replace(plain, name=self.name, entry_points=names, all_entry_points=not names)
         on = Compatibility(self.target)
-        build = LayerBuild(layer, self.lock, (), on, self.folder, self.layout, {}, {}, "")
+        return LayerBuild(layer, self.lock, (), on, self.folder, self.layout, {}, {}, "")
+
+    def add(self, *names: str, below: tuple[str, ...] = ()) -> set[str]:
+        """Add launchers of some commands, or of all; give what there is then."""
+        build = self.build(*names)
         lower = [(replace(build, folder=self.folder / name), self.data.get(name, NO_DATA)) for name in below]
         add_launchers(build, self.folder / "staging", lower, self.observe)
         return {path.name for path in self.programs.iterdir()}
@@ -153,6 +158,24 @@ def test_an_application_has_a_launcher_unless_its_name_is_taken(application: App
             "interpreter has that name."
         ),
     ]
+
+
+def test_what_is_named_matters_and_nothing_else(application: Application) -> None:
+    own = Data(commands={"own": "console_scripts: own:main"})
+    lower = Data(
+        {"bin/ninja": "1", "bin/python3": "2"}, commands={"tool": "console_scripts: low:main", "own": "low"}
+    )
+    chosen = partial(chosen_commands, application.build("own", "tool", "nin*"))
+    assert chosen([own, lower]) == {
+        "own": own.commands["own"],
+        "tool": lower.commands["tool"],
+        "ninja": "a program",
+    }
+    more = replace(lower, files={"bin/ninja": "3"}, commands={**lower.commands, "new": "x", "own": "y"})
+    assert chosen([own, lower]) == chosen([own, more])
+    assert chosen([own, Data()]) == {"own": own.commands["own"]}
+    application.offer("one", "tool = one:gui", group="gui_scripts")
+    assert offered_commands(application.site("staging")) == {"tool": "gui_scripts: one:gui"}
 
 
 def test_of_several_packages_with_one_command_the_last_one_wins(application: Application) -> None:

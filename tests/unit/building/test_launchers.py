@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.built_layers import make_built_layer
-from fakes.locks import make_lock, make_package
 from venvstacks.binaries.model import Format
 from venvstacks.binaries.reading import read_binary
 from venvstacks.building.launchers import Command, Starting, launcher, launcher_inputs
-from venvstacks.locking.model import LockedPackage
 from venvstacks.platforms.targets import TARGETS
+from venvstacks.spec.model import SourceModule
 
 if TYPE_CHECKING:
     from venvstacks.spec.model import Layer
@@ -98,26 +97,21 @@ def test_a_program_on_windows(tmp_path: Path, arch: str, python: bytes, *, is_gu
     assert b"#!<launcher_dir>\\" + python + b" -I\nPK" in launcher(command, replace(starting, isolated=True))[1]
 
 
-def inputs(
-    below: LockedPackage, *, target: str = "linux_x86_64", excluded: tuple[str, ...] = (), **fields: object
-) -> dict[str, object]:
+def inputs(*, target: str = "linux_x86_64", **fields: object) -> dict[str, object]:
     plain = make_built_layer(Path(__file__).parent, "app-a", launch_module="a").layer
     layer: Layer = replace(plain, **fields)  # type: ignore[arg-type]
-    lower = replace(make_built_layer(Path(__file__).parent, "base").layer, exclude_packages=excluded)
-    return launcher_inputs(layer, Starting(TARGETS[target]), [(lower, make_lock("base", below))])
+    return launcher_inputs(layer, Starting(TARGETS[target]))
 
 
 def test_what_decides_a_layers_launchers() -> None:
-    one, two = make_package("one"), make_package("one", "2.0")
-    assert inputs(one) == inputs(two), "without commands of those below, only how an application is started"
-    assert inputs(one, launch_module=None) == {}
-    assert inputs(one, all_entry_points=True) == inputs(two, all_entry_points=True), "only its own packages count"
-    named = inputs(one, entry_points=("tool",))
-    assert named["wheels_below"] == [["one-1.0-py3-none-any.whl", "0" * 64]]
+    plain = inputs()
+    assert inputs(launch_module=None) == {}
     others = [
-        inputs(two, entry_points=("tool",)),
-        inputs(one, entry_points=("other",)),
-        inputs(one, entry_points=("tool",), target="win_amd64"),
-        inputs(one, entry_points=("tool",), excluded=("one",)),
+        inputs(all_entry_points=True),
+        inputs(entry_points=("tool",)),
+        inputs(entry_points=("other",)),
+        inputs(target="win_amd64"),
+        inputs(name="b", launch_module=SourceModule(Path("b.py"), "b", "b.py")),
     ]
-    assert all(other != named for other in others)
+    assert all(other != plain for other in others)
+    assert len(set(map(str, others))) == len(others)
