@@ -171,11 +171,11 @@ def test_packages_in_parts(tmp_path: Path, tmp_path_factory: pytest.TempPathFact
     )
     code = "import empty.sub.one, empty.sub.two, qt.web, qt.core, cloud.web; print(qt.name, *qt.__path__)"
     one, app = project.site("framework-one"), project.site("app-app")
-    assert output(python(project.built), "-B", "-c", code) == f"runs {one}/qt {app}/qt"
+    assert output(python(project.built), "-B", "-c", code) == f"runs {app}/qt {one}/qt"
     (tmp_path / "link").symlink_to(project.built / "app-app")
     assert (
         output(tmp_path / "link" / "bin" / "python", "-B", "-c", code)
-        == f"runs {one}/qt {tmp_path}/link/{SITE}/qt"
+        == f"runs {tmp_path}/link/{SITE}/qt {one}/qt"
     )
     (tmp_path / "qt").mkdir()
     (tmp_path / "qt" / "__init__.py").touch()

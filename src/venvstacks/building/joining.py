@@ -61,8 +61,8 @@ class Joining:
     """What a layer's path makes of packages in parts.
 
     Attributes:
-        packages: Name with the parents' -> the folders that it is found in, relative to the layer; that of the
-            ``__init__.py`` that runs stands first.
+        packages: Name with the parents' -> folders, relative to the layer: that of the ``__init__.py`` that runs,
+            then all that the package is found in, in path order.
         clashes: What cannot be joined.
     """
 
@@ -137,9 +137,8 @@ def plan_joining(build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence
         clashes += [Clash(name, places[0], lower) for lower in hidden]
         if len(places) > 1:
             visible.add(name)
-            packages[name] = tuple(
-                _folder(place, build, below, name) for place in _first_run(places, dict(having))
-            )
+            order = (_running(places, dict(having)), *places)
+            packages[name] = tuple(_folder(place, build, below, name) for place in order)
     return Joining(packages, tuple(clashes))
 
 
@@ -163,9 +162,12 @@ def _joined(having: Sequence[tuple[int, Part]]) -> tuple[list[int], list[int]]:
     return places, hidden
 
 
-def _first_run(places: Sequence[int], parts: Mapping[int, Part]) -> list[int]:
-    """Put the part in front whose ``__init__.py`` runs: one that does something, or one at all."""
-    return sorted(places, key=lambda place: (not parts[place].init, parts[place].init is None))
+def _running(places: Sequence[int], parts: Mapping[int, Part]) -> int:
+    """Choose the part whose ``__init__.py`` runs: one that does something, or one at all, the lowest of these.
+
+    What others require is below them, and finds its data beside itself.
+    """
+    return max(places, key=lambda place: (bool(parts[place].init), parts[place].init is not None, place))
 
 
 def _folder(place: int, build: LayerBuild, below: Sequence[LayerBuild], name: str) -> str:

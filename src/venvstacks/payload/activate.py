@@ -18,7 +18,7 @@ LAYERS_BELOW: "tuple[str, ...]" = ()
 # Those that may be missing, by the names of their folders: one that replaces it must be there, none that needs it.
 OPTIONAL_LAYERS: "dict[str, dict[str, list[str]]]" = {}
 
-# Packages of which several layers have a part, with their folders, relative to the layer's.
+# Packages of which several layers have a part: the folder whose __init__.py runs, then all, relative to the layer.
 JOINED_PACKAGES: "dict[str, list[str]]" = {}
 
 # Where this layer and those below offer shared libraries, in path order, relative to the layer's folder.

@@ -12,7 +12,7 @@ class PackageFinder:
     """Has Python look for modules of some packages in several folders.
 
     Args:
-        folders: Name of a package -> its folders, absolute, first the one whose ``__init__.py`` runs.
+        folders: Name of a package -> the folder whose ``__init__.py`` runs, then all its folders; absolute.
     """
 
     def __init__(self, folders: "dict[str, list[str]]") -> None:
@@ -27,10 +27,9 @@ class PackageFinder:
         places = None if spec is None else spec.submodule_search_locations
         if places is None or not any(place in folders for place in places):
             return spec  # another one comes before them on the path
-        there = [folder for folder in folders if os.path.isdir(folder)]
-        if places[0] != there[0]:
-            spec = self.found(name, [os.path.dirname(there[0])], target) or spec
-        spec.submodule_search_locations = there
+        if places[0] != folders[0]:
+            spec = self.found(name, [os.path.dirname(folders[0])], target) or spec  # it may be missing
+        spec.submodule_search_locations = [folder for folder in folders[1:] if os.path.isdir(folder)]
         return spec
 
     def found(self, name: str, path: "Any", target: "Any") -> "Any":
