@@ -113,6 +113,7 @@ def test_what_changes_below_matters_only_if_it_is_shown_otherwise(project: Proje
     project.build()
     assert project.changed() == ["framework-lower"], "nothing above refers to what changed"
     assert (project.built / "app-app" / "share" / "tool" / "only" / "new").read_text() == "2"
+    assert set(published(project)) == {"framework-lower"}
 
     project.wheel("base-tool", "3", data={**data, **same, "data/share/fresh/z": "3"})
     project.lock(reset=["framework-lower"])

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -10,18 +11,23 @@ import pytest
 
 from targets.foreign import Run
 from targets.windows import Windows, windows_path
-from venvstacks.building.launchers import Command, launcher
+from venvstacks.building.launchers import Command, Starting, launcher
 from venvstacks.platforms.targets import TARGETS
 
 TOOL = """
-import json, multiprocessing, sys
+import json, multiprocessing, os, sys
 
 def main():
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # whose workers import the launcher
         squares = pool.map(abs, [-1, -2])
-    print(json.dumps([sys.argv, sys.prefix, sys.executable, squares]))
+    path = os.environ["PATH"].split(";")
+    print(json.dumps([sys.argv, sys.prefix, sys.executable, squares, path[0], path[-1], sys.flags.isolated]))
     return 7
+
+if __name__ == "__main__":
+    sys.exit(main())
 """
+STARTING = Starting(TARGETS["win_amd64"], ("../../framework 🐸/Scripts",))
 ARGUMENTS = ["a b", 'say "hi"', "", "x&y", "%PATH%", "c^d", "tail\\", "ü🐸"]
 
 
@@ -39,8 +45,10 @@ def layer(windows: Windows, tmp_path: Path) -> Path:
     for name, source in (("python.exe", "venvlauncher.exe"), ("pythonw.exe", "venvwlauncher.exe")):
         (scripts / name).write_bytes((runtime / "Lib" / "venv" / "scripts" / "nt" / source).read_bytes())
     for is_gui in (False, True):
-        name, content = launcher(Command(f"tool-{is_gui}", "tool", "main", is_gui), TARGETS["win_amd64"])
+        name, content = launcher(Command(f"tool-{is_gui}", "tool", "main", is_gui), STARTING)
         (scripts / name).write_bytes(content)
+    name, content = launcher(Command("app", "tool", "", is_gui=False), replace(STARTING, isolated=True))
+    (scripts / name).write_bytes(content)
     return layer
 
 
@@ -48,8 +56,20 @@ def layer(windows: Windows, tmp_path: Path) -> Path:
 def test_win_amd64(layer: Path, run_windows: Run, python: str, *, is_gui: bool) -> None:
     program = layer / "Scripts" / f"tool-{is_gui}.exe"
     done = run_windows(program, *ARGUMENTS, check=False)
-    argv, prefix, executable, squares = json.loads(done.stdout)
+    argv, prefix, executable, squares, first, last, isolated = json.loads(done.stdout)
     assert done.returncode == 7
+    assert (first, isolated) == (windows_path(layer / "Scripts"), 0)
+    assert last == windows_path(layer.parent / "framework 🐸" / "Scripts")
     assert argv == [windows_path(program).removesuffix(".exe"), *ARGUMENTS]
     assert (prefix, executable) == (windows_path(layer), windows_path(layer / "Scripts" / python))
+    assert squares == [1, 2]
+
+
+def test_an_application_itself(layer: Path, run_windows: Run) -> None:
+    program = layer / "Scripts" / "app.exe"
+    done = run_windows(program, *ARGUMENTS, check=False)
+    argv, prefix, _, squares, first, _, isolated = json.loads(done.stdout)
+    assert done.returncode == 7
+    assert argv == [windows_path(layer / "Lib" / "site-packages" / "tool.py"), *ARGUMENTS]
+    assert (prefix, first, isolated) == (windows_path(layer), windows_path(layer / "Scripts"), 1)
     assert squares == [1, 2]
