@@ -1,5 +1,6 @@
 """Data and programs of layers below, found under the prefix of the layer that was started."""
 
+import json
 import os
 import shutil
 from hashlib import sha256
@@ -162,3 +163,30 @@ def test_layers_for_windows_hold_copies_of_data(project: Project) -> None:
     venvstacks.build(stack, platforms=["win_amd64"], options=project.options())
     assert (app / "share" / "tool" / "only" / "x").read_text() == "changed"
     assert (app / "share" / "tool" / "templates" / "a").read_text() == "upper"
+
+
+def test_data_is_there_whichever_of_two_frameworks_is(project: Project) -> None:
+    for name, own in (("torch-gpu", "gpu"), ("torch-cpu", "cpu")):
+        data = {"data/share/torch/kernels": "the same", f"data/share/{own}": own, "data/share/torch/build": own}
+        project.wheel(name, data=data)
+    project.wheel("common")
+    project.define(
+        runtime("base"),
+        framework("gpu", "torch-gpu", "common"),
+        framework("cpu", "torch-cpu", "common"),
+        application("app", "common", on=["gpu", "cpu"]),
+    )
+    project.build()
+    app = project.built / "app-app"
+    configuration = json.loads((app / "share" / "venv" / "metadata" / "venvstacks_layer.json").read_text())
+    assert sorted(configuration["optional_layers"]) == ["framework-cpu", "framework-gpu"]
+    assert links(app) == {
+        "share/cpu": "../../framework-cpu/share/cpu",
+        "share/gpu": "../../framework-gpu/share/gpu",
+        "share/torch/build": "../../../framework-gpu/share/torch/build",
+    }
+    assert (app / "share" / "torch" / "kernels").read_text() == "the same"
+    assert "kernels" not in "".join(path.read_text() for path in app.rglob("RECORD"))
+    shutil.rmtree(project.built / "framework-gpu")
+    done = output(app / "bin" / "python", app / "postinstall.py", "--no-compile")
+    assert done == ""

@@ -14,7 +14,7 @@ from venvstacks.building.joining import apply_joining, parts_of
 from venvstacks.building.libraries import apply_linking, library_layer
 from venvstacks.building.native import check_native, read_native
 from venvstacks.building.plan import Key, LayerBuild
-from venvstacks.building.showing import apply_showing, data_of
+from venvstacks.building.showing import apply_showing, data_of, may_be_missing
 from venvstacks.building.state import Inspection, layer_entries, write_state
 from venvstacks.building.taking import Taking, plan_taking
 from venvstacks.building.wheel_safety import check_names
@@ -111,7 +111,8 @@ class Maker:
         """The steps whose results :meth:`finish` takes."""
         build = self.item.build
         compiler = [("finish", self._runtime)] if needs_runtime(build) and build.key != self._runtime else []
-        copied = [("finish", key) for key in build.keys_below if build.target.is_windows]
+        is_copying = build.target.is_windows or may_be_missing(build)
+        copied = [("finish", key) for key in build.keys_below if is_copying]
         return (*compiler, *copied, *(("fill", key) for key in (build.key, *build.keys_below)))
 
     @property

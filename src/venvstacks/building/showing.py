@@ -3,13 +3,15 @@
 What packages install into ``share/``, ``etc/`` and the folder of programs is looked for under ``sys.prefix``,
 which is that of the layer that was started. So a layer shows what those below it have there, by relative links to
 the layer that brings it. Layers for Windows, which hold no links, have copies of the data, and no programs: these
-often need what lies beside them, and are found through ``PATH``. No RECORD lists what is shown.
+often need what lies beside them, and are found through ``PATH``. Data that several layers bring of which one may
+be missing are copied as well. No RECORD lists what is shown.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import from_site, info_folders, read_record
@@ -96,13 +98,19 @@ def plan_showing(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[
         below: The layers below it, in path order.
         data: What the layer has, then what each of those below it has.
     """
-    merger = _Merger(is_copied=build.target.is_windows, keeps_case=build.target.os == "linux")
+    merger = _Merger(build.target.is_windows, build.target.os == "linux", frozenset(may_be_missing(build)))
     own, *others = data
     trees = [merger.tree("", {**own.files, **dict.fromkeys(own.others)})]
     for lower, found in zip(below, others, strict=True):
         offered = {path: digest if _is_offered(lower, path) else None for path, digest in found.files.items()}
         trees.append(merger.tree(lower.lock.install_target, {**offered, **dict.fromkeys(found.others)}))
     return dict(sorted(merger.shown(trees)))
+
+
+def may_be_missing(build: LayerBuild) -> Collection[str]:
+    """Give the install targets of the layers below that may be missing where the layer is used."""
+    optional: Mapping[str, Any] = build.configuration.get("optional_layers", {})
+    return optional.keys()
 
 
 def _is_offered(build: LayerBuild, path: str) -> bool:
@@ -134,8 +142,17 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Merger:
+    """Decides folder by folder.
+
+    Attributes:
+        is_copied: Whether everything is copied.
+        keeps_case: Whether names that differ only in case are different.
+        optional: Install targets of layers that may be missing.
+    """
+
     is_copied: bool
     keeps_case: bool
+    optional: frozenset[str]
 
     def tree(self, layer: str, contents: Mapping[str, str | None]) -> _Node:
         folders: dict[str, dict[str, _Node]] = {"": {}}
@@ -164,12 +181,19 @@ class _Merger:
             first, path = nodes[0], f"{prefix}{nodes[0].name}"
             if not isinstance(first.content, dict):
                 if first.layer:
-                    digest = first.content if self.is_copied and first.content else ""
-                    yield path, Shown(first.layer, first.path, digest)
+                    yield path, Shown(first.layer, first.path, self._copied(nodes))
             elif self.is_copied or not _is_whole(nodes):
                 yield from self.shown(nodes, f"{path}/")
             else:
                 yield path, Shown(first.layer, first.path)
+
+    def _copied(self, nodes: Sequence[_Node]) -> str:
+        """Give the hash of a file that is copied: also if its layer may be missing and another has the same."""
+        first = nodes[0]
+        is_data = first.path.partition("/")[0] in _DATA
+        is_same = any(node.content == first.content for node in nodes[1:])
+        is_copied = self.is_copied or (is_data and first.layer in self.optional and is_same)
+        return first.content if is_copied and isinstance(first.content, str) else ""
 
 
 def _is_whole(nodes: Sequence[_Node]) -> bool:
@@ -190,7 +214,7 @@ def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showi
 
     Args:
         build: The layer.
-        below: The layers below it; for Windows, all of them complete.
+        below: The layers below it; complete, where files of them are copied.
         showing: The decision.
         staging: The layer's unfinished folder.
     """
@@ -198,7 +222,7 @@ def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showi
     for path, shown in showing.items():
         place = staging / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        if build.target.is_windows:
+        if shown.digest or build.target.is_windows:
             shutil.copyfile(folders[shown.layer] / shown.path, place)
         else:
             place.unlink(missing_ok=True)  # what gives way

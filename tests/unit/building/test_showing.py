@@ -12,12 +12,11 @@ from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
 
 
-def build_of(name: str, target: str) -> LayerBuild:
+def build_of(name: str, target: str, **configuration: object) -> LayerBuild:
     layer, lock = make_built_layer(Path(__file__).parent, name).layer, make_lock(name)
     on = Compatibility(TARGETS[target])
-    return LayerBuild(
-        layer, lock, (), on, Path(name), layer_layout(layer.kind, on.target, lock.python), {}, {}, ""
-    )
+    layout = layer_layout(layer.kind, on.target, lock.python)
+    return LayerBuild(layer, lock, (), on, Path(name), layout, configuration, {}, "")
 
 
 def data(*files: str, others: Collection[str] = ()) -> Data:
@@ -81,6 +80,19 @@ def test_where_case_does_not_count() -> None:
     own, lower = data("share/Tool/x"), data("share/tool/X", "share/tool/y")
     assert links(own, lower) == {"share/tool": "one:share/tool"}
     assert links(own, lower, target="macosx_arm64") == {"share/Tool/y": "one:share/tool/y"}
+
+
+def test_same_data_of_layers_that_stand_for_each_other_is_copied() -> None:
+    one = Data({"share/j/same": "1", "share/j/other": "2", "share/only": "3", "bin/tool": "4"})
+    two = Data({"share/j/same": "1", "share/j/other": "5", "bin/tool": "4"})
+    layers = [build_of(name, "linux_x86_64") for name in ("one", "two")]
+    app = build_of("app-a", "linux_x86_64", optional_layers={"one": {}, "two": {}})
+    assert plan_showing(app, layers, [Data(), one, two]) == {
+        "bin/tool": Shown("one", "bin/tool"),
+        "share/j/other": Shown("one", "share/j/other"),
+        "share/j/same": Shown("one", "share/j/same", "1"),
+        "share/only": Shown("one", "share/only"),
+    }
 
 
 def test_data_is_copied_on_windows_and_programs_are_not() -> None:
