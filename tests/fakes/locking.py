@@ -90,7 +90,7 @@ def _files(stack: Stack) -> Iterator[Path]:
 
 
 def text_of(stack: Stack, name: str, pattern: str) -> str:
-    """Give one of the files of a layer's lock: ``pylock.{}.toml``, ``packages-{}.txt`` and so on."""
+    """Give one of the files of a layer's lock: ``pylock.{}.toml``, ``requirements-{}.in`` and so on."""
     file = stack.requirements_folder / name / pattern.format(name.replace(".", "_"))
     return file.read_text(encoding="utf-8")
 

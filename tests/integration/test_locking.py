@@ -65,7 +65,10 @@ def test_the_files_of_a_lock(tmp_path: Path, wheels: Path, lock: Locker) -> None
         ("two", "2.0", 'sys_platform == "linux" and platform_machine == "x86_64"'),
     ]
     assert found["tool"] == {"venvstacks": {"format": 1}}
-    assert text_of(stack, "py", "packages-{}.txt") == "one==1.0\ntwo==2.0\n"
+    assert (stack.requirements_folder / "py/packages-py.txt").read_text() == (
+        "# Packages of py\n#     Made by venvstacks from its lock: do not edit\none==1.0\n"
+        "two==2.0 ; sys_platform == 'linux' and platform_machine == 'x86_64'\n"
+    )
     assert text_of(stack, "py", "requirements-{}.in").splitlines()[-1] == "One>=1"
     meta = metadata_of(stack, "py")
     assert sorted(meta) == [
@@ -109,7 +112,7 @@ def test_layers_without_requirements_are_locked_without_packages(tmp_path: Path,
     lock(stack)
     found = pylock_of(stack, "framework-f")
     assert (found["packages"], found["tool"]) == ([], {"venvstacks": {"format": 1}})
-    assert text_of(stack, "framework-f", "packages-{}.txt") == ""
+    assert text_of(stack, "framework-f", "packages-{}.txt").count("\n") == 2  # the header
     assert all(state.is_valid for state in lock_states(stack).values())
     assert load_all(stack)["framework-f"].packages == ()
 
@@ -200,7 +203,10 @@ def test_sharing_is_decided_for_each_platform(tmp_path: Path, wheels: Path, lock
         }
     }
     assert text_of(stack, "framework-f", "packages-{}.txt") == (
-        "shared==2.0\neverywhere==1.0  # from py\nshared==1.0  # from py\n"
+        "# Packages of framework-f\n#     Made by venvstacks from its lock: do not edit\n"
+        "shared==2.0 ; sys_platform == 'win32' and platform_machine == 'AMD64'\n"
+        "\n# Shared packages inherited from other layers\neverywhere==1.0\n"
+        "shared==1.0 ; sys_platform == 'linux' and platform_machine == 'x86_64'\n"
     )
     assert pylock_of(stack, "app-a")["packages"] == []
     assert [(s.layer, str(s.version)) for s in load_all(stack)["app-a"].shared] == [

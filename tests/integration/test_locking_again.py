@@ -151,7 +151,7 @@ def test_what_is_not_installed_is_locked_as_before(tmp_path: Path, three: Stack,
     after = content(changed)
     different = {name for name in before if after[name] != before[name]}
     assert different == {"app-a/pylock.app-a.meta.json", "app-a/packages-app-a.txt"}
-    assert after["app-a/packages-app-a.txt"] == b"tool==1.0  # excluded\n"
+    assert after["app-a/packages-app-a.txt"].endswith(b"\ntool==1.0  # excluded\n")
     lock(changed)
     assert content(changed) == after
 
@@ -299,6 +299,20 @@ def test_a_changed_lock_of_venvstacks_0_8_gets_a_new_number(three: Stack, wheels
     make_legacy(three, lock_version=4)
     make_wheel(wheels, "tool", "9.0")
     assert lock(three, reset=["app-a"])["app-a"].lock.install_target == "app-a@5"
+
+
+def test_the_list_for_people_keeps_the_dots_of_a_name(tmp_path: Path, lock: Locker) -> None:
+    stack = define(tmp_path, runtimes=[{"name": "py3.12"}])
+    old = stack.requirements_folder / "py3.12/packages-py3_12.txt"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    lock(stack)
+    assert sorted(content(stack)) == [
+        "py3.12/packages-py3.12.txt",
+        "py3.12/pylock.py3_12.meta.json",
+        "py3.12/pylock.py3_12.toml",
+        "py3.12/requirements-py3_12.in",
+    ]
 
 
 def test_an_update_that_nothing_above_uses(tmp_path: Path, wheels: Path, lock: Locker) -> None:

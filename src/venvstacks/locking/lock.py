@@ -216,9 +216,11 @@ def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str)
     paths = lock_paths(stack, layer)
     try:
         remove_leftovers(paths.folder)
+        if (old := paths.folder / f"packages-{layer.build_name.replace('.', '_')}.txt") != paths.summary:
+            old.unlink(missing_ok=True)
         changed = write_text(paths.declared, declared_text(layer))
         changed |= write_text(paths.pylock, text)
-        write_summary(paths.summary, resolution, layer.exclude_packages)
+        write_summary(paths.summary, layer, resolution)
         # the metadata comes last: until it stands, the lock is not valid, and locking again mends it
         changed |= write_text(paths.metadata, canonical_json(msgspec.structs.asdict(metadata)))
     except OSError as error:

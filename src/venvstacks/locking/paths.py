@@ -29,7 +29,7 @@ def lock_paths(stack: Stack, layer: Layer) -> LockPaths:
     """Give the paths of a layer's lock files.
 
     Dots in the build name become ``_`` in file names: PEP 751 allows none between ``pylock.`` and
-    ``.toml``.
+    ``.toml``. The list for people keeps them, as in venvstacks 0.8.
     """
     folder = stack.requirements_folder / layer.build_name
     name = layer.build_name.replace(".", "_")
@@ -38,5 +38,5 @@ def lock_paths(stack: Stack, layer: Layer) -> LockPaths:
         declared=folder / f"requirements-{name}.in",
         pylock=folder / f"pylock.{name}.toml",
         metadata=folder / f"pylock.{name}.meta.json",
-        summary=folder / f"packages-{name}.txt",
+        summary=folder / f"packages-{layer.build_name}.txt",
     )

@@ -1,7 +1,7 @@
 """Lock one layer: resolve with uv, share, cover, write."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -20,7 +20,8 @@ from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.project import constraints_from_below, direct_names, overridden_names, write_project
 from venvstacks.locking.pylock import Candidates, locked_packages, parse_pylock
 from venvstacks.locking.sharing import check_agreement, split_shared
-from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.platforms.compatibility import PythonVersion, marker_of
+from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer, Stack
 from venvstacks.uv import Uv, compile_lock
 from venvstacks.work import Work
@@ -259,18 +260,27 @@ def _has_local_wheels(below: Sequence[LayerLock], names: Collection[str]) -> boo
     return any(wheel.path is not None for package in packages for wheel in package.wheels.values())
 
 
-def write_summary(path: Path, resolution: Resolution, excluded: Collection[str]) -> None:
+def write_summary(path: Path, layer: Layer, resolution: Resolution) -> None:
     """Write ``packages-L.txt``: own packages, then those shared from below, for people to read in a diff.
 
     Args:
         path: The file.
+        layer: The layer; what it excludes is marked.
         resolution: The packages.
-        excluded: Normalised names of those that are not installed.
     """
-    marks = dict.fromkeys(excluded, "  # excluded")
-    lines = [f"{each.name}=={each.version}{marks.get(each.name, '')}" for each in resolution.packages]
-    lines += [f"{item.name}=={item.version}  # from {item.layer}" for item in resolution.shared]
-    write_text(path, "".join(f"{line}\n" for line in lines))
+
+    def line(package: LockedPackage | SharedPackage, targets: Iterable[Target]) -> str:
+        marker = marker_of(targets, layer.targets)
+        where = f" ; {marker}".replace('"', "'") if marker else ""
+        excluded = package.name in layer.exclude_packages and isinstance(package, LockedPackage)
+        return f"{package.name}=={package.version}{where}{'  # excluded' if excluded else ''}"
+
+    lines = [f"# Packages of {layer.build_name}", "#     Made by venvstacks from its lock: do not edit"]
+    lines += [line(each, each.wheels) for each in resolution.packages]
+    if resolution.shared:
+        lines += ["", "# Shared packages inherited from other layers"]
+        lines += sorted(line(each, each.targets) for each in resolution.shared)
+    write_text(path, "".join(f"{each}\n" for each in lines))
 
 
 def lock_time(stack: Stack, environ: Mapping[str, str]) -> str:
