@@ -215,24 +215,13 @@ def test_sharing_is_decided_for_each_platform(tmp_path: Path, wheels: Path, lock
     ]
 
 
-def test_layers_apart_may_disagree_but_not_under_one_application(
-    tmp_path: Path, wheels: Path, lock: Locker
-) -> None:
+def test_layers_apart_may_disagree(tmp_path: Path, wheels: Path, lock: Locker) -> None:
     for version in ("1.0", "2.0"):
         make_wheel(wheels, "lib", version)
     frameworks = [{"name": "Old", "requirements": ["lib<2"]}, {"name": "new", "requirements": ["lib>=2"]}]
     locked = lock(define(tmp_path, frameworks=frameworks))
     versions = [str(locked[f"framework-{name}"].lock.packages[0].version) for name in ("Old", "new")]
     assert versions == ["1.0", "2.0"]
-
-    stack = define(tmp_path, frameworks=frameworks, applications=[{"name": "Both", "frameworks": ["Old", "new"]}])
-    with pytest.raises(LockError) as caught:
-        lock(stack)
-    assert str(caught.value) == (
-        "Cannot lock application 'Both': it stands on 'framework-Old' and 'framework-new', which lock different "
-        "versions of lib on linux_aarch64: 1.0 and 2.0.\n"
-        "hint: require the same version of lib in both, or move it to a layer below both"
-    )
 
 
 def test_a_requirement_against_a_lower_pin_names_both_layers(tmp_path: Path, wheels: Path, lock: Locker) -> None:

@@ -5,15 +5,17 @@ Its hashes are over plain text without separators, as experiments with it have s
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.errors import InvalidLockError
 from venvstacks.locking.contents import Content, Taken
 from venvstacks.locking.model import LockedPackage, LockMetadata, SharedPackage
+from venvstacks.locking.project import overridden_names
 from venvstacks.locking.pylock import parse_pylock, read_legacy_shared, read_packages
-from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS, Target
 from venvstacks.spec.model import Layer, Stack
 
@@ -83,7 +85,24 @@ def read_legacy(stack: Stack, layer: Layer, metadata: LockMetadata, text: str, w
         return LegacyLock(reason=f"it is damaged ({error.message})")
     if lock.requires_python is not None and not lock.requires_python.contains(python.release, prereleases=True):
         return LegacyLock(reason=f"it was made for Python {lock.requires_python}")
-    return LegacyLock(packages, tuple(shared))
+    found = LegacyLock(packages, tuple(shared))
+    return replace(found, reason=_unfulfilled(stack, layer, python, found.content))
+
+
+def _unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, content: Content) -> str:
+    """Say which declared requirement the locked packages do not fulfil on some target."""
+    versions = {(name, target): version for name, each in content.own.items() for target, version in each.items()}
+    versions |= {(item.name, item.target): item.version for item in content.taken}
+    replaced = overridden_names(stack.uv)
+    for requirement in layer.requirements:
+        name = canonicalize_name(requirement.name)
+        for limits in layer.compatibilities if name not in replaced else ():
+            if requirement.marker is None or requirement.marker.evaluate(limits.marker_environment(python)):
+                version = versions.get((name, limits.target))
+                if version is None or not requirement.specifier.contains(version, prereleases=True):
+                    what = f"{name} {version}" if version else f"no {name}"
+                    return f"it has {what} on {limits.target.name}, and '{requirement}' is required"
+    return ""
 
 
 def _hash(text: str) -> str:

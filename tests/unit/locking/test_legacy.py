@@ -56,12 +56,14 @@ def _define(old: str, new: str) -> Callable[[Stack], Stack]:
     return change
 
 
-def _edit(name: str, kind: str, old: str, new: str) -> Callable[[Stack], Stack]:
+def _edit(name: str, kind: str, *words: str) -> Callable[[Stack], Stack]:
     def change(stack: Stack) -> Stack:
         path = file_of(stack, name, kind)
         text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new, 1))
+        for old, new in zip(words[::2], words[1::2], strict=True):
+            assert old in text
+            text = text.replace(old, new, 1)
+        path.write_text(text)
         return stack
 
     return change
@@ -100,6 +102,16 @@ DECLARED = "the declared requirements have changed"
             _edit("app-uses-six", "pylock", 'version = "1.16.0"', 'version = "1.15.0"'),
             "app-uses-six",
             "the layer below it, 'rt', locks six 1.16.0 now, and it was locked with 1.15.0",
+        ),
+        (
+            _edit("app-uses-six", "pylock", 'name = "six"', 'name = "sixty"'),
+            "app-uses-six",
+            "it has no six on linux_aarch64, and 'six' is required",
+        ),
+        (
+            _edit("rt", "pylock", 'version = "3.8"', 'version = "3.7"', "idna-3.8-", "idna-3.7-"),
+            "rt",
+            "it has idna 3.7 on linux_aarch64, and 'idna==3.8' is required",
         ),
         (_edit("rt", "pylock", "[[packages]]", "[[packages"), "rt", "it is damaged"),
         (_edit("rt", "pylock", "sha256 =", "md5 ="), "rt", "it is damaged"),
