@@ -368,7 +368,7 @@ def test_a_platform_that_does_not_exist(project: Project) -> None:
     stack = load_stack(project.folder / "venvstacks.toml")
     with pytest.raises(UsageError, match="'win_amd46' is not a target platform") as caught:
         venvstacks.build(stack, platforms=["win_amd46"], options=project.options())
-    assert caught.value.hint == "did you mean 'win_amd64'?"
+    assert (caught.value.hint or "").startswith("did you mean 'win_amd64'?")
 
 
 def test_a_runtime_that_is_not_published_for_a_target(project: Project) -> None:

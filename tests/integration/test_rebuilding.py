@@ -150,8 +150,9 @@ def test_versioned_layers_are_reached_under_their_versions(project: Project) -> 
     project.build()
     links = {path.name: path.readlink().name for path in project.built.iterdir() if path.is_symlink()}
     assert links == {"base@1": "base", "framework-a@1": "framework-a", "framework-a@b@1": "framework-a@b"}
-    python = project.built / "app-app" / "bin" / "python"
-    assert python.readlink() == Path("../../base@1/bin/python")
+    app = project.built / "app-app"
+    python = app / "bin" / "python"
+    assert (app / "share" / "venv" / "base").readlink() == Path("../../../base@1")
     assert output(python, "-c", "import alpha; print(alpha.__version__)") == "1"
     project.wheel("alpha", "2")
     project.lock(reset=["framework-a"])
