@@ -1,6 +1,7 @@
 """Locks: what is written is read again, and markers are true exactly where they should be."""
 
 import string
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.locking.contents import Taken, read_content
 from venvstacks.locking.model import LockedPackage, LockedWheel, SharedPackage
 from venvstacks.locking.pylock import parse_pylock, pylock_text, read_packages, read_shared
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
@@ -99,6 +101,17 @@ def test_what_is_written_is_read_again(data: st.DataObject) -> None:
     assert read == locked
     assert read_shared(lock, "the lock") == shared
     assert pylock_text(layer, read, shared) == text
+    content = read_content(text, layer)
+    assert {(name, *each) for name, versions in content.own.items() for each in versions} == {
+        (package.name, str(package.version), _names(package.wheels)) for package in locked
+    }
+    assert content.taken == tuple(
+        Taken(item.name, str(item.version), _names(item.targets), item.layer) for item in shared
+    )
+
+
+def _names(targets: Iterable[Target]) -> frozenset[str]:
+    return frozenset(target.name for target in targets)
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from venvstacks.platforms.targets import TARGETS, Target
+from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer
 
 _PACKAGE = re.compile(
@@ -24,24 +24,27 @@ _SHARED = re.compile(
     re.MULTILINE,
 )
 
-Versions = Mapping[str, Mapping[Target, str]]
-"""Normalised package name -> target -> version."""
+Targets = frozenset[str]
+"""Names of targets: comparing them takes no time."""
+
+Versions = Mapping[str, Sequence[tuple[str, Targets]]]
+"""Normalised package name -> versions, each with the targets that get it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A package that a layer takes from below on a target.
+    """A package that a layer takes from below.
 
     Attributes:
         name: Normalised name.
         version: Its version.
-        target: Where.
+        targets: Where.
         layer: Build name of the layer that provides it; empty if the lock does not tell (venvstacks 0.8).
     """
 
     name: str
     version: str
-    target: Target
+    targets: Targets
     layer: str
 
 
@@ -68,23 +71,27 @@ def read_content(text: str, layer: Layer) -> Content:
         text: The content of ``pylock.L.toml``, with plain line ends.
         layer: The layer; markers are about its targets.
     """
-    own: dict[str, dict[Target, str]] = {}
+    own: dict[str, list[tuple[str, Targets]]] = {}
     for match in _PACKAGE.finditer(text):
-        versions = own.setdefault(match["name"], {})
-        versions.update(dict.fromkeys(_targets(match["marker"], layer.targets), match["version"]))
+        name, version, marker = match.groups()
+        own.setdefault(name, []).append((version, _marked(marker, layer.targets)))
     taken = [
-        Taken(match["name"], match["version"], TARGETS[name.strip(' "')], _plain(match["layer"]))
+        Taken(match["name"], match["version"], _named(match["platforms"]), _plain(match["layer"]))
         for match in _SHARED.finditer(text)
-        for name in match["platforms"].split(",")
     ]
     return Content(own, tuple(taken))
 
 
 @cache
-def _targets(marker: str | None, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+def _marked(marker: str | None, targets: tuple[Target, ...]) -> Targets:
     """Say on which targets a marker is true: it names them one by one."""
     plain = marker and marker.replace('\\"', "'")
-    return targets if plain is None else tuple(target for target in targets if target.marker in plain)
+    return frozenset(target.name for target in targets if plain is None or target.marker in plain)
+
+
+@cache
+def _named(platforms: str) -> Targets:
+    return frozenset(name.strip(' "') for name in platforms.split(","))
 
 
 @cache
@@ -103,22 +110,34 @@ def why_apart(content: Content, below: Sequence[tuple[str, Content]]) -> str:
     Returns:
         The reason, or nothing if the layer still gets exactly what it takes, and would get nothing more.
     """
-    for name, versions in content.own.items():
-        for lower, offers in below:
-            if not versions.keys().isdisjoint(offers.own.get(name, ())):
-                return f"the layer below it, {lower!r}, now provides {name}, which it installs itself"
-    for item in content.taken:
-        lower, version = _provider(item, below)
-        if version != item.version:
-            now = f"locks {item.name} {version} now" if version else f"no longer provides {item.name}"
-            return f"the layer below it, {lower or item.layer!r}, {now}, and it was locked with {item.version}"
-        if item.layer and lower != item.layer:
-            return f"the layer below it, {lower!r}, now provides {item.name}, which it takes from {item.layer!r}"
-    return ""
-
-
-def _provider(item: Taken, below: Iterable[tuple[str, Content]]) -> tuple[str, str]:
     for lower, offers in below:
-        if version := offers.own.get(item.name, {}).get(item.target):
-            return lower, version
-    return "", ""
+        for name in content.own.keys() & offers.own.keys():
+            if not _everywhere(content.own[name]).isdisjoint(_everywhere(offers.own[name])):
+                return f"the layer below it, {lower!r}, now provides {name}, which it installs itself"
+    return next(filter(None, (_why_not_taken(item, below) for item in content.taken)), "")
+
+
+def _everywhere(versions: Iterable[tuple[str, Targets]]) -> Targets:
+    return frozenset().union(*(targets for _, targets in versions))
+
+
+def _why_not_taken(item: Taken, below: Iterable[tuple[str, Content]]) -> str:
+    left = item.targets
+    for lower, offers in below:
+        for version, targets in offers.own.get(item.name, ()):
+            if left.isdisjoint(targets):
+                continue
+            if item.layer and lower != item.layer:
+                return (
+                    f"the layer below it, {lower!r}, now provides {item.name}, which it takes from {item.layer!r}"
+                )
+            if version != item.version:
+                locked = f"{item.name} {version} now, and it was locked with {item.version}"
+                return f"the layer below it, {lower!r}, locks {locked}"
+            left -= targets
+        if not left:
+            return ""
+    where = (
+        f"the layer below it, {item.layer!r}, no longer provides" if item.layer else "no layer below it provides"
+    )
+    return f"{where} {item.name}, and it was locked with {item.version}"

@@ -39,11 +39,14 @@ class LegacyLock:
     @property
     def content(self) -> Content:
         """What it says of packages."""
-        own: dict[str, dict[Target, str]] = {}
+        own: dict[str, list[tuple[str, frozenset[str]]]] = {}
         for package in self.packages:
-            targets = {*package.wheels, *package.missing}
-            own.setdefault(package.name, {}).update(dict.fromkeys(targets, str(package.version)))
-        return Content(own, tuple(Taken(name, str(version), target, "") for name, version, target in self.shared))
+            targets = frozenset(target.name for target in (*package.wheels, *package.missing))
+            own.setdefault(package.name, []).append((str(package.version), targets))
+        shared: dict[tuple[str, str], set[str]] = {}
+        for name, version, target in self.shared:
+            shared.setdefault((name, str(version)), set()).add(target.name)
+        return Content(own, tuple(Taken(*key, frozenset(targets), "") for key, targets in shared.items()))
 
     def agrees_with(self, packages: Sequence[LockedPackage], shared: Sequence[SharedPackage]) -> bool:
         """Whether a new lock says the same: the same files on each target, wherever they are downloaded from."""
@@ -91,14 +94,15 @@ def read_legacy(stack: Stack, layer: Layer, metadata: LockMetadata, text: str, w
 
 def _unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, content: Content) -> str:
     """Say which declared requirement the locked packages do not fulfil on some target."""
-    versions = {(name, target): version for name, each in content.own.items() for target, version in each.items()}
-    versions |= {(item.name, item.target): item.version for item in content.taken}
+    found = [(name, *each) for name, versions in content.own.items() for each in versions]
+    found += [(item.name, item.version, item.targets) for item in content.taken]
+    versions = {(name, target): version for name, version, targets in found for target in targets}
     replaced = overridden_names(stack.uv)
     for requirement in layer.requirements:
         name = canonicalize_name(requirement.name)
         for limits in layer.compatibilities if name not in replaced else ():
             if requirement.marker is None or requirement.marker.evaluate(limits.marker_environment(python)):
-                version = versions.get((name, limits.target))
+                version = versions.get((name, limits.target.name))
                 if version is None or not requirement.specifier.contains(version, prereleases=True):
                     what = f"{name} {version}" if version else f"no {name}"
                     return f"it has {what} on {limits.target.name}, and '{requirement}' is required"

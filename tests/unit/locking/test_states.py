@@ -329,11 +329,15 @@ def test_the_python_of_an_earlier_lock(stack: Stack, request_: str, expected: st
 
 def test_looking_at_many_layers_is_quick(tmp_path: Path) -> None:
     frameworks = [{"name": f"f{n}", "requirements": ["one"]} for n in range(24)]
+    shared = [_share(f"b{number}", "1.0", "py") for number in range(40)]
     applications = [{"name": f"a{n}", "frameworks": [f"f{n}", f"f{(n + 1) % 24}"]} for n in range(24)]
     stack = define(
         tmp_path, runtimes=[{"name": "py"}, {"name": "other"}], frameworks=frameworks, applications=applications
     )
-    lock_everything(stack)
+    for layer in stack.layers:
+        own = [make_package(f"{layer.build_name[-3:]}-{number}") for number in range(40)]
+        base = [make_package(f"b{number}") for number in range(40)]
+        write_lock(stack, layer, [*own, *([] if layer.below else base)], shared if layer.below else ())
     times = []
     for _ in range(3):
         start = process_time()
