@@ -44,6 +44,8 @@ def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: t
     The application takes this command's place: streams, signals and exit status are its own. Options stand
     before its name; what follows is the application's.
 
+    Programs of the application's layer come first on PATH, those of the layers below last. PYTHONHOME is left out.
+
     \b
     Example:
       venvstacks run --from _export hello --name World
