@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fakes.locking import load_all
+from venvstacks.locking.hashes import hash_modules
 from venvstacks.locking.model import LayerLock
 from venvstacks.locking.paths import lock_paths
 from venvstacks.platforms.compatibility import marker_of
@@ -44,6 +45,9 @@ def _write(stack: Stack, layer: Layer, lock: LayerLock, lock_version: int) -> No
     )
     declared = sorted(map(str, layer.requirements))
     paths.declared.write_text("".join(f"{line}\n" for line in ["# DO NOT EDIT.", *declared]))
+    hashes = hash_modules(layer)
+    launch = [layer.launch_module.name] if layer.launch_module else []
+    modules = "".join(hashes[name] for name in [*launch, *sorted(each.name for each in layer.support_modules)])
     names = [stack.layer(name).name for name in layer.below]
     metadata = {
         "lock_input_hash": _hash("".join(declared)),
@@ -51,7 +55,7 @@ def _write(stack: Stack, layer: Layer, lock: LayerLock, lock_version: int) -> No
         "locked_at": "2026-11-28T02:29:18.230774+00:00",
         "other_inputs_hash": _hash(f"py_version={lock.python.minor}" + "".join([*names[-1:], *names[:-1]])),
         "requirements_hash": _hash("its packages"),
-        "version_inputs_hash": _hash("its modules"),
+        "version_inputs_hash": _hash(f"env_name={layer.build_name}is_versioned_layer={layer.versioned}{modules}"),
     }
     paths.metadata.write_text(json.dumps(metadata, indent=2) + "\n")
 

@@ -4,7 +4,7 @@ Its hashes are over plain text without separators, as experiments with it have s
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
@@ -62,22 +62,21 @@ def _files(packages: Sequence[LockedPackage]) -> set[tuple[str, Version, Target,
     }
 
 
-def read_legacy(stack: Stack, layer: Layer, metadata: LockMetadata, text: str, where: str) -> LegacyLock:
+def read_legacy(  # noqa: PLR0917 - one call
+    stack: Stack, layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str], text: str, where: str
+) -> LegacyLock:
     """Read a lock of venvstacks 0.8, and compare it with the definition.
 
     Args:
         stack: The stack.
         layer: The layer.
         metadata: Its lock metadata, as they stand in the file.
+        module_hashes: Import name -> hash of the launch and support modules.
         text: The content of the pylock file.
         where: How messages name that file.
     """
-    if metadata.lock_input_hash != _hash("".join(sorted(map(str, layer.requirements)))):
-        return LegacyLock(reason="the declared requirements have changed since venvstacks 0.8 locked it")
-    if not layer.python.is_exact:
-        return LegacyLock(reason="venvstacks 0.8 locked it, and the definition gives no exact Python version")
-    if metadata.other_inputs_hash not in map(_hash, _other_inputs(stack, layer)):
-        reason = "its Python, targets or layers below have changed since venvstacks 0.8 locked it"
+    reason = _why_changed(stack, layer, metadata, module_hashes)
+    if reason:
         return LegacyLock(reason=reason)
     python = layer.python.exactly(layer.python.version)
     try:
@@ -90,6 +89,28 @@ def read_legacy(stack: Stack, layer: Layer, metadata: LockMetadata, text: str, w
         return LegacyLock(reason=f"it was made for Python {lock.requires_python}")
     found = LegacyLock(packages, tuple(shared))
     return replace(found, reason=_unfulfilled(stack, layer, python, found.content))
+
+
+def _why_changed(stack: Stack, layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
+    if metadata.lock_input_hash != _hash("".join(sorted(map(str, layer.requirements)))):
+        return "the declared requirements have changed since venvstacks 0.8 locked it"
+    if not layer.python.is_exact:
+        return "venvstacks 0.8 locked it, and the definition gives no exact Python version"
+    if metadata.other_inputs_hash not in map(_hash, _other_inputs(stack, layer)):
+        return "its Python, targets or layers below have changed since venvstacks 0.8 locked it"
+    # modules of layers without a number are no part of their locks
+    is_versioned = metadata.version_inputs_hash == _hash(_version_inputs(layer, module_hashes))
+    if is_versioned != layer.versioned:
+        return "its modules or `versioned` have changed since venvstacks 0.8 locked it"
+    return ""
+
+
+def _version_inputs(layer: Layer, module_hashes: Mapping[str, str]) -> str:
+    """Write what the hash of a versioned layer is over."""
+    launch = [layer.launch_module.name] if layer.launch_module else []
+    names = [*launch, *sorted(module.name for module in layer.support_modules)]
+    modules = "".join(module_hashes[name] for name in names)
+    return f"env_name={layer.build_name}is_versioned_layer=True{modules}"
 
 
 def _unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, content: Content) -> str:

@@ -221,7 +221,8 @@ def _judged_legacy(
     from venvstacks.locking.legacy import read_legacy  # noqa: PLC0415 - locks of 0.8 only
 
     layer = state.layer
-    legacy = read_legacy(stack, layer, metadata, pylock, lock_paths(stack, layer).pylock.name)
+    where = lock_paths(stack, layer).pylock.name
+    legacy = read_legacy(stack, layer, metadata, state.module_hashes, pylock, where)
     if legacy.reason:
         return replace(state, reason=legacy.reason)
     python = layer.python.exactly(layer.python.version)

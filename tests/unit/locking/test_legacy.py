@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fakes.legacy_locks import legacy_case
+from fakes.definitions import define
+from fakes.legacy_locks import legacy_case, make_legacy
 from fakes.locking import load_all
-from fakes.locks import file_of
+from fakes.locks import file_of, lock_everything
 from venvstacks.locking.states import lock_states
 from venvstacks.spec.model import Stack
 
@@ -69,10 +70,19 @@ def _edit(name: str, kind: str, *words: str) -> Callable[[Stack], Stack]:
     return change
 
 
+def _module(name: str) -> Callable[[Stack], Stack]:
+    def change(stack: Stack) -> Stack:
+        (stack.folder / name).write_text("edited = 1\n")
+        return stack
+
+    return change
+
+
 RUNTIME = 'name = "rt"\n'
 FRAMEWORK = 'name = "fw"\n'
 APPLICATION = 'name = "uses-six"\n'
 OTHERS = "its Python, targets or layers below have changed"
+VERSIONED = "its modules or `versioned` have changed"
 DECLARED = "the declared requirements have changed"
 
 
@@ -113,6 +123,10 @@ DECLARED = "the declared requirements have changed"
             "rt",
             "it has idna 3.7 on linux_aarch64, and 'idna==3.8' is required",
         ),
+        (_define("versioned = true", "versioned = false"), "framework-fw", VERSIONED),
+        (_define(RUNTIME, RUNTIME + "versioned = true\n"), "rt", VERSIONED),
+        (_module("a.py"), "app-plain", VERSIONED),
+        (_define("requirements = []", 'requirements = []\nsupport_modules = ["b.py"]'), "app-plain", VERSIONED),
         (_edit("rt", "pylock", "[[packages]]", "[[packages"), "rt", "it is damaged"),
         (_edit("rt", "pylock", "sha256 =", "md5 ="), "rt", "it is damaged"),
         (_edit("rt", "metadata", "sha256:c88", "sha256:d88"), "rt", DECLARED),
@@ -123,11 +137,33 @@ DECLARED = "the declared requirements have changed"
 def test_locks_that_cannot_be_confirmed(
     tmp_path: Path, change: Callable[[Stack], Stack], name: str, reason: str
 ) -> None:
-    stack = change(legacy_case("shared", tmp_path / "stack"))
+    stack = legacy_case("shared", tmp_path / "stack")
+    (stack.folder / "b.py").touch()
+    stack = change(stack)
     reasons = _reasons(stack)
     assert reasons[name].startswith(reason)
     above = {layer.build_name for layer in stack.layers if name in layer.below}
     assert reasons.keys() <= {name, *above}
+
+
+def test_two_frameworks_in_another_order(tmp_path: Path) -> None:
+    frameworks = [{"name": "one"}, {"name": "two"}]
+    applications = [{"name": "a", "frameworks": ["one", "two"]}]
+    stack = define(tmp_path, frameworks=frameworks, applications=applications)
+    lock_everything(stack)
+    make_legacy(stack)
+    assert _reasons(stack) == {}
+    applications[0]["frameworks"] = ["two", "one"]
+    reasons = _reasons(define(tmp_path, frameworks=frameworks, applications=applications))
+    assert [name for name, reason in reasons.items() if reason.startswith(OTHERS)] == ["app-a"]
+
+
+def test_an_edited_module_of_a_layer_without_number_is_no_part_of_its_lock(tmp_path: Path) -> None:
+    stack = legacy_case("shared", tmp_path / "stack")
+    (stack.folder / "b.py").write_text("edited = 1\n")
+    changed = _define('launch_module = "a.py"', 'launch_module = "b.py"')(stack)
+    assert changed.layer("app-uses-six").launch_module != stack.layer("app-uses-six").launch_module
+    assert _reasons(changed) == {}
 
 
 @pytest.mark.parametrize(
