@@ -239,6 +239,9 @@ def test_windows_layers_hold_launchers_of_their_runtime_and_no_links(root: Path,
         members = everything.read(name, layer)
         assert members["Scripts/python.exe"].content == base[f"Lib/venv/scripts/nt/{launcher}"].content
         assert members["pyvenv.cfg"].content == b"include-system-site-packages = false\n"
+        line = members["Lib/site-packages/00_venvstacks.pth"].content
+        assert isinstance(line, bytes)
+        assert rb'sys.prefix + "\\Lib\\site-packages"' in line
     for layer in LAYERS:
         members = everything.read(name, layer)
         assert [path for path, member in members.items() if isinstance(member.content, str)] == []

@@ -81,7 +81,7 @@ def parts_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> dict[
         folder: Where it stands, finished or not.
     """
     site = build.layout.site
-    paths = {entry.path for entry in entries}
+    files = {entry.path for entry in entries if entry.kind is EntryKind.FILE}
     inits: dict[str, str | None] = {}
     for entry in entries:  # folders stand before what they hold
         if entry.kind is not EntryKind.FOLDER or not entry.path.startswith(f"{site}/"):
@@ -90,7 +90,7 @@ def parts_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> dict[
         parent, _, name = path.rpartition("/")
         if name.isidentifier() and (not parent or not inits.get(parent, "closed")):
             init = f"{entry.path}/{_INIT}"
-            inits[path] = _digest(folder / init) if init in paths else None
+            inits[path] = _digest(folder / init) if init in files else None
     owners: dict[str, set[str]] = {path: set() for path in inits}
     for info in info_folders(folder / site):
         distribution = canonicalize_name(info.name.partition("-")[0])
