@@ -133,6 +133,27 @@ def test_what_is_no_layer_is_left_alone(project: Project, kind: str) -> None:
     assert os.path.lexists(place)
 
 
+@pytest.mark.parametrize(
+    ("record", "content"),
+    [
+        ("base.last-build.json", "{}"),  # of 0.8, after a build
+        ("base_resolve/pyproject.toml", ""),  # of 0.8, which makes a runtime's folder already when it locks
+        ("base/.venvstacks-build.json", '{"format": 99}'),
+    ],
+)
+def test_what_other_versions_built_is_made_anew(project: Project, record: str, content: str) -> None:
+    project.define(runtime("base"))
+    project.write("_build/base/bin/python")
+    project.write("_build/base/BUILD")
+    project.write(f"_build/{record}", content)
+    project.build()
+    assert project.changed() == ["base"]
+    assert output(project.built / "base" / "bin" / "python", "-c", "print('runs')") == "runs"
+    assert not (project.built / "base" / "BUILD").exists()
+    project.build()
+    assert project.changed() == []
+
+
 def test_bytecode_and_desktop_files_are_nobodys_loss(project: Project) -> None:
     small_stack(project)
     layer = project.built / "framework-one"

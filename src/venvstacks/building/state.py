@@ -59,6 +59,12 @@ class State(msgspec.Struct, frozen=True):
     system_libraries: tuple[str, ...] = ()
 
 
+class _Numbered(msgspec.Struct, frozen=True):
+    """What every form of a state begins with."""
+
+    format: int
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What stands in a layer's folder.
@@ -174,6 +180,8 @@ def inspect(build: LayerBuild) -> Inspection:
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return Inspection((), "it is not built yet")
     state = _read_state(folder)
+    if state is None and (maker := _other_version(folder)):
+        return Inspection((), f"it was built by {maker}")
     if state is None:
         raise BuildError(
             f"{build.headline} cannot be built: {folder} is there and was not made by venvstacks.",
@@ -212,6 +220,21 @@ def inspect(build: LayerBuild) -> Inspection:
         findings=state.findings,
         system_libraries=state.system_libraries,
     )
+
+
+def _other_version(folder: Path) -> str:
+    """Say which other version of venvstacks made a folder, where nobody else puts files; empty if none did.
+
+    What 0.8 knows of a layer stands beside its folder: a record of the last build, and what it was locked with.
+    """
+    beside = (f"{folder.name}.last-build.json", f"{folder.name}_resolve/pyproject.toml")
+    if any((folder.parent / name).is_file() for name in beside):
+        return "venvstacks 0.8"
+    try:
+        numbered = msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=_Numbered)
+    except (OSError, msgspec.MsgspecError):
+        return ""
+    return "" if numbered.format == _FORMAT else "another version of venvstacks"
 
 
 def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
