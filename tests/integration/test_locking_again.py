@@ -301,6 +301,38 @@ def test_a_changed_lock_of_venvstacks_0_8_gets_a_new_number(three: Stack, wheels
     assert lock(three, reset=["app-a"])["app-a"].lock.install_target == "app-a@5"
 
 
+def test_a_stale_lock_of_venvstacks_0_8_keeps_its_pins(tmp_path: Path, wheels: Path, lock: Locker) -> None:
+    for name in ("lib", "tool"):
+        make_wheel(wheels, name, "1.0")
+
+    def stack(*requirements: str) -> Stack:
+        frameworks = [
+            {"name": "f", "requirements": ["lib", "tool", *requirements]},
+            {"name": "empty", "requirements": requirements},
+        ]
+        return define(tmp_path / "stack", runtimes=[{"requirements": ["lib"]}], frameworks=frameworks)
+
+    lock(stack())
+    make_legacy(stack())
+    for name in ("lib", "tool", "new"):
+        make_wheel(wheels, name, "9.0")
+    changed = stack("new")
+    assert [name for name, state in lock_states(changed).items() if not state.is_valid] == [
+        "framework-f",
+        "framework-empty",
+    ]
+    locked = lock(changed, needed=[layer.build_name for layer in changed.layers])
+    found = {
+        name: [f"{package.name}=={package.version}" for package in each.lock.packages]
+        for name, each in locked.items()
+    }
+    assert found == {
+        "py": ["lib==1.0"],
+        "framework-f": ["new==9.0", "tool==1.0"],
+        "framework-empty": ["new==9.0"],
+    }
+
+
 def test_the_list_for_people_keeps_the_dots_of_a_name(tmp_path: Path, lock: Locker) -> None:
     stack = define(tmp_path, runtimes=[{"name": "py3.12"}])
     old = stack.requirements_folder / "py3.12/packages-py3_12.txt"
