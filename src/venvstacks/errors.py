@@ -22,7 +22,7 @@
     |- RunError                    an application cannot be started
     |- ToolError                   uv or another helper program failed
     |- FilesystemError             the operating system refused to read or write
-    `- BusyError                   another run holds the build folder
+    `- BusyError                   another run holds the build folder or the output folder
 
 A message is one block of text: what failed, where, why. ``hint`` says what to do next.
 """
@@ -187,4 +187,4 @@ class FilesystemError(VenvstacksError):
 
 
 class BusyError(VenvstacksError):
-    """Another run is at work in the same build folder."""
+    """Another run is at work in the same build or output folder."""

@@ -1,11 +1,11 @@
 """Start an application of a stack that lies in a folder."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvstacks.documents import read_json
 from venvstacks.errors import RunError
 from venvstacks.files import explain_os_error
 from venvstacks.payload.activate import is_missed
@@ -121,7 +121,7 @@ def _located(layer: Path, part: str) -> Path:
 def _configuration(layer: Path) -> _Configuration:
     path = layer / _CONFIGURATION
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path, dict)
         return _Configuration(
             str(read["python"]),
             str(read["base_python"]),

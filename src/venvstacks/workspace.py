@@ -1,15 +1,21 @@
-"""The build folder while one run works in it."""
+"""The build folder and the output folder while one run works in them."""
 
+import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvstacks.building.state import STATE_FILE
 from venvstacks.errors import BusyError
 from venvstacks.events import Observer, Waiting
 from venvstacks.files import TEMPORARY_PREFIX, explain_os_error, remove_leftovers, remove_tree
 from venvstacks.platforms.targets import TARGETS
+
+if sys.platform != "win32":
+    import fcntl
 
 PRIVATE_FOLDER = ".venvstacks"
 
@@ -50,6 +56,8 @@ def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> It
             stack.enter_context(_held(private / "lock", folder, wait=wait, observe=observe))
             for place in (folder, private, *(folder / name for name in TARGETS)):
                 remove_leftovers(place)
+                for state in place.glob(f"*/{STATE_FILE}"):  # a layer's own is written beside its content
+                    remove_leftovers(state.parent)
             downloads = private / "pythons"
             if clean:
                 remove_tree(downloads)
@@ -62,7 +70,54 @@ def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> It
 
 
 @contextmanager
-def _held(file: Path, folder: Path, *, wait: bool, observe: Observer) -> Iterator[None]:
+def held_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None]:
+    """Take hold of the folder that archives or exports are written to, as of a build folder.
+
+    The folder itself is locked where the system can do that, so that no file of ours lies among what is published.
+
+    Args:
+        folder: The output folder, absolute; made if it does not exist.
+        wait: Whether to wait for another run that holds the folder.
+        observe: Told when that is so.
+
+    Raises:
+        BusyError: Another run holds the folder, and ``wait`` is false.
+        FilesystemError: The folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, f"use the output folder {folder}") from error
+    if sys.platform == "win32":  # where the lock's file is removed with the lock
+        with _held(folder / f"{PRIVATE_FOLDER}-lock", folder, wait=wait, observe=observe, option="--output-dir"):
+            yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            if not wait:
+                raise _busy(folder, "--output-dir") from busy
+            observe(Waiting(str(folder)))
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass  # some network file systems cannot lock folders: work as one that is alone
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _busy(folder: Path, option: str) -> BusyError:
+    return BusyError(
+        f"Another run is at work in {folder}.", hint=f"wait for it to end, or give this one its own {option}"
+    )
+
+
+@contextmanager
+def _held(
+    file: Path, folder: Path, *, wait: bool, observe: Observer, option: str = "--build-dir"
+) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415 - showing a stack needs no lock
 
     lock = FileLock(file)
@@ -70,10 +125,7 @@ def _held(file: Path, folder: Path, *, wait: bool, observe: Observer) -> Iterato
         lock.acquire(timeout=0)
     except Timeout as busy:
         if not wait:
-            raise BusyError(
-                f"Another run is at work in {folder}.",
-                hint="wait for it to end, or give this one its own --build-dir",
-            ) from busy
+            raise _busy(folder, option) from busy
         observe(Waiting(str(folder)))
         lock.acquire()
     try:

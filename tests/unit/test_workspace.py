@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from venvstacks.building.state import STATE_FILE
 from venvstacks.errors import BusyError, FilesystemError
 from venvstacks.events import Event, Waiting, silent
 from venvstacks.files import TEMPORARY_PREFIX
-from venvstacks.workspace import PRIVATE_FOLDER, workspace
+from venvstacks.workspace import PRIVATE_FOLDER, held_output, workspace
 
 
 def _names(folder: Path) -> list[str]:
@@ -107,3 +108,54 @@ def test_errors_of_the_work_are_not_reworded(tmp_path: Path) -> None:
         workspace(tmp_path, clean=False, wait=True, observe=silent),
     ):
         raise PermissionError("mine")
+
+
+def test_what_a_killed_run_left_in_a_layer_beside_its_state_is_removed(tmp_path: Path) -> None:
+    for layer in (tmp_path / "app-a", tmp_path / "win_amd64" / "app-a"):
+        layer.mkdir(parents=True)
+        (layer / STATE_FILE).touch()
+        (layer / f"{TEMPORARY_PREFIX}1").touch()
+    other = tmp_path / "not-a-layer" / f"{TEMPORARY_PREFIX}1"
+    other.parent.mkdir()
+    other.touch()
+    with workspace(tmp_path, clean=False, wait=True, observe=silent):
+        assert list(tmp_path.glob(f"**/app-a/{TEMPORARY_PREFIX}*")) == []
+        assert other.exists()
+
+
+def test_an_output_folder_is_held_without_a_file_in_it(tmp_path: Path) -> None:
+    output = tmp_path / "_artifacts"
+
+    def second() -> None:
+        with held_output(output, wait=False, observe=silent):
+            raise AssertionError
+
+    with held_output(output, wait=True, observe=silent), ThreadPoolExecutor() as pool:
+        error = pool.submit(second).exception()
+        assert isinstance(error, BusyError)
+        assert error.message == f"Another run is at work in {output}."
+        assert "--output-dir" in (error.hint or "")
+    assert _names(output) == []
+    with held_output(output, wait=False, observe=silent):
+        pass  # free again
+
+
+def test_a_second_run_waits_for_an_output_folder(tmp_path: Path) -> None:
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def observe(event: Event) -> None:
+        assert event == Waiting(str(tmp_path))
+        waiting.set()
+
+    def second() -> None:
+        with held_output(tmp_path, wait=True, observe=observe):
+            order.append("second")
+
+    with ThreadPoolExecutor() as pool:
+        with held_output(tmp_path, wait=True, observe=silent):
+            done = pool.submit(second)
+            assert waiting.wait(30)
+            order.append("first")
+        done.result(30)
+    assert order == ["first", "second"]

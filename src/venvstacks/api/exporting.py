@@ -13,6 +13,7 @@ from venvstacks.publishing.plan import Action
 from venvstacks.runs import held
 from venvstacks.selection import HOST
 from venvstacks.spec.model import Stack
+from venvstacks.workspace import held_output
 
 
 def plan_exporting(
@@ -65,7 +66,8 @@ def export(
         PublishError: The output folder holds something else under a layer's name.
     """
     options = options or Options()
-    with held(stack, options) as work:
+    folder = output_folder(stack, (settings or ExportOptions(Path("_export"))).output)
+    with held(stack, options) as work, held_output(folder, wait=options.wait, observe=options.observe):
         plans = plan_exporting(stack, settings, include=include, platforms=platforms, options=options)
         made = [export for plan in plans for export in plan.exports if export.action is Action.CREATE]
         built = find_layers(stack, options, [export.built for export in made])

@@ -16,6 +16,7 @@ from venvstacks.publishing.published import read_published
 from venvstacks.runs import held
 from venvstacks.selection import HOST
 from venvstacks.spec.model import Stack
+from venvstacks.workspace import held_output
 
 
 def plan_publication(
@@ -79,7 +80,8 @@ def publish(
         PublishError: An archive cannot be made.
     """
     options = options or Options()
-    with held(stack, options) as work:
+    folder = output_folder(stack, (settings or PublishOptions(Path("_artifacts"))).output)
+    with held(stack, options) as work, held_output(folder, wait=options.wait, observe=options.observe):
         plans = plan_publication(stack, settings, include=include, platforms=platforms, options=options)
         made = [archive for plan in plans for archive in plan.archives if archive.action is Action.CREATE]
         built = find_layers(stack, options, [archive.built for archive in made])

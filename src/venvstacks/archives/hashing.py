@@ -40,7 +40,7 @@ class FileHashes:
             return {}
         try:
             return msgspec.msgpack.decode(found.data, type=dict[str, Fact])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return {}
 
     def known(self, member: Member) -> str | None:

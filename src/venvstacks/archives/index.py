@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from venvstacks.archives import codecs
+from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import ArchiveError
 from venvstacks.trees import EntryKind
 
@@ -145,10 +146,10 @@ def decode_index(data: bytes, what: str) -> ArchiveIndex:
     """
     try:
         text = codecs.decompress_text(data, _LARGEST_TEXT)
-        version = msgspec.json.decode(text, type=_Version).format
+        version = parse_json(text, _Version).format
         if version <= FORMAT:
-            return msgspec.json.decode(text, type=ArchiveIndex)
-    except (msgspec.MsgspecError, codecs.CodecError, UnicodeDecodeError, RecursionError) as error:
+            return parse_json(text, ArchiveIndex)
+    except (DocumentError, codecs.CodecError) as error:
         raise ArchiveError(f"{what[:1].upper()}{what[1:]} is damaged: {error}.", hint=FETCH_AGAIN) from error
     raise ArchiveError(
         f"{what[:1].upper()}{what[1:]} has format {version}, and this venvstacks knows formats up to {FORMAT}.",

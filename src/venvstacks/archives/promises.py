@@ -7,6 +7,7 @@ import msgspec
 from venvstacks import files
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER
 from venvstacks.archives.index import FETCH_AGAIN
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import ArchiveError
 
 
@@ -42,8 +43,8 @@ def promises_for(archive: Path) -> tuple[tuple[Path, Promise], ...]:
     found = []
     for path in sorted((archive.parent / LAYER_METADATA_FOLDER).glob("*.json")):
         try:
-            promise = msgspec.json.decode(path.read_bytes(), type=Promise)
-        except (OSError, msgspec.MsgspecError, RecursionError):
+            promise = read_json(path, Promise)
+        except (OSError, DocumentError):
             continue  # of a layer that is not published, of an older version, or damaged
         if promise.archive_name == archive.name:
             found.append((path, promise))

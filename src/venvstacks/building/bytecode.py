@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from venvstacks.building.layout import Layout, layer_layout
 from venvstacks.building.plan import Key, LayerBuild, payload
 from venvstacks.building.records import from_site, info_folders, read_record, row_of, to_site, write_record
 from venvstacks.building.state import layer_entries
+from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import BuildError, RuntimeProviderError
 from venvstacks.runtimes.compilers import Compilers
 from venvstacks.runtimes.interface import RuntimeProvider
@@ -188,9 +187,9 @@ def _compile(
     done = maker.work.cancellation.run([program, *_FLAGS, maker.scratch / _SCRIPT, job], env=maker.environ)
     try:
         if done.status == 0:
-            return msgspec.json.decode(done.stdout, type=_Made)
+            return parse_json(done.stdout, _Made)
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.status}"])[-1]
-    except msgspec.MsgspecError:
+    except DocumentError:
         reason = f"{program} does not answer as a Python does"
     raise BuildError(
         f"Modules of {build.layer.title} for {build.target.name} cannot be compiled with "

@@ -10,6 +10,7 @@ import msgspec
 from venvstacks.building.joining import Part
 from venvstacks.building.plan import LayerBuild
 from venvstacks.building.showing import NO_DATA, Data
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
 from venvstacks.findings import Finding
@@ -231,8 +232,8 @@ def _other_version(folder: Path) -> str:
     if any((folder.parent / name).is_file() for name in beside):
         return "venvstacks 0.8"
     try:
-        numbered = msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=_Numbered)
-    except (OSError, msgspec.MsgspecError):
+        numbered = read_json(folder / STATE_FILE, _Numbered)
+    except (OSError, DocumentError):
         return ""
     return "" if numbered.format == _FORMAT else "another version of venvstacks"
 
@@ -265,7 +266,7 @@ def _foreign(build: LayerBuild, paths: list[str]) -> BuildError:
 
 def _read_state(folder: Path) -> State | None:
     try:
-        state = msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=State)
-    except (OSError, msgspec.MsgspecError):
+        state = read_json(folder / STATE_FILE, State)
+    except (OSError, DocumentError):
         return None
     return state if state.format == _FORMAT else None

@@ -16,6 +16,7 @@ from venvstacks.deltas import prefixes
 from venvstacks.deltas.checking import FETCH_ANOTHER, check_header
 from venvstacks.deltas.model import DeltaHeader
 from venvstacks.deltas.promises import check_promised
+from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import DeltaError
 
 FORMAT = 1
@@ -137,8 +138,8 @@ def _decode(file: BinaryIO, name: str) -> tuple[DeltaHeader, int]:
         raise _damaged(name, "its header is not what it was")
     try:
         text = codecs.decompress_text(packed, _LARGEST_TEXT)
-        header = msgspec.json.decode(text, type=DeltaHeader)
-    except (msgspec.MsgspecError, codecs.CodecError, UnicodeDecodeError, RecursionError) as error:
+        header = parse_json(text, DeltaHeader)
+    except (DocumentError, codecs.CodecError) as error:
         raise _damaged(name, str(error)) from error
     return header, _START.size + size
 

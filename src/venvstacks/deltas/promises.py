@@ -8,6 +8,7 @@ import msgspec
 
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER
 from venvstacks.deltas.checking import FETCH_ANOTHER
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import DeltaError
 
 
@@ -45,8 +46,8 @@ def check_promised(file: BufferedReader, path: Path) -> None:
     promises = []
     for manifest in sorted((path.parent / LAYER_METADATA_FOLDER).glob("*.json")):
         try:
-            read = msgspec.json.decode(manifest.read_bytes(), type=_Manifest)
-        except (OSError, msgspec.MsgspecError, RecursionError):
+            read = read_json(manifest, _Manifest)
+        except (OSError, DocumentError):
             continue  # of a layer without deltas, of an older version, or damaged
         promises += [(manifest, delta) for delta in read.archive_deltas if delta.name == path.name]
     if not promises:

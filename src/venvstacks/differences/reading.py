@@ -13,6 +13,7 @@ from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.index import SUFFIX, IndexEntry
 from venvstacks.archives.reading import read_index
 from venvstacks.differences.model import LayerState
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import UsageError
 from venvstacks.locking.pylock import parse_pylock
 from venvstacks.publishing.catalog import CataloguedLayer, read_catalog
@@ -166,8 +167,8 @@ def _lock_layer(path: Path) -> str:
 
 def _locked_python(path: Path) -> Mapping[str, str]:
     try:
-        metadata = msgspec.json.decode(path.with_suffix(".meta.json").read_bytes(), type=_Metadata)
-    except (OSError, msgspec.MsgspecError):
+        metadata = read_json(path.with_suffix(".meta.json"), _Metadata)
+    except (OSError, DocumentError):
         return {}
     return {"python": metadata.python_version}
 

@@ -7,7 +7,6 @@ form when they are read: there such packages stand among the others, without any
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationErro
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.documents import DocumentError, parse_toml
 from venvstacks.errors import InvalidLockError
 from venvstacks.locking.hashes import DO_NOT_EDIT
 from venvstacks.locking.model import FORMAT, LockedPackage, LockedWheel, SharedPackage
@@ -125,8 +125,8 @@ def parse_pylock(text: str, where: str) -> Pylock:
         InvalidLockError: It is no TOML, no valid pylock file, or of a version that is not known.
     """
     try:
-        lock = Pylock.from_dict(_without_legacy(tomllib.loads(text)))
-    except tomllib.TOMLDecodeError as error:
+        lock = Pylock.from_dict(_without_legacy(parse_toml(text)))
+    except DocumentError as error:
         raise _invalid(where, f"it is not valid TOML ({error})") from error
     except PylockValidationError as error:
         raise _invalid(where, f"it is not a valid lock ({error})") from error

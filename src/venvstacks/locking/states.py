@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import InvalidLockError, LockError
 from venvstacks.files import explain_os_error
 from venvstacks.locking.contents import NO_CONTENT, Content, read_content, why_apart
@@ -137,7 +138,7 @@ def lock_state(stack: Stack, layer: Layer, below: Mapping[str, LockState]) -> Lo
         if not (paths.metadata.exists() or paths.pylock.exists()):
             return replace(state, reason="there is none yet")
         return replace(state, reason=f"{Path(error.filename or paths.folder).name} does not exist")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (DocumentError, UnicodeDecodeError) as error:
         return replace(state, reason=f"its files are damaged ({error})")
     except OSError as error:
         raise explain_os_error(error, f"read the lock of {layer.title}") from error
@@ -145,7 +146,7 @@ def lock_state(stack: Stack, layer: Layer, below: Mapping[str, LockState]) -> Lo
 
 
 def _read_metadata(path: Path) -> LockMetadata:
-    found = msgspec.json.decode(path.read_bytes(), type=_AnyMetadata)
+    found = read_json(path, _AnyMetadata)
     return LockMetadata(**msgspec.structs.asdict(found))
 
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import UsageError
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.publishing.manifests import ArchiveManifest, read_manifest
@@ -72,8 +73,8 @@ def _in_manifest(path: Path) -> Iterator[CataloguedLayer]:
             yield CataloguedLayer(path.parent.parent.parent, layer)
         return
     try:
-        stack = msgspec.json.decode(path.read_bytes(), type=_Stack)
-    except (OSError, msgspec.MsgspecError):
+        stack = read_json(path, _Stack)
+    except (OSError, DocumentError):
         return
     for layers in stack.layers.values():
         yield from (CataloguedLayer(path.parent.parent, manifest) for manifest in layers if _is_sound(manifest))

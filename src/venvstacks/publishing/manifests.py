@@ -11,6 +11,7 @@ from venvstacks import files
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
 from venvstacks.building.model import BuiltLayer
 from venvstacks.deltas.promises import DeltaManifest
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.spec.model import LayerKind, SourceModule
 
 
@@ -207,6 +208,6 @@ def read_manifest(path: Path, kind: type[Manifest]) -> Manifest | None:
         The manifest, or None if the file is absent, damaged or something else.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+        return read_json(path, kind)
+    except (OSError, DocumentError):
         return None

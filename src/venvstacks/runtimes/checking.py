@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.work import Work
@@ -85,8 +86,8 @@ def _reason(stderr: str) -> str:
 
 def _problems(stdout: str, folder: Path, python: PythonVersion) -> Iterator[str]:
     try:
-        answer = msgspec.json.decode((stdout.splitlines() or [""])[-1], type=_Answer)
-    except msgspec.MsgspecError:
+        answer = parse_json((stdout.splitlines() or [""])[-1], _Answer)
+    except DocumentError:
         yield f"it does not answer as a Python does: {stdout.strip()[:80]!r}"
         return
     if answer.release != python.release:

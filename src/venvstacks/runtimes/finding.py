@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from packaging.version import Version
 
+from venvstacks.documents import DocumentError, parse_json
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
@@ -118,6 +119,6 @@ def _ask(path: Path, environ: Mapping[str, str], work: Work) -> Interpreter | No
     clean = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     try:
         done = work.cancellation.run([path, "-I", "-S", "-c", _SCRIPT], env=clean)
-        return msgspec.json.decode(done.stdout, type=Interpreter) if done.status == 0 else None
-    except (OSError, msgspec.MsgspecError):
+        return parse_json(done.stdout, Interpreter) if done.status == 0 else None
+    except (OSError, DocumentError):
         return None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from packaging.version import Version
 
+from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, host_compatibility
@@ -132,10 +133,17 @@ class ManagedRuntimes:
     def _list(self, request: PythonRequest) -> list[_Download]:
         wanted = f"{request.implementation}@{request.version}{'+freethreaded' if request.freethreaded else ''}"
         text = list_pythons(self.uv, self._environment(), wanted, self.work)
+        try:
+            downloads = parse_json(text, list[_Download])
+        except DocumentError as error:
+            raise RuntimeProviderError(
+                f"uv's list of Pythons for {wanted} cannot be read: {error}.",
+                hint="look at UV_PYTHON_DOWNLOADS_JSON_URL, if it is set",
+            ) from error
         variant = "freethreaded" if request.freethreaded else "default"
         return [
             download
-            for download in msgspec.json.decode(text, type=list[_Download])
+            for download in downloads
             if download.implementation == request.implementation
             and download.variant == variant
             and request.accepts(request.exactly(download.version))

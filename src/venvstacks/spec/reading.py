@@ -1,9 +1,9 @@
 """From a TOML file to a table, with every way in which that fails told in one sentence."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from venvstacks.documents import DocumentError, parse_toml
 from venvstacks.spec.report import Report
 
 
@@ -44,9 +44,7 @@ def _report_unreadable(path: Path, error: Exception, report: Report) -> None:
 
 def _parse(text: str, report: Report) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(text)
-    except RecursionError:
-        report.add(None, "the file is not usable TOML: it is nested too deeply")
-    except ValueError as error:  # besides TOMLDecodeError, tomllib lets through that of an impossible number
+        return parse_toml(text)
+    except DocumentError as error:
         report.add(None, f"the file is not valid TOML: {error}")
     return None

@@ -1,0 +1,67 @@
+"""Reading JSON and TOML that may be anything: damaged, forged, far too large, or nested without end."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+LARGEST = 256 << 20
+"""Bytes beyond which no file is read: the largest of ours, the state of a layer with a million files, has half."""
+
+_Kind = TypeVar("_Kind")
+
+
+class DocumentError(ValueError):
+    """What is wrong with a document, in a few words; whoever reads it says where it is and what that means."""
+
+
+def read_json(path: Path, kind: type[_Kind]) -> _Kind:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        kind: What it holds.
+
+    Raises:
+        DocumentError: It holds something else.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return parse_json(file.read(LARGEST + 1), kind)
+
+
+def parse_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
+    """Read a JSON text.
+
+    Args:
+        text: The text; bytes are UTF-8.
+        kind: What it holds.
+
+    Raises:
+        DocumentError: It holds something else.
+    """
+    if len(text) > LARGEST:
+        raise DocumentError(f"it is larger than {LARGEST} bytes")
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except RecursionError as error:
+        raise DocumentError("it is nested too deeply") from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise DocumentError(str(error)) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Read a TOML text.
+
+    Raises:
+        DocumentError: It is no TOML.
+    """
+    if len(text) > LARGEST:
+        raise DocumentError(f"it is larger than {LARGEST} bytes")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise DocumentError("it is nested too deeply") from error
+    except ValueError as error:  # besides TOMLDecodeError, tomllib lets through that of an impossible number
+        raise DocumentError(str(error)) from error
