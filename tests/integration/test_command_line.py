@@ -253,6 +253,19 @@ def test_narrow_encoding(built: Project) -> None:
     assert "framework-\\U0001f438" in built.run("show", "--include", "x", environ=narrow).stderr
 
 
+def test_names_beyond_ascii_in_a_locale_without_them(built: Project, tmp_path: Path) -> None:
+    narrow = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    out = tmp_path / "größe"
+    for command in (
+        ("show", "--include", "framework-🐸"),
+        ("build", "--include", "app-🦎"),
+        ("publish", "--include", "app-🦎", "--format", "zip", "--output-dir", out),
+        ("unpack", out / "app-🦎@1.zip", "--to", out / "日本"),
+    ):
+        built.succeed(*command, environ=narrow)
+    assert (out / "日本" / "app-🦎@1" / "bin").is_dir()
+
+
 # ---- Quick start
 
 

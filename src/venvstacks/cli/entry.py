@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 failed, 2 wrong usage or definition, 130 interrupted, 143 terminated.
     """
     before = _handle_signals(_exit)  # first of all: what is being imported could not be interrupted otherwise
+    if arguments is None:
+        _use_utf8()
     details = [0]
     gc.set_threshold(*_GARBAGE_COLLECTION)
     atexit.register(gc.freeze)
@@ -60,6 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 signal.signal(number, handler)
         else:
             _handle_signals(_exit)
+
+
+def _use_utf8() -> None:
+    """Start this process anew in UTF-8 mode, if names of files are taken for something else in this locale.
+
+    Names in archives and definitions are UTF-8 wherever they are unpacked. It is no matter of the programs that
+    are started from here: an option is not handed on to them, as a variable would be.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
 def _run(arguments: Sequence[str] | None, before: Mapping[int, Handler], details: list[int]) -> int:
