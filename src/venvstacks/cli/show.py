@@ -64,15 +64,18 @@ def show(
         _show_libraries(spec, build_dir, selecting, platforms, libraries, as_json=as_json)
         return
     from venvstacks.cli.tree import Tree  # noqa: PLC0415 - help must be quick
+    from venvstacks.locking.states import lock_states  # noqa: PLC0415
     from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415
-    from venvstacks.selection import ALL, selected_targets  # noqa: PLC0415
+    from venvstacks.selection import ALL, extended, selected_targets  # noqa: PLC0415
+    from venvstacks.status import StackStatus  # noqa: PLC0415
 
     stack = load(spec)
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
     targets = selected_targets(stack, (), [name for name in platforms if name != ALL])
     if ALL in platforms:
         targets = tuple(TARGETS.values())
-    status = venvstacks.stack_status(stack, include=included)
+    # what `stack_status` gives, without what the API imports
+    status = StackStatus(stack, lock_states(stack), extended(stack, included, dependencies=True, derived=True))
     built = _built(located(stack, build_dir), status.listed, targets) if verbosity() > 0 else None
     if as_json:
         print_json(status.as_json())
