@@ -362,7 +362,7 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
         assert caught.value.message == expected
     assert project.changed() == []
     with pytest.raises(
-        BuildError, match=r"Runtime 'base' in .* its packages were not found to see what they require"
+        BuildError, match=r"Runtime 'base' in .* the build that made it failed before its packages were found"
     ):
         find_built(project)
     monkeypatch.undo()

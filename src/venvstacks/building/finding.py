@@ -1,5 +1,6 @@
 """Built layers, as those find them who use them."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from venvstacks.building.model import BuiltLayer
@@ -74,13 +75,15 @@ def find_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> tuple[Bui
         inspection = inspect(build)
         if not inspection.reason and is_relinked(build, builds, states):
             inspection = RELINKED
-        unchecked = "" if inspection.checked else "its packages were not found to see what they require"
-        if inspection.reason or unchecked:
+        if inspection.reason or not inspection.checked:
+            unchecked = "the build that made it failed before its packages were found to see what they require"
             is_alike = inspection.bytecode in {None, build.bytecode}
             way = "" if is_alike else "give the --bytecode that the layer was built with, or "
+            # another layer may be what failed
+            alone = "" if inspection.reason else f" --include {shlex.quote(build.layer.build_name)}"
             raise BuildError(
                 f"{build.headline} in {build.folder} cannot be used: {inspection.reason or unchecked}.",
-                hint=f"{way}run `venvstacks build` first",
+                hint=f"{way}run `venvstacks build{alone}` first",
             )
         built.append(described(build, inspection, inspection.local_runtime))
     return tuple(built)

@@ -91,6 +91,10 @@ class PlannedExport:
     manifest_path: Path
     manifest: ExportManifest
 
+    def is_described_by(self, manifest: ExportManifest) -> bool:
+        """Whether a manifest is of the folder that will be there, and not of one before it."""
+        return manifest == self.manifest
+
     @property
     def layer(self) -> str:
         """The layer's build name."""
@@ -104,18 +108,29 @@ class ExportPlan:
     Attributes:
         options: How to export.
         exports: The selected layers, in the stack's order.
-        manifest: The stack's manifest.
-        manifest_path: Where it is written.
+        stack: Kinds and build names of all layers, in the stack's order.
+        others: Build name -> manifest of layers that were exported before and are not selected.
+        manifest_path: The stack's manifest.
     """
 
     options: ExportOptions
     exports: tuple[PlannedExport, ...]
-    manifest: StackManifest
+    stack: tuple[tuple[LayerKind, str], ...]
+    others: Mapping[str, ExportManifest]
     manifest_path: Path
+
+    def manifest(self, selected: Mapping[str, ExportManifest]) -> StackManifest:
+        """Give the stack's manifest.
+
+        Args:
+            selected: Build name -> manifest of the selected layers, as far as they are exported.
+        """
+        known = {**self.others, **selected}
+        return describe_stack((kind, known[name]) for kind, name in self.stack if name in known)
 
     def as_json(self) -> dict[str, Any]:
         """Give the manifest that would be written."""
-        return self.manifest.as_json()
+        return self.manifest({export.layer: export.manifest for export in self.exports}).as_json()
 
 
 def read_exported(layers: Iterable[Layer], target: Target, output: Path) -> Exported:
@@ -170,10 +185,9 @@ def plan_export(
     exports = tuple(
         _plan_layer(layers[name], options, exported) for name in sorted(set(selected), key=order.index)
     )
-    known = {name: m for name, m in exported.manifests.items() if m.install_target in exported.present}
-    known |= {export.layer: export.manifest for export in exports}
-    stack = describe_stack((kind, known[name]) for kind, name in exported.stack if name in known)
-    return ExportPlan(options, exports, stack, options.output / stack_manifest_name(None))
+    there = {name: m for name, m in exported.manifests.items() if m.install_target in exported.present}
+    others = {name: manifest for name, manifest in there.items() if name not in selected}
+    return ExportPlan(options, exports, exported.stack, others, options.output / stack_manifest_name(None))
 
 
 def _plan_layer(built: BuiltLayer, options: ExportOptions, exported: Exported) -> PlannedExport:

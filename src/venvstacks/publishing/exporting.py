@@ -13,7 +13,7 @@ from venvstacks.publishing.copying import Copier
 from venvstacks.publishing.export_plan import ExportPlan, PlannedExport
 from venvstacks.publishing.manifests import ExportManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action
-from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
+from venvstacks.publishing.reporting import content_size, explained, remove_leftovers, truthful
 from venvstacks.trees import Entry, EntryKind
 from venvstacks.wording import size_text
 from venvstacks.work import Task, Work, run_tasks
@@ -72,7 +72,10 @@ def run_export(plan: ExportPlan, work: Work) -> ExportResult:
     remove_leftovers(plan.options.output)
     work.observe(Planned(Step.EXPORT, tuple(export.layer for export in plan.exports)))
     copies = [_Copy(export, work) for export in plan.exports if export.action is Action.CREATE]
-    with _removed_on_failure([copy.temporary for copy in copies]):
+    with (
+        truthful(plan, plan.exports, ExportManifest, "exported"),
+        _removed_on_failure([copy.temporary for copy in copies]),
+    ):
         run_tasks([task for copy in copies for task in copy.tasks()], work)
     for export in plan.exports:
         if export.action is Action.KEEP:
@@ -81,12 +84,13 @@ def run_export(plan: ExportPlan, work: Work) -> ExportResult:
             with explained(f"export {export.built.layer.title}"):
                 write_manifest(export.manifest_path, export.manifest)
             work.observe(Finished(Step.EXPORT, export.layer, False, export.reason, 0.0, platform))  # noqa: FBT003 - an event's field
+    manifest = plan.manifest({export.layer: export.manifest for export in plan.exports})
     with explained("write the stack's manifest"):
-        write_manifest(plan.manifest_path, plan.manifest)
+        write_manifest(plan.manifest_path, manifest)
     layers = tuple(
         ExportedLayer(e.layer, e.destination, e.action is Action.CREATE, e.manifest) for e in plan.exports
     )
-    return ExportResult(plan.manifest_path, plan.manifest, layers)
+    return ExportResult(plan.manifest_path, manifest, layers)
 
 
 @contextmanager

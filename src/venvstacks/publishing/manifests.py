@@ -44,7 +44,7 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
         required_layers: Install targets of the frameworks, in path order.
         app_launch_module: Import name.
         app_launch_module_hash: Of the module's content.
-        app_support_modules: Sorted by name.
+        app_support_modules: Sorted by path; unset if there are none.
     """
 
     layer_name: str
@@ -150,13 +150,14 @@ def describe_layer(built: BuiltLayer) -> LayerManifest:
         manifest,
         app_launch_module=launch.name,
         app_launch_module_hash=built.module_hashes[launch.name],
-        app_support_modules=_support_modules(layer.support_modules, built),
+        app_support_modules=_support_modules(layer.support_modules, built) or UNSET,
     )
 
 
 def _support_modules(modules: Iterable[SourceModule], built: BuiltLayer) -> tuple[ModuleManifest, ...]:
-    names = sorted(module.name for module in modules)
-    return tuple(ModuleManifest(name, built.module_hashes[name]) for name in names)
+    """Describe support modules, in the order of venvstacks 0.8."""
+    ordered = sorted(modules, key=lambda module: module.path.parts)
+    return tuple(ModuleManifest(module.name, built.module_hashes[module.name]) for module in ordered)
 
 
 def describe_stack(layers: Iterable[tuple[LayerKind, LayerManifest]]) -> StackManifest:

@@ -116,6 +116,15 @@ class PlannedArchive:
         """The layer's build name."""
         return self.built.layer.build_name
 
+    def is_described_by(self, manifest: ArchiveManifest) -> bool:
+        """Whether a manifest is of the archive that will be there, and not of one before it."""
+        ours = self.manifest
+        return (manifest.archive_name, manifest.archive_build, manifest.archive_inputs_hash) == (
+            ours.archive_name,
+            ours.archive_build,
+            ours.archive_inputs_hash,
+        )
+
     @property
     def stem(self) -> str:
         """The archive's name without the ending that tells its format."""
@@ -140,20 +149,18 @@ class PublishPlan:
     others: Mapping[str, ArchiveManifest]
     manifest_path: Path
 
-    def manifest(self, written: Mapping[str, ArchiveManifest]) -> StackManifest:
+    def manifest(self, selected: Mapping[str, ArchiveManifest]) -> StackManifest:
         """Give the stack's manifest.
 
         Args:
-            written: Build name -> manifest of the layers that are published by now; of other selected
-                layers stands there what is known before.
+            selected: Build name -> manifest of the selected layers, as far as they are published.
         """
-        planned = {archive.layer: archive.manifest for archive in self.archives}
-        known = {**self.others, **planned, **written}
+        known = {**self.others, **selected}
         return describe_stack((kind, known[name]) for kind, name in self.stack if name in known)
 
     def as_json(self) -> dict[str, Any]:
         """Give the manifest that would be written, less the sizes and hashes of archives to be made."""
-        return self.manifest({}).as_json()
+        return self.manifest({archive.layer: archive.manifest for archive in self.archives}).as_json()
 
 
 def plan_publish(

@@ -20,7 +20,7 @@ from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.publishing.deltas import DeltaMaker, delta_maker, remove_useless_deltas, with_deltas_beside
 from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
 from venvstacks.publishing.plan import Action, PlannedArchive, PublishOptions, PublishPlan
-from venvstacks.publishing.reporting import content_size, explained, remove_leftovers
+from venvstacks.publishing.reporting import content_size, explained, remove_leftovers, truthful
 from venvstacks.wording import counted, size_text
 from venvstacks.work import Task, Work, run_tasks
 
@@ -80,7 +80,9 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
     largest_first = sorted(plan.archives, key=lambda archive: -content_size(archive.built))
     with frame_pool(work) as pool, delta_maker(plan.options, work) as deltas:
         run = _Run(plan.options, work, pool, cache, deltas)
-        done = run_tasks([Task(a.layer, (), partial(_publish, a, run)) for a in largest_first], work)
+        tasks = [Task(a.layer, (), partial(_publish, a, run)) for a in largest_first]
+        with truthful(plan, plan.archives, ArchiveManifest, "published"):
+            done = run_tasks(tasks, work)
     if cache is not None:
         _tidy(cache, work)
     manifest = plan.manifest({name: archive.manifest for name, archive in done.items()})

@@ -1,13 +1,17 @@
 """What publishing and exporting tell while they work."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from venvstacks import files
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
 from venvstacks.building.model import BuiltLayer
-from venvstacks.errors import PublishError
+from venvstacks.errors import PublishError, VenvstacksError
+from venvstacks.publishing.manifests import LayerManifest, StackManifest, read_manifest, write_manifest
+
+Manifest = TypeVar("Manifest", bound=LayerManifest, contravariant=True)
 
 
 def content_size(built: BuiltLayer) -> int:
@@ -20,6 +24,50 @@ def remove_leftovers(output: Path) -> None:
     with explained(f"clean the folder {output}"):
         for folder in (output, output / METADATA_FOLDER, output / LAYER_METADATA_FOLDER):
             files.remove_leftovers(folder)
+
+
+class _Plan(Protocol[Manifest]):
+    @property
+    def manifest_path(self) -> Path: ...
+    def manifest(self, selected: Mapping[str, Manifest]) -> StackManifest: ...
+
+
+class _Planned(Protocol[Manifest]):
+    @property
+    def layer(self) -> str: ...
+    @property
+    def manifest_path(self) -> Path: ...
+    def is_described_by(self, manifest: Manifest) -> bool: ...
+
+
+@contextmanager
+def truthful(
+    plan: _Plan[Manifest], planned: Sequence[_Planned[Manifest]], kind: type[Manifest], done: str
+) -> Iterator[None]:
+    """When a block ends early, describe the layers that took their place, and say in its error which did.
+
+    Args:
+        plan: What the block carries out; each layer's manifest is written when the layer is complete.
+        planned: The layers.
+        kind: Of their manifests.
+        done: What is done to them: ``published``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        found = {each.layer: m for each in planned if (m := read_manifest(each.manifest_path, kind)) is not None}
+        if found:
+            with suppress(OSError):  # the error itself is what matters
+                write_manifest(plan.manifest_path, plan.manifest(found))
+        if isinstance(error, VenvstacksError) and len(planned) > 1:
+            there = [
+                each.layer for each in planned if each.layer in found and each.is_described_by(found[each.layer])
+            ]
+            missing = [each.layer for each in planned if each.layer not in there]
+            error.message += (
+                f"\n{done.capitalize()}: {', '.join(there) or 'none'}. Not {done}: {', '.join(missing)}."
+            )
+        raise
 
 
 @contextmanager

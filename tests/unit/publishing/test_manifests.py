@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from venvstacks.publishing.manifests import (
     stack_manifest_name,
     write_manifest,
 )
-from venvstacks.spec.model import LayerKind
+from venvstacks.spec.model import LayerKind, SourceModule
 
 COMMON = {
     "layer_name",
@@ -76,6 +77,22 @@ def test_application(tmp_path: Path) -> None:
         {"name": "ant", "hash": built.module_hashes["ant"]},
         {"name": "zebra", "hash": built.module_hashes["zebra"]},
     ]
+
+
+def test_application_without_support_modules(tmp_path: Path) -> None:
+    built = make_built_layer(tmp_path, "app-hello", launch_module="hello")
+    assert "app_support_modules" not in as_json(describe_layer(built))
+
+
+def test_support_modules_stand_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    built = make_built_layer(tmp_path, "app-hello", launch_module="hello", support_modules=("zebra", "ant"))
+    modules = (
+        SourceModule(Path("/p/sub/ant.py"), "ant", "ant.py"),
+        SourceModule(Path("/p/sub-a/zebra.py"), "zebra", "zebra.py"),
+    )
+    built = replace(built, layer=replace(built.layer, support_modules=modules[::-1]))
+    described = as_json(describe_layer(built))["app_support_modules"]
+    assert [module["name"] for module in described] == ["ant", "zebra"]
 
 
 @pytest.mark.parametrize("target", ["win_amd64", "win_arm64"])

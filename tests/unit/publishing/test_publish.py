@@ -264,14 +264,32 @@ def test_events(built: Built, options: PublishOptions) -> None:
 def test_changed_file_is_an_error_that_names_the_layer(built: Built, options: PublishOptions) -> None:
     (built[2].folder / "lib/module.py").write_bytes(b"")
     with pytest.raises(PublishError) as caught:
-        publish(built, options)
+        publish(built, options, selected=NAMES[1:], work=Work(jobs=1))
     assert caught.value.message == (
         "Cannot publish application 'hello' for linux_x86_64: 'lib/module.py' changed while it was archived: "
-        "it had 8000 bytes when the layer was built."
+        "it had 8000 bytes when the layer was built.\nPublished: none. Not published: framework-numbers, app-hello."
     )
     assert caught.value.hint
     assert not (options.output / "app-hello.tar.zst").exists()
     assert not (options.output / "__venvstacks__/venvstacks.json").exists()
+
+
+def test_what_was_published_before_a_failure_is_told(built: Built, options: PublishOptions) -> None:
+    """Neither the message nor the stack's manifest says of an archive what is not so."""
+    before = publish(built, options)
+    (built[2].folder / "lib/large").write_bytes(bytes(100_000))
+    (built[1].folder / "lib/added").write_bytes(b"more")
+    changed = [
+        make_built_layer(layer.folder, name, inputs="2") for name, layer in zip(NAMES[1:], built[1:], strict=True)
+    ]
+    (built[1].folder / "lib/added").unlink()  # the smaller one, which comes second, fails
+    with pytest.raises(FilesystemError) as caught:
+        publish((built[0], *changed), options, work=Work(jobs=1))
+    assert caught.value.message.endswith("\nPublished: cpython-3.12, app-hello. Not published: framework-numbers.")
+    described = json.loads(before.manifest_path.read_bytes())["layers"]
+    assert described["applications"] == [layer_json(options, "app-hello")]
+    assert described["applications"] != before.manifest.as_json()["layers"]["applications"]
+    assert described["frameworks"] == before.manifest.as_json()["layers"]["frameworks"]
 
 
 def test_unreadable_output_is_explained(built: Built, options: PublishOptions) -> None:
