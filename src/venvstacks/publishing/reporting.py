@@ -11,7 +11,7 @@ from venvstacks.building.model import BuiltLayer
 from venvstacks.errors import PublishError, VenvstacksError
 from venvstacks.publishing.manifests import LayerManifest, StackManifest, read_manifest, write_manifest
 
-Manifest = TypeVar("Manifest", bound=LayerManifest, contravariant=True)
+Manifest_contra = TypeVar("Manifest_contra", bound=LayerManifest, contravariant=True)
 
 
 def content_size(built: BuiltLayer) -> int:
@@ -26,23 +26,26 @@ def remove_leftovers(output: Path) -> None:
             files.remove_leftovers(folder)
 
 
-class _Plan(Protocol[Manifest]):
+class _Plan(Protocol[Manifest_contra]):
     @property
     def manifest_path(self) -> Path: ...
-    def manifest(self, selected: Mapping[str, Manifest]) -> StackManifest: ...
+    def manifest(self, selected: Mapping[str, Manifest_contra]) -> StackManifest: ...
 
 
-class _Planned(Protocol[Manifest]):
+class _Planned(Protocol[Manifest_contra]):
     @property
     def layer(self) -> str: ...
     @property
     def manifest_path(self) -> Path: ...
-    def is_described_by(self, manifest: Manifest) -> bool: ...
+    def is_described_by(self, manifest: Manifest_contra) -> bool: ...
 
 
 @contextmanager
 def truthful(
-    plan: _Plan[Manifest], planned: Sequence[_Planned[Manifest]], kind: type[Manifest], done: str
+    plan: _Plan[Manifest_contra],
+    planned: Sequence[_Planned[Manifest_contra]],
+    kind: type[Manifest_contra],
+    done: str,
 ) -> Iterator[None]:
     """When a block ends early, describe the layers that took their place, and say in its error which did.
 

@@ -267,7 +267,8 @@ def test_changed_file_is_an_error_that_names_the_layer(built: Built, options: Pu
         publish(built, options, selected=NAMES[1:], work=Work(jobs=1))
     assert caught.value.message == (
         "Cannot publish application 'hello' for linux_x86_64: 'lib/module.py' changed while it was archived: "
-        "it had 8000 bytes when the layer was built.\nPublished: none. Not published: framework-numbers, app-hello."
+        "it had 8000 bytes when the layer was built.\n"
+        "Published: none. Not published: framework-numbers, app-hello."
     )
     assert caught.value.hint
     assert not (options.output / "app-hello.tar.zst").exists()
