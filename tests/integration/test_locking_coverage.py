@@ -22,14 +22,12 @@ def test_missing_wheels_are_explained(tmp_path: Path, wheels: Path, lock: Locker
     )
     with pytest.raises(CoverageError) as caught:
         lock(stack)
-    ours, _, words = caught.value.message.partition("\nuv says:\n")
-    assert ours == (
+    assert caught.value.message == (
         "Cannot lock runtime 'Py': not every target has a wheel of every package.\n"
         "  - native 2.0 has no usable wheel for linux_aarch64 (glibc 2.28), win_amd64; "
         "the newest version that has is 1.0\n"
         "  - other 1.0 has no usable wheel for linux_aarch64 (glibc 2.28), win_amd64"
     )
-    assert "-compatible wheels and only" in words
     assert not stack.requirements_folder.exists()
     assert caught.value.hint == "set `platforms = [\"linux_x86_64\"]` on runtime 'Py', or require other versions"
     runtime = {"name": "Py", "platforms": ["linux_x86_64"], "requirements": ["native>1.5", "other"]}
@@ -42,25 +40,45 @@ def test_missing_wheels_are_explained(tmp_path: Path, wheels: Path, lock: Locker
 
 
 @pytest.mark.parametrize(
-    ("limits", "tags", "where"),
+    ("limits", "tags", "told"),
     [
-        ({"linux_target": "glibc@2.17"}, "manylinux_2_28_x86_64 manylinux_2_17_x86_64", "glibc 2.17"),
-        ({"linux_target": "glibc@2.20"}, "manylinux_2_24_x86_64 manylinux2014_x86_64", "glibc 2.20"),
-        ({"linux_target": "musl"}, "manylinux_2_17_x86_64 musllinux_1_1_x86_64", "musl 1.2"),
-        ({"macosx_target": "12.0"}, "macosx_13_0_arm64 macosx_12_0_universal2", "macOS 12.0"),
+        (
+            {"linux_target": "glibc@2.17"},
+            "manylinux_2_28_x86_64 manylinux_2_17_x86_64",
+            ("glibc 2.17", "there is one for linux_x86_64 (glibc 2.28)", 'linux_target = "glibc@2.28"'),
+        ),
+        (
+            {"linux_target": "glibc@2.20"},
+            "manylinux_2_24_x86_64 manylinux2014_x86_64",
+            ("glibc 2.20", "there is one for linux_x86_64 (glibc 2.24)", 'linux_target = "glibc@2.24"'),
+        ),
+        (
+            {"linux_target": "musl"},
+            "manylinux_2_17_x86_64 musllinux_1_1_x86_64",
+            ("musl 1.2", "the newest version that has is 1.0", ""),
+        ),
+        (
+            {"macosx_target": "12.0"},
+            "macosx_13_0_arm64 macosx_12_0_universal2",
+            ("macOS 12.0", "there is one for macosx_arm64 (macOS 13.0)", 'macosx_target = "13.0"'),
+        ),
     ],
 )
-def test_limits_of_targets(tmp_path: Path, lock: Locker, limits: dict[str, str], tags: str, where: str) -> None:
+def test_limits_of_targets(
+    tmp_path: Path, lock: Locker, limits: dict[str, str], tags: str, told: tuple[str, str, str]
+) -> None:
+    where, way, setting = told
     for version, tag in zip(("2.0", "1.0"), tags.split(), strict=True):
         make_wheel(lock.wheels[0], "native", version, tag=f"cp312-cp312-{tag}")
     platform = "macosx_arm64" if "macosx" in tags else "linux_x86_64"
     runtime = {"platforms": [platform], "requirements": ["native"], **limits}
     with pytest.raises(CoverageError) as caught:
         lock(define(tmp_path, runtimes=[runtime]))
-    assert (
-        f"native 2.0 has no usable wheel for {platform} ({where}); the newest version that has is 1.0"
-    ) in caught.value.message
-    assert caught.value.hint == "require other versions of these packages in runtime 'py'"
+    assert f"native 2.0 has no usable wheel for {platform} ({where}); {way}" in caught.value.message
+    instead = f"set `{setting}` on runtime 'py', or require other versions"
+    assert caught.value.hint == (
+        instead if setting else "require other versions of these packages in runtime 'py'"
+    )
     locked = lock(define(tmp_path, runtimes=[{**runtime, "requirements": ["native<2"]}]))["py"].lock
     assert [str(package.version) for package in locked.packages] == ["1.0"]
 
@@ -78,8 +96,10 @@ def test_packages_without_wheels_cannot_be_locked(tmp_path: Path, wheels: Path, 
     platforms = ["win_amd64", "win_arm64"]
     with pytest.raises(CoverageError) as caught:
         lock(define(tmp_path, runtimes=[{"requirements": ["source"], "platforms": platforms}]))
-    assert "  - source 1.0 has no usable wheel for win_amd64, win_arm64\nuv says:\n" in caught.value.message
-    assert "source==1.0 has no usable wheels" in caught.value.message
+    assert caught.value.message.endswith("\n  - source 1.0 has no usable wheel for win_amd64, win_arm64")
+    assert str(caught.value.hint).startswith(
+        "build a wheel of source (`python -m pip wheel NAME`) and name its folder"
+    )
     assert "--no-build" not in str(caught.value)
 
 

@@ -1,8 +1,9 @@
 """Whether every target has a usable wheel of every package."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -12,7 +13,7 @@ from packaging.version import Version
 
 from venvstacks.locking.model import LockedPackage, LockedWheel
 from venvstacks.locking.pylock import Candidates, choose_wheel
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer
 
@@ -25,11 +26,13 @@ class Gap:
         package: Normalised name.
         version: The version that was resolved, if it was a single one.
         compatibility: The target.
+        wheels: File names of the wheels that this version has, if it was resolved.
     """
 
     package: str
     version: Version | None
     compatibility: Compatibility
+    wheels: tuple[str, ...] = ()
 
 
 def cover(
@@ -61,10 +64,26 @@ def cover(
         compatibility = limits[target]
         chosen = choose_wheel(candidates[target][name][1], compatibility, python)
         if chosen is None:
-            gaps.append(Gap(name, version, compatibility))
+            names = tuple(sorted(wheel.filename for wheel in candidates[target][name][1]))
+            gaps.append(Gap(name, version, compatibility, names))
         else:
             wheels.setdefault((name, version), {})[target] = _locked(chosen, lock_folder, resolved_in)
     return tuple(LockedPackage(*key, wheels[key]) for key in sorted(wheels)), tuple(gaps)
+
+
+_LIMIT = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)_")
+
+
+def newer_limits(
+    wheels: Collection[str], compatibility: Compatibility, python: PythonVersion
+) -> Compatibility | None:
+    """Find the oldest system of a target's kind that one of some wheels is for; None if none is for any."""
+    versions = {(int(major), int(minor)) for name in wheels for _, major, minor in _LIMIT.findall(name)}
+    for version in sorted(versions):
+        newer = replace(compatibility, libc_version=version, macos_version=version)
+        if best_wheel(wheels, newer.tags(python)) is not None:
+            return newer
+    return None
 
 
 def _locked(wheel: PackageWheel, lock_folder: Path, resolved_in: Path) -> LockedWheel:

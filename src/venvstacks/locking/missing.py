@@ -1,26 +1,29 @@
 """What to say where wheels are missing: which packages on which targets, and what would work."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from venvstacks.errors import CoverageError, ResolutionError
-from venvstacks.locking.coverage import Gap
+from venvstacks.locking.coverage import Gap, newer_limits
 from venvstacks.locking.pylock import Candidates, choose_wheel
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer
 
-_MOST_TRIES = 30  # releases that are looked at for wheels before the search is given up
+_MOST_TRIES = 30  # resolutions with which a message looks for versions that would work
+_MOST_CHECKS = 60  # resolutions of single requirements with which it looks for further packages
 
 # How uv says it: "native==2.0 has no `MARKER`-compatible wheels", "all versions of native have no usable wheels",
-# or, where the reason is a list of ranges, "hint: Wheels are available for `native` (v1.0) with ...".
+# a list of ranges with a line for each, of which the last one stands before "have no usable wheels", or "hint:
+# Wheels are available for `native` (v1.0) with ...". Lines may end anywhere.
 _WITHOUT_WHEELS = re.compile(
-    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\{[^}]*\})?(?P<version>[=<>!~]=?\S+)?"
-    r" ha(s|ve) no (`[^`]*`-compatible wheels|usable wheels|wheels with a matching)"
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?(\{[^}]*\})?(?P<version>[=<>!~]=?\S+)?"
+    r" (?P<verb>has|have) no (`[^`]*`-compatible wheels|usable wheels|wheels with a matching)"
     r"|hint: Wheels are available for `(?P<hinted>[^`]+)`"
 )
 
@@ -32,10 +35,12 @@ class Search:
     Attributes:
         gaps_of: Resolves the layer, limited to some of its targets, and gives the gaps.
         offers_of: Resolves a layer's requirements, without what they require in turn.
+        tries: Counts the resolutions with which versions that would work are looked for, and ends.
     """
 
     gaps_of: Callable[[Layer], Sequence[Gap]]
     offers_of: Callable[[Layer], Candidates]
+    tries: Iterator[int] = field(default_factory=lambda: iter(range(_MOST_TRIES)))
 
 
 def missing_wheels(
@@ -55,16 +60,23 @@ def missing_wheels(
     if not _named_in(error.message):
         return None
     gaps: dict[Gap, None] = {}
+    is_certain = True
+    checks = iter(range(_MOST_CHECKS))
     for limits in layer.compatibilities:
         alone = replace(layer, compatibilities=(limits,))
         found = _gaps_of(alone, limits, search)
         if found is None:
             return None
-        if found:  # uv stops at the first package: ask about each requirement
-            for requirement in layer.requirements:
-                found += _gaps_of(replace(alone, requirements=(requirement,)), limits, search) or ()
+        if found and len(layer.requirements) > 1:  # uv stops at the first package: ask about each requirement
+            wishes = [
+                replace(alone, requirements=(each,)) for each, _ in zip(layer.requirements, checks, strict=False)
+            ]
+            single = [gap for wish in wishes for gap in _gaps_of(wish, limits, search) or ()]
+            is_certain = is_certain and bool(single)
+            found += single
         gaps.update(dict.fromkeys(found))
-    return coverage_error(layer, python, sorted(gaps, key=_rank), search, words=f"\nuv says:\n{error.message}")
+    words = "" if is_certain else f"\nuv says:\n{error.message}"
+    return coverage_error(layer, python, sorted(gaps, key=_rank), search, words=words)
 
 
 def _gaps_of(layer: Layer, limits: Compatibility, search: Search) -> list[Gap] | None:
@@ -82,9 +94,9 @@ def _rank(gap: Gap) -> tuple[str, str, str]:
 
 def _named_in(message: str) -> list[tuple[str, Version | None]]:
     found: dict[str, Version | None] = {}
-    for match in _WITHOUT_WHEELS.finditer(message):
+    for match in _WITHOUT_WHEELS.finditer(" ".join(message.split())):
         try:
-            version = Version((match["version"] or "").removeprefix("=="))
+            version = None if match["verb"] != "has" else Version((match["version"] or "").removeprefix("=="))
         except InvalidVersion:  # all versions, or a range of them
             version = None
         found.setdefault(canonicalize_name(match["name"] or match["hinted"]), version)
@@ -104,31 +116,85 @@ def coverage_error(
         words: What follows the list.
     """
     lines = []
+    raised = _raised_limits(python, gaps)
+    newest: dict[str, Version | None] = {}
     for name, version in dict.fromkeys((gap.package, gap.version) for gap in gaps):
         on = [gap.compatibility for gap in gaps if (gap.package, gap.version) == (name, version)]
         what = f"{name} {version}" if version else name
         line = f"\n  - {what} has no usable wheel for {', '.join(each.describe() for each in on)}"
-        newest = _newest(layer, python, name, on, search)
-        lines.append(f"{line}; the newest version that has is {newest}" if newest else line)
-    lacking = {gap.compatibility.target for gap in gaps}
-    working = ", ".join(f'"{target.name}"' for target in layer.targets if target not in lacking)
-    hint = (
-        f"set `platforms = [{working}]` on {layer.title}, or require other versions"
-        if working
-        else f"require other versions of these packages in {layer.title}"
-    )
+        if found := _needed_limits(python, [gap for gap in gaps if (gap.package, gap.version) == (name, version)]):
+            line += f"; there is one for {', '.join(found)}"
+        elif name not in newest and (best := newest.setdefault(name, _newest(layer, python, name, on, search))):
+            line += f"; the newest version that has is {best}"
+        lines.append(line)
+    hint = _hint(layer, {gap.compatibility.target for gap in gaps}, raised)
+    everywhere = [name for name in newest if newest[name] is None and _is_everywhere(layer, name, gaps)]
+    if everywhere:
+        built = (
+            f"build a wheel of {' and '.join(everywhere)} (`python -m pip wheel NAME`) and name its folder with"
+        )
+        hint = f"{built} --local-wheels DIR, or {hint}"
     return CoverageError(
         f"Cannot lock {layer.title}: not every target has a wheel of every package.{''.join(lines)}{words}",
         hint=hint,
     )
 
 
+def _hint(layer: Layer, lacking: Collection[Target], raised: Mapping[str, str]) -> str:
+    """Say which settings would do."""
+    ways = []
+    if raised:
+        rest = [target for target in lacking if target.os not in raised]
+        settings = [*raised.values(), *([_platforms(layer, rest)] if rest else [])]
+        ways.append(" and ".join(f"`{setting}`" for setting in settings))
+    if len(lacking) < len(layer.targets):
+        ways.append(f"`{_platforms(layer, lacking)}`")
+    if not ways:
+        return f"require other versions of these packages in {layer.title}"
+    return f"set {' or '.join(ways)} on {layer.title}, or require other versions"
+
+
+def _platforms(layer: Layer, lacking: Collection[Target]) -> str:
+    working = ", ".join(f'"{target.name}"' for target in layer.targets if target not in lacking)
+    return f"platforms = [{working}]"
+
+
+def _is_everywhere(layer: Layer, name: str, gaps: Sequence[Gap]) -> bool:
+    return {gap.compatibility.target for gap in gaps if gap.package == name} == set(layer.targets)
+
+
+def _needed_limits(python: PythonVersion, gaps: Sequence[Gap]) -> list[str]:
+    """Say for which newer systems the versions that were resolved have wheels; nothing unless all of them have."""
+    found = [newer_limits(gap.wheels, gap.compatibility, python) for gap in gaps]
+    texts = [each.describe() for each in found if each is not None]
+    return list(dict.fromkeys(texts)) if len(texts) == len(gaps) else []
+
+
+def _raised_limits(python: PythonVersion, gaps: Sequence[Gap]) -> dict[str, str]:
+    """Write the settings that would give wheels to all targets of an operating system: its name -> setting."""
+    settings = {}
+    for system, setting in (("linux", "linux_target"), ("macosx", "macosx_target")):
+        of_system = [gap for gap in gaps if gap.compatibility.target.os == system]
+        found = [newer_limits(gap.wheels, gap.compatibility, python) for gap in of_system]
+        known = [each for each in found if each is not None]
+        if known and len(known) == len(found):
+            newest = max(known, key=lambda each: (each.libc_version, each.macos_version))
+            version = newest.libc_version if system == "linux" else newest.macos_version
+            start = f"{newest.libc}@" if system == "linux" else ""
+            settings[system] = f'{setting} = "{start}{version[0]}.{version[1]}"'
+    return settings
+
+
 def _newest(
-    layer: Layer, python: PythonVersion, package: str, on: Sequence[Compatibility], search: Search
+    layer: Layer,
+    python: PythonVersion,
+    package: str,
+    on: Sequence[Compatibility],
+    search: Search,
 ) -> Version | None:
     """Find the newest version of a package with a usable wheel on every one of some targets."""
     bound = ""
-    for _ in range(_MOST_TRIES):
+    for _ in search.tries:
         wish = replace(layer, requirements=(Requirement(f"{package}{bound}"),), compatibilities=tuple(on))
         try:
             candidates = search.offers_of(wish)

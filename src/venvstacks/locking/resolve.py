@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.errors import InvalidLockError, LockError, ResolutionError
+from venvstacks.events import Warned
 from venvstacks.files import write_text
 from venvstacks.locking.coverage import Gap, cover
 from venvstacks.locking.missing import Search, coverage_error, missing_wheels
@@ -24,6 +25,7 @@ from venvstacks.platforms.compatibility import PythonVersion, marker_of
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer, Stack
 from venvstacks.uv import Uv, compile_lock
+from venvstacks.wording import some_of
 from venvstacks.work import Work
 
 
@@ -105,7 +107,23 @@ def resolve_layer(
         raise missing_wheels(layer, python, error, search) or _unresolved(layer, below, error) from error
     if gaps:
         raise coverage_error(layer, python, gaps, search)
+    if text := _different_versions(resolution):
+        resolver.work.observe(Warned(f"Platforms of {layer.title} get different versions of packages: {text}."))
     return resolution
+
+
+def _different_versions(resolution: Resolution) -> str:
+    """List the packages that targets get in different versions, as older ones have wheels for all of them."""
+    versions: dict[str, list[LockedPackage]] = {}
+    for package in resolution.packages:
+        versions.setdefault(package.name, []).append(package)
+    return "; ".join(
+        ", ".join(
+            f"{each.name} {each.version} on {some_of(t.name for t in sorted(each.wheels))}" for each in found
+        )
+        for found in versions.values()
+        if len(found) > 1
+    )
 
 
 def _search(resolver: Resolver, python: PythonVersion, below: Sequence[LayerLock], folder: Path) -> Search:

@@ -1,6 +1,7 @@
 """What stands around a run of uv: the project it gets, the time, the errors."""
 
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from venvstacks.platforms.targets import TARGETS
 from venvstacks.spec.model import Layer, Stack
 
 PYTHON = PythonVersion("cpython", "3.12.7")
+UV_SAYS = Path(__file__).parent / "uv_says"
 NEVER = Search(lambda _: pytest.fail("asked"), lambda _: pytest.fail("asked"))
 
 
@@ -253,22 +255,26 @@ def test_other_failures_are_not_taken_for_missing_wheels(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("shape", "named"),
     [
-        ("Because native==2.0 has no `x == 'y'`-compatible wheels and", "native 2.0"),
-        ("all versions of Big.Native have no `x == 'y'`-compatible wheels", "big-native"),
-        ("native>=1.26.0,<=2.2.6 has no usable wheels", "native"),
-        ("native{sys_platform == 'linux'}==1.5 has no usable wheels", "native 1.5"),
-        ("native==1!2.0 have no wheels with a matching Python version tag (e.g., `cp312`)", "native 1!2.0"),
-        (
-            "hint: Wheels are available for `native` (v1.10.3) with the following Python ABI tags: `cp26m`",
-            "native",
-        ),
+        ("scipy", "scipy"),
+        ("dlltracer", "dlltracer"),
+        ("torch", "torch"),
+        ("sklearn", "scikit-learn"),
+        ("one_version", "native 2.0"),
+        ("source_only", "source 1.0"),
+        ("other_python", "native 2.0"),
+        ("other_abi", "native 2.0"),
+        ("transitive", "native"),
+        ("ranges", "native"),
     ],
 )
-def test_missing_wheels_in_the_words_of_uv(tmp_path: Path, words: str, named: str) -> None:
-    layer = _layer(tmp_path, platforms=["win_amd64", "win_arm64"], requirements=["a"])
-    error = ResolutionError(words)
+@pytest.mark.parametrize("several", [False, True])
+def test_missing_wheels_in_the_words_of_uv(tmp_path: Path, shape: str, named: str, *, several: bool) -> None:
+    """What uv said in as many real resolutions; who reads which package lacks what needs none of it."""
+    requirements = ["a", "b"] if several else ["a"]
+    layer = _layer(tmp_path, platforms=["win_amd64", "win_arm64"], requirements=requirements)
+    error = ResolutionError((UV_SAYS / f"{shape}.txt").read_text(encoding="utf-8"))
 
     def gaps_of(asked: Layer) -> list[Gap]:
         if asked.targets == (TARGETS["win_arm64"],):
@@ -281,6 +287,19 @@ def test_missing_wheels_in_the_words_of_uv(tmp_path: Path, words: str, named: st
     found = missing_wheels(layer, PYTHON, error, Search(gaps_of, offers_of))  # type: ignore[arg-type]
     assert str(found) == (
         "Cannot lock runtime 'py': not every target has a wheel of every package.\n"
-        f"  - {named} has no usable wheel for win_arm64\nuv says:\n{words}\n"
+        f"  - {named} has no usable wheel for win_arm64\n"
         "hint: set `platforms = [\"win_amd64\"]` on runtime 'py', or require other versions"
     )
+
+
+def test_uv_is_heard_where_no_requirement_alone_is_in_the_way(tmp_path: Path) -> None:
+    layer = _layer(tmp_path, platforms=["win_amd64", "win_arm64"], requirements=["a", "b"])
+    error = ResolutionError("native==2.0 has no usable wheels")
+
+    def gaps_of(asked: Layer) -> list[Gap]:
+        if asked.targets == (TARGETS["win_arm64"],) and len(asked.requirements) > 1:
+            raise error
+        return []
+
+    found = missing_wheels(layer, PYTHON, error, replace(NEVER, gaps_of=gaps_of, tries=iter(())))
+    assert "\nuv says:\nnative==2.0 has no usable wheels" in str(found)
