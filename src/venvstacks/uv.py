@@ -12,6 +12,7 @@ from packaging.version import Version
 from venvstacks.errors import ResolutionError, ToolError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.processes import Completed
+from venvstacks.spec.uv_settings import INDEX_VARIABLES
 from venvstacks.work import Work
 
 OLDEST_UV = Version("0.13")  # the first that writes the hashes of local wheels into a pylock file
@@ -22,12 +23,10 @@ _PASSED = {
     "UV_CACHE_DIR",
     "UV_CONCURRENT_DOWNLOADS",
     "UV_CONCURRENT_INSTALLS",
-    "UV_DEFAULT_INDEX",
     "UV_EXCLUDE_NEWER",
     "UV_HTTP_CONNECT_TIMEOUT",
     "UV_HTTP_RETRIES",
     "UV_HTTP_TIMEOUT",
-    "UV_INDEX_URL",
     "UV_INSECURE_HOST",
     "UV_KEYRING_PROVIDER",
     "UV_NATIVE_TLS",
@@ -117,18 +116,36 @@ def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, st
         if name not in _DROPPED
         and (not name.startswith("UV_") or (value and (name in _PASSED or _CREDENTIALS.fullmatch(name))))
     }
-    return kept | {
-        "XDG_CONFIG_HOME": str(scratch),
-        "XDG_CONFIG_DIRS": str(scratch),
-        "APPDATA": str(scratch),
-        "COLUMNS": "10000",  # explanations are read and shown in whole lines
-        "UV_NO_PROGRESS": "1",
-        "UV_NO_ENV_FILE": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-        "UV_NO_INSTALLER_METADATA": "1",
-        "NO_COLOR": "1",
-        "TZ": "UTC",  # uv takes a date without a time zone as the machine's
-    }
+    indexes = {name: _located(name, environ[name]) for name in INDEX_VARIABLES if environ.get(name)}
+    return (
+        kept
+        | indexes
+        | {
+            "XDG_CONFIG_HOME": str(scratch),
+            "XDG_CONFIG_DIRS": str(scratch),
+            "APPDATA": str(scratch),
+            "COLUMNS": "10000",  # explanations are read and shown in whole lines
+            "UV_NO_PROGRESS": "1",
+            "UV_NO_ENV_FILE": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_NO_INSTALLER_METADATA": "1",
+            "NO_COLOR": "1",
+            "TZ": "UTC",  # uv takes a date without a time zone as the machine's
+        }
+    )
+
+
+def _located(name: str, value: str) -> str:
+    """Make the paths in a variable absolute, since uv runs elsewhere: they are relative to the current folder."""
+    if name == "UV_INDEX_STRATEGY":
+        return value
+    separator = "," if name == "UV_FIND_LINKS" else " "
+    return separator.join(map(_absolute, value.split(separator)))
+
+
+def _absolute(place: str) -> str:
+    start, equals, path = ("", "", place) if "://" in place else place.rpartition("=")
+    return place if "://" in path or not path else f"{start}{equals}{Path(path).expanduser().absolute()}"
 
 
 def compile_lock(

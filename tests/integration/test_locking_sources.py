@@ -14,7 +14,9 @@ from fakes.locking import Locker, content, load_all, plain_environment
 from fakes.wheels import make_wheel
 from venvstacks.errors import LockError, ResolutionError
 from venvstacks.locking.model import LayerLock
+from venvstacks.locking.states import lock_states
 from venvstacks.processes import CancelledError
+from venvstacks.spec.loading import load_stack
 from venvstacks.spec.model import Stack
 from venvstacks.work import Work
 
@@ -59,6 +61,45 @@ def test_the_default_index_comes_last(tmp_path: Path, folders: tuple[Path, Path]
     indexes = [_flat("plain", plain, default=True), _flat("special", special)]
     stack = define(tmp_path / "stack", runtimes=[{"requirements": ["lib"]}], uv={"index": indexes})
     assert _origins(lock(stack)["py"].lock) == {"dep": "special", "lib": "special"}
+
+
+@pytest.mark.parametrize("variable", ["UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"])
+def test_indexes_that_the_environment_names_are_used_and_recorded(
+    tmp_path: Path, folders: tuple[Path, Path], cache: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private package is not taken from a public index which has one of the same name."""
+    plain, special = folders
+    (plain / "lib-1.0-py3-none-any.whl").unlink()
+    make_wheel(plain, "lib", "9.0")
+    monkeypatch.chdir(tmp_path)
+    with serve_index(plain) as public, serve_index(special, **ACCOUNT) as private:
+        address = private.url.replace("://", "://anneliese:s3cr3t%40@")
+        requirement = "lib<9" if variable == "UV_FIND_LINKS" else "lib"
+        path = define(tmp_path / "stack", runtimes=[{"requirements": [requirement]}]).path
+        given = {"UV_DEFAULT_INDEX": public.url, variable: "special" if variable == "UV_FIND_LINKS" else address}
+        environ = {**plain_environment(cache), **given}
+        stack = load_stack(path, environ=environ)
+        locked = Locker(environ, no_index=False)(stack)["py"].lock
+        assert [(package.name, str(package.version)) for package in locked.packages][-1] == ("lib", "2.0")
+        assert lock_states(load_stack(path, environ=environ))["py"].is_valid
+        other_account = {name: value.replace("s3cr3t%40", "changed") for name, value in environ.items()}
+        assert lock_states(load_stack(path, environ=other_account))["py"].is_valid
+        assert not lock_states(load_stack(path, environ={}))["py"].is_valid
+    written = [file.read_text() for file in stack.requirements_folder.rglob("*") if file.is_file()]
+    assert not [text for text in written if "s3cr3t" in text]
+
+
+def test_environments_must_not_leave_a_target_out(
+    tmp_path: Path, folders: tuple[Path, Path], lock: Locker
+) -> None:
+    plain, _ = folders
+    settings = {"index": [_flat("plain", plain, default=True)], "environments": ["sys_platform == 'linux'"]}
+    runtime = {"requirements": ["lib"], "platforms": ["linux_x86_64", "win_amd64"]}
+    with pytest.raises(LockError, match=r"`environments` in \[tool\.uv\] leaves out win_amd64") as caught:
+        lock(define(tmp_path / "stack", runtimes=[runtime], uv=settings))
+    assert 'platforms = ["linux_x86_64"]' in str(caught.value)
+    runtime["platforms"] = ["linux_x86_64"]
+    lock(define(tmp_path / "stack", runtimes=[runtime], uv=settings))
 
 
 def test_explicit_indexes_serve_only_where_they_are_named(

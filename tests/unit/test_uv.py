@@ -100,7 +100,6 @@ def test_only_what_leaves_no_trace_in_a_lock_reaches_uv(tmp_path: Path) -> None:
         "RUST_LOG": "trace",
         "UV_CONFIG_FILE": "uv.toml",
         "UV_HTTP_TIMEOUT": "",
-        "UV_INDEX": "https://index.example.invalid",
         "UV_PRERELEASE": "allow",
         "VIRTUAL_ENV": "/venv",
     }
@@ -136,3 +135,19 @@ def test_only_what_leaves_no_trace_in_a_lock_reaches_uv(tmp_path: Path) -> None:
 )
 def test_explanations_are_without_noise_and_secrets(stderr: str, words: str) -> None:
     assert explanation(stderr) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "passed"),
+    [
+        ("UV_INDEX", "mine=wheels ../other https://index.example.invalid/simple?a=b", None),
+        ("UV_EXTRA_INDEX_URL", "https://me:secret@index.example.invalid/simple", None),
+        ("UV_FIND_LINKS", "wheels,https://files.example.invalid/", "{here}/wheels,https://files.example.invalid/"),
+        ("UV_INDEX_STRATEGY", "unsafe-best-match", None),
+    ],
+)
+def test_indexes_of_the_environment_reach_uv(tmp_path: Path, name: str, value: str, passed: str | None) -> None:
+    here = Path.cwd()
+    if name == "UV_INDEX":
+        passed = f"mine={here}/wheels {here}/../other https://index.example.invalid/simple?a=b"
+    assert clean_environment({name: value}, tmp_path)[name] == (passed or value).replace("{here}", str(here))

@@ -100,6 +100,7 @@ def _other_inputs(stack: Stack, layer: Layer, python: PythonVersion) -> dict[str
         "python": python.request,
         "targets": [compatibility.describe() for compatibility in layer.compatibilities],
         "uv": _plain(settings),
+        **({"uv_variables": _plain(stack.uv.environ)} if stack.uv.environ else {}),
         "package_indexes": dict(layer.package_indexes or {}),
         "priority_indexes": list(layer.priority_indexes),
         "versioned": layer.versioned,

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.errors import LockError
 from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
 from venvstacks.locking.model import LayerLock
@@ -75,6 +77,27 @@ def write_project(
         "dependencies": [*map(str, layer.requirements), *(f"{name} ; {_NOWHERE}" for name in assigned)],
     }
     write_text(folder / "pyproject.toml", tomlkit.dumps({"project": project, "tool": {"uv": table}}))
+
+
+def check_environments(layer: Layer, python: PythonVersion, settings: UvSettings) -> None:
+    """Check that ``environments`` of the settings, which narrow what is resolved for, leave no target out.
+
+    Raises:
+        LockError: No environment holds on one of the layer's targets, so that nothing could be locked for it.
+    """
+    narrowed = settings.table.get("environments", ())
+    markers = [Marker(text) for text in ([narrowed] if isinstance(narrowed, str) else narrowed)]
+    left_out = [
+        limits.target.name
+        for limits in (layer.compatibilities if markers else ())
+        if not any(marker.evaluate(limits.marker_environment(python)) for marker in markers)
+    ]
+    if left_out:
+        kept = ", ".join(f'"{target.name}"' for target in layer.targets if target.name not in left_out)
+        raise LockError(
+            f"Cannot lock {layer.title}: `environments` in [tool.uv] leaves out {', '.join(left_out)}.",
+            hint=f"set `platforms = [{kept}]` on {layer.title}, or widen `environments`",
+        )
 
 
 def project_name(layer: Layer) -> str:

@@ -18,7 +18,13 @@ from venvstacks.locking.coverage import Gap, cover
 from venvstacks.locking.missing import Search, coverage_error, missing_wheels
 from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage, read_time
 from venvstacks.locking.paths import lock_paths
-from venvstacks.locking.project import constraints_from_below, direct_names, overridden_names, write_project
+from venvstacks.locking.project import (
+    check_environments,
+    constraints_from_below,
+    direct_names,
+    overridden_names,
+    write_project,
+)
 from venvstacks.locking.pylock import Candidates, locked_packages, parse_pylock
 from venvstacks.locking.sharing import check_agreement, split_shared
 from venvstacks.platforms.compatibility import PythonVersion, marker_of
@@ -98,6 +104,7 @@ def resolve_layer(
     check_agreement(layer, below, python, overridden_names(resolver.stack.uv))
     if not layer.requirements:
         return Resolution((), ())
+    check_environments(layer, python, resolver.stack.uv)
     folder = resolver.folder(layer)
     earlier = None if forget_pins else _readable(lock_paths(resolver.stack, layer).pylock)
     search = _search(resolver, python, below, folder)

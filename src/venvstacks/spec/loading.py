@@ -58,7 +58,7 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
         return None
     _check_keys(definition, report)
     tool = _table(definition, "tool", report)
-    uv, indexes = read_uv_settings(tool, file.parent, report, report.warnings)
+    uv, indexes = read_uv_settings(tool, file.parent, environ, report)
     settings = read_table(_table(tool, "venvstacks", report), ToolSettings, report.about("[tool.venvstacks]"))
     surroundings = Surroundings(file.parent, indexes, default_macos(environ, report))
     layers = read_layers(definition, surroundings, report)

@@ -1,7 +1,7 @@
 """A stack, as its definition file means it: checked, resolved, and with everything inherited filled in."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -93,10 +93,12 @@ class UvSettings:
     Attributes:
         table: The settings as written, relative paths and ``file:`` addresses untouched.
         folder: What relative paths in them are relative to.
+        environ: uv's variables that name indexes or folders with wheels; they may hold credentials.
     """
 
     table: Mapping[str, Any]
     folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,40 @@ from packaging.markers import InvalidMarker, Marker
 from venvstacks.spec.indexes import undefined_index
 from venvstacks.spec.model import UvSettings
 from venvstacks.spec.reading import read_toml
-from venvstacks.spec.report import Report, quoted
+from venvstacks.spec.report import Report, did_you_mean, quoted
 from venvstacks.spec.tables import describe
 
 UV_FILE = "venvstacks.uv.toml"
 """The file that is read if the definition has no ``[tool.uv]`` table."""
+
+INDEX_VARIABLES = (
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_INDEX",
+    "UV_INDEX_STRATEGY",
+    "UV_INDEX_URL",
+)
+"""uv's environment variables that decide where packages come from, beside the settings."""
+
+_KNOWN = frozenset(
+    """
+    add-bounds allow-insecure-host audit build-backend build-constraint-dependencies cache-dir cache-keys
+    check-url compile-bytecode concurrent-builds concurrent-downloads concurrent-installs config-settings
+    config-settings-package conflicts constraint-dependencies default-groups dependency-groups
+    dependency-metadata dev-dependencies environments exclude-dependencies exclude-newer
+    exclude-newer-package extra-build-dependencies extra-build-variables extra-index-url find-links
+    fork-strategy graalpy-install-mirror http-proxy https-proxy index index-strategy index-url
+    keyring-provider link-mode managed minimum-libc-version native-tls no-binary no-binary-package
+    no-build no-build-isolation no-build-isolation-package no-build-package no-cache no-index no-proxy
+    no-sources no-sources-package offline override-dependencies package pip prerelease prerelease-package
+    preview preview-features publish-url pyodide-install-mirror pypy-install-mirror python-downloads
+    python-downloads-json-url python-install-mirror python-preference reinstall reinstall-package
+    require-build-hashes required-environments required-version resolution sources system-certs
+    torch-backend trusted-publishing upgrade upgrade-package workspace
+    """.split()  # noqa: SIM905 - easier to keep
+)
+"""Every setting of uv, as it lists them itself; a misspelt one would be without effect."""
 
 _INDEX_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SOURCE_KEYS = frozenset({"index", "marker", "extra", "group"})
@@ -23,23 +52,24 @@ _TEXTS = ("override-dependencies", "constraint-dependencies", "find-links", "env
 
 
 def read_uv_settings(
-    tool: Mapping[str, Any], folder: Path, report: Report, warnings: list[str]
+    tool: Mapping[str, Any], folder: Path, environ: Mapping[str, str], report: Report
 ) -> tuple[UvSettings, tuple[str, ...] | None]:
     """Find and check the baseline settings for uv.
 
     Args:
         tool: The definition's ``[tool]`` table.
         folder: The folder of the definition.
-        report: The definition's; takes what is wrong with the settings.
-        warnings: Takes the note that a file is ignored.
+        environ: The environment variables.
+        report: The definition's; takes what is wrong with the settings, and the note that a file is ignored.
 
     Returns:
         The settings as written, and the names of the indexes they define (None if that is not known).
     """
     file = folder / UV_FILE
+    variables = {name: environ[name] for name in INDEX_VARIABLES if environ.get(name)}
     if "uv" in tool:
         if file.is_file():
-            warnings.append(f"{UV_FILE} is ignored, because the definition has a [tool.uv] table.")
+            report.warnings.append(f"{UV_FILE} is ignored, because the definition has a [tool.uv] table.")
         settings, about = tool["uv"], report.about("[tool.uv]")
     elif file.is_file():
         about = report.about(UV_FILE)
@@ -47,15 +77,17 @@ def read_uv_settings(
         if settings and "tool" in settings:
             about.add("tool", "is not a setting of uv", "write the settings at the top level of this file")
     else:
-        return UvSettings({}, folder), ()
+        return UvSettings({}, folder, variables), ()
     if not isinstance(settings, dict):
         if settings is not None:
             about.add(None, f"expected a table, found {describe(settings)}")
-        return UvSettings({}, folder), None
+        return UvSettings({}, folder, variables), None
+    for key in sorted(settings.keys() - _KNOWN - ({"tool"} if about.subject == UV_FILE else set())):
+        about.add(key, "is not a setting of uv", did_you_mean(key, _KNOWN))
     defined = _index_names(settings.get("index", []), about)
     _check_sources(settings.get("sources", {}), defined, about)
     _check_types(settings, about)
-    return UvSettings(settings, folder), defined
+    return UvSettings(settings, folder, variables), defined
 
 
 def _index_names(indexes: object, report: Report) -> tuple[str, ...] | None:

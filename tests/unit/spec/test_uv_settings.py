@@ -48,13 +48,13 @@ def test_file_with_the_table_of_a_project(problems: Callable[..., list[str]], tm
 def test_settings_are_kept_as_written(load: Callable[..., Stack]) -> None:
     text = (
         '[tool.uv]\nexclude-newer = "2025-01-01"\nenvironments = "sys_platform == \'linux\'"\n'
-        'find-links = ["./wheels", "file:///somewhere"]\nfuture-setting = { x = [1] }\n'
+        'find-links = ["./wheels", "file:///somewhere"]\ntorch-backend = { x = [1] }\n'
     )
     assert load(text).uv.table == {
         "exclude-newer": "2025-01-01",
         "environments": "sys_platform == 'linux'",
         "find-links": ["./wheels", "file:///somewhere"],
-        "future-setting": {"x": [1]},
+        "torch-backend": {"x": [1]},
     }
 
 
