@@ -8,6 +8,8 @@ from fakes.definitions import define
 from fakes.locking import Locker, load_all
 from fakes.wheels import make_wheel
 from venvstacks.errors import CoverageError, ResolutionError
+from venvstacks.events import Event, Warned
+from venvstacks.work import Work
 
 
 def test_missing_wheels_are_explained(tmp_path: Path, wheels: Path, lock: Locker) -> None:
@@ -136,3 +138,72 @@ def test_where_a_lower_layer_provides_no_wheel_is_needed(tmp_path: Path, wheels:
         lock(stack)
     assert caught.value.hint is not None
     assert 'platforms = ["linux_x86_64"]' in caught.value.hint
+
+
+@pytest.fixture
+def told(lock: Locker) -> list[str]:
+    """Return the warnings of locking."""
+    messages: list[str] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            messages.append(event.message)
+
+    object.__setattr__(lock, "work", Work(observe))
+    return messages
+
+
+def test_versions_that_differ_between_platforms_are_told(
+    tmp_path: Path, wheels: Path, lock: Locker, told: list[str]
+) -> None:
+    make_wheel(wheels, "native", "2.0", tag="cp312-cp312-manylinux_2_17_x86_64")
+    make_wheel(wheels, "native", "1.0", tag="cp312-cp312-win_amd64")
+    lock(define(tmp_path, runtimes=[{"platforms": ["linux_x86_64", "win_amd64"], "requirements": ["native"]}]))
+    (message,) = told
+    assert message.startswith(
+        "Platforms of runtime 'py' get different versions of packages: native 1.0 on win_amd64, "
+    )
+    assert message.endswith(", native 2.0 on linux_x86_64.")
+
+
+@pytest.mark.parametrize("requirement", ["top", "top>=0.5", "top==1.0"])
+def test_a_release_that_is_passed_over_for_want_of_a_wheel(
+    tmp_path: Path, wheels: Path, lock: Locker, told: list[str], requirement: str
+) -> None:
+    make_wheel(wheels, "top", "1.0")
+    make_wheel(wheels, "top", "2.0", requires=["source"])
+    (wheels / "source-1.0.tar.gz").write_bytes(b"never opened")
+    stack = define(tmp_path, runtimes=[{"requirements": [requirement]}])
+    lock(stack)
+    expected = "Runtime 'py' is locked with older versions: top 1.0, and not 2.0, as source has no wheel."
+    assert told == ([] if "==" in requirement else [expected])
+    told.clear()
+    lock(stack)
+    assert told == []  # what is pinned is kept, and known
+
+
+def test_what_another_layer_keeps_back_is_no_surprise(
+    tmp_path: Path, wheels: Path, lock: Locker, told: list[str]
+) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel(wheels, "base", version)
+        make_wheel(wheels, "top", version, requires=[f"base=={version}"])
+    runtime = {"requirements": ["base<2"]}
+    lock(define(tmp_path, runtimes=[runtime], frameworks=[{"name": "f", "requirements": ["top"]}]))
+    assert told == []
+
+
+def test_a_lock_that_goes_back_is_told(tmp_path: Path, wheels: Path, lock: Locker, told: list[str]) -> None:
+    make_wheel(wheels, "top", "1.0")
+    newer = make_wheel(wheels, "top", "2.0")
+    stack = define(tmp_path, runtimes=[{"requirements": ["top"]}])
+    lock(stack)
+    newer.unlink()
+    lock(stack)
+    assert told == ["The lock of runtime 'py' goes back: top from 2.0 to 1.0."]
+    told.clear()
+    newer = make_wheel(wheels, "top", "2.0")
+    lock(stack, reset=["py"])
+    newer.unlink()
+    lock(stack, reset=["py"])
+    assert told == []

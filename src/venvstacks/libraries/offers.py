@@ -9,7 +9,7 @@ from venvstacks.libraries.model import Conflict, LibraryLayer, NativeFile, Offer
 from venvstacks.libraries.system import REDISTRIBUTABLE, system_libraries
 from venvstacks.platforms.targets import Target
 
-_EXTENSION_MODULE = re.compile(r".*\.(cpython-[^/]+|pypy\d+[^/]*|abi3)\.so", re.DOTALL)
+EXTENSION_MODULE = re.compile(r".*\.(cpython-[^/]+|pypy\d+[^/]*|abi3)\.so", re.DOTALL)
 _NAMES = {
     "linux": re.compile(r"lib.*\.so|.*\.so(\.\d+)+", re.DOTALL),
     "macosx": re.compile(r".*\.dylib|lib.*\.so", re.DOTALL),
@@ -23,7 +23,7 @@ def is_shared_library(file: NativeFile, target: Target) -> bool:
     return (
         file.kind is Kind.LIBRARY
         and _NAMES[target.os].fullmatch(name) is not None
-        and _EXTENSION_MODULE.fullmatch(name) is None
+        and EXTENSION_MODULE.fullmatch(name) is None
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from venvstacks.findings import Finding
 from venvstacks.libraries.model import LibraryLayer, Linking, Use
+from venvstacks.libraries.offers import EXTENSION_MODULE
 from venvstacks.wording import some_of
 
 _LISTED = 4  # names that a remedy spells out
@@ -56,8 +57,13 @@ def _ambiguous(uses: list[Use]) -> Iterator[tuple[str, str]]:
 
 
 def system_libraries_of(linking: Linking) -> tuple[str, ...]:
-    """Give the names of the libraries that the target's system has to bring, beyond what every such system has."""
-    return tuple(sorted({_file_name(use.needed) for use in linking.missing}))
+    """Return the names of the libraries that the target's system has to bring, beyond what every such system has.
+
+    Some of them may be for parts that nobody uses, which cannot be told from outside. No system brings extension
+    modules, which some packages link to each other.
+    """
+    names = {_file_name(use.needed) for use in linking.missing}
+    return tuple(sorted(name for name in names if not EXTENSION_MODULE.fullmatch(name)))
 
 
 def _file_name(needed: str) -> str:

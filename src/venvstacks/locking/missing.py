@@ -92,6 +92,11 @@ def _rank(gap: Gap) -> tuple[str, str, str]:
     return gap.package, str(gap.version), gap.compatibility.target.name
 
 
+def packages_without_wheels(message: str) -> list[str]:
+    """Return the names of the packages that lack wheels, in the words of uv."""
+    return [name for name, _ in _named_in(message)]
+
+
 def _named_in(message: str) -> list[tuple[str, Version | None]]:
     found: dict[str, Version | None] = {}
     for match in _WITHOUT_WHEELS.finditer(" ".join(message.split())):

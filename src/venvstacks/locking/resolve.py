@@ -17,6 +17,7 @@ from venvstacks.files import write_text
 from venvstacks.locking.coverage import Gap, cover
 from venvstacks.locking.missing import Search, coverage_error, missing_wheels
 from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage, read_time
+from venvstacks.locking.older import older_versions, versions_gone_back
 from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.project import (
     check_environments,
@@ -114,9 +115,26 @@ def resolve_layer(
         raise missing_wheels(layer, python, error, search) or _unresolved(layer, below, error) from error
     if gaps:
         raise coverage_error(layer, python, gaps, search)
-    if text := _different_versions(resolution):
-        resolver.work.observe(Warned(f"Platforms of {layer.title} get different versions of packages: {text}."))
+    _tell(resolver, layer, resolution, earlier, search)
     return resolution
+
+
+def _tell(resolver: Resolver, layer: Layer, resolution: Resolution, earlier: str | None, search: Search) -> None:
+    """Say what is unexpected about a resolution that is used."""
+    versions: dict[str, Version] = {}
+    for package in parse_pylock(earlier, "the earlier lock").packages if earlier is not None else ():
+        if package.version is not None:
+            versions[package.name] = max(package.version, versions.get(package.name, package.version))
+    parts = {
+        f"Platforms of {layer.title} get different versions of packages": [_different_versions(resolution)],
+        f"The lock of {layer.title} goes back": versions_gone_back(resolution.packages, versions),
+        f"{layer.title[:1].upper()}{layer.title[1:]} is locked with older versions": older_versions(
+            layer, resolution.packages, versions, search
+        ),
+    }
+    for start, found in parts.items():
+        if text := "; ".join(filter(None, found)):
+            resolver.work.observe(Warned(f"{start}: {text}."))
 
 
 def _different_versions(resolution: Resolution) -> str:

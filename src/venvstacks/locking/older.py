@@ -1,0 +1,77 @@
+"""Packages that are locked at older versions than one would expect, which is said and stops nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from venvstacks.errors import CoverageError, ResolutionError
+from venvstacks.locking.missing import Search, packages_without_wheels
+from venvstacks.locking.model import LockedPackage
+from venvstacks.spec.model import Layer
+from venvstacks.wording import some_of
+
+
+def older_versions(
+    layer: Layer, packages: Sequence[LockedPackage], earlier: Mapping[str, Version], search: Search
+) -> Iterator[str]:
+    """Find declared packages of which a newer release was passed over, since something that it needs has no wheel.
+
+    What an earlier lock pins is kept, and not looked at again. Nothing is built or executed to find out: releases
+    without any wheel of their own are not seen.
+
+    Args:
+        layer: The layer.
+        packages: What it is going to install.
+        earlier: Versions that its earlier lock has; of several, the newest.
+        search: Ways to find out.
+
+    Returns:
+        A part of a sentence for each.
+    """
+    locked = {each.name: each for each in packages if earlier.get(each.name) != each.version}
+    declared = [
+        each for each in layer.requirements if canonicalize_name(each.name) in locked and not _is_exact(each)
+    ]
+    if not declared:
+        return
+    try:
+        offers = search.offers_of(replace(layer, requirements=tuple(declared)))
+    except (ResolutionError, CoverageError):  # then there is nothing to compare with
+        return
+    for requirement in declared:
+        package = locked[canonicalize_name(requirement.name)]
+        offered = [
+            offers[target][package.name][0].version for target in package.wheels if package.name in offers[target]
+        ]
+        newest = min((version for version in offered if version is not None), default=package.version)
+        if newest > package.version and (lacking := _lacking(layer, requirement, newest, search)):
+            verb = "has" if len(lacking) == 1 else "have"
+            yield f"{package.name} {package.version}, and not {newest}, as {some_of(lacking)} {verb} no wheel"
+
+
+def _is_exact(requirement: Requirement) -> bool:
+    return any(each.operator in {"==", "==="} and "*" not in each.version for each in requirement.specifier)
+
+
+def _lacking(layer: Layer, requirement: Requirement, version: Version, search: Search) -> list[str]:
+    """Name what has no wheel among the things that a version needs; nothing if that is not what is in its way."""
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    wish = Requirement(f"{requirement.name}{extras}=={version}")
+    wish.marker = requirement.marker
+    try:
+        gaps = search.gaps_of(replace(layer, requirements=(wish,)))
+    except ResolutionError as error:
+        return packages_without_wheels(error.message)
+    return sorted({gap.package for gap in gaps})
+
+
+def versions_gone_back(packages: Sequence[LockedPackage], earlier: Mapping[str, Version]) -> Iterator[str]:
+    """Find packages that an earlier lock had in a newer version; each as a part of a sentence."""
+    for package in packages:
+        before = earlier.get(package.name)
+        newest = max(each.version for each in packages if each.name == package.name)
+        if before is not None and newest < before and package.version == newest:
+            yield f"{package.name} from {before} to {package.version}"
