@@ -370,3 +370,34 @@ def test_calling_it_off_ends_uv(tmp_path: Path, cache: Path) -> None:
         assert isinstance(running.exception(timeout=5), CancelledError)
         connection.close()
     assert content(stack) == {}
+
+
+def test_a_forgotten_local_folder_is_no_other_version(
+    tmp_path: Path, folders: tuple[Path, Path], cache: Path
+) -> None:
+    plain, special = folders
+    make_wheel(plain, "lib", "3.0")
+    with serve_index(plain) as index:
+        environ = {**plain_environment(cache), "UV_DEFAULT_INDEX": index.url}
+        path = define(tmp_path / "stack", runtimes=[{"requirements": ["lib<3", "dep"]}]).path
+        stack = load_stack(path, environ=environ)
+        named = Locker(environ, (special,), no_index=False)
+        forgotten = Locker(environ, no_index=False)
+        named(stack)
+        before = content(stack)
+        with pytest.raises(LockError, match=r"takes \w+ 2\.0 from a local folder \(.*special/") as caught:
+            forgotten(stack)
+        assert "--local-wheels" in str(caught.value)
+        assert content(stack) == before
+        named(stack)
+        assert content(stack) == before
+        assert all(
+            wheel.path is None
+            for package in forgotten(stack, reset=["py"])["py"].lock.packages
+            for wheel in package.wheels.values()
+        )
+        named(stack, reset=["py"])
+        make_wheel(special, "lib", "2.5")
+        (special / "lib-2.0-py3-none-any.whl").unlink()
+        locked = named(stack)["py"].lock
+        assert [str(package.version) for package in locked.packages if package.name == "lib"] == ["2.5"]

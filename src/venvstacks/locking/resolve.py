@@ -115,14 +115,37 @@ def resolve_layer(
         raise missing_wheels(layer, python, error, search) or _unresolved(layer, below, error) from error
     if gaps:
         raise coverage_error(layer, python, gaps, search)
-    _tell(resolver, layer, resolution, earlier, search)
+    before = parse_pylock(earlier, "the earlier lock").packages if earlier is not None else ()
+    _check_local(layer, resolution, before)
+    _tell(resolver, layer, resolution, before, search)
     return resolution
 
 
-def _tell(resolver: Resolver, layer: Layer, resolution: Resolution, earlier: str | None, search: Search) -> None:
+def _check_local(layer: Layer, resolution: Resolution, before: Sequence[Package]) -> None:
+    """Refuse to take from elsewhere what came from a local folder: its option was forgotten."""
+    local = {
+        str(package.name): (package.version, wheel.path)
+        for package in before
+        for wheel in package.wheels or ()
+        if wheel.path is not None
+    }
+    for package in resolution.packages:
+        if package.name in local and all(wheel.path is None for wheel in package.wheels.values()):
+            version, path = local[package.name]
+            forget = f"--reset-lock '{layer.build_name}'"
+            raise LockError(
+                f"Cannot lock {layer.title}: its lock takes {package.name} {version} from a local folder ({path}, "
+                f"relative to the lock file), but this run would take {package.version} from an index.",
+                hint=f"name the folder with --local-wheels DIR, as before; or give that up with {forget}",
+            )
+
+
+def _tell(
+    resolver: Resolver, layer: Layer, resolution: Resolution, before: Sequence[Package], search: Search
+) -> None:
     """Say what is unexpected about a resolution that is used."""
     versions: dict[str, Version] = {}
-    for package in parse_pylock(earlier, "the earlier lock").packages if earlier is not None else ():
+    for package in before:
         if package.version is not None:
             versions[package.name] = max(package.version, versions.get(package.name, package.version))
     parts = {
