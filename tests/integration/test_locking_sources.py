@@ -85,6 +85,8 @@ def test_indexes_that_the_environment_names_are_used_and_recorded(
         other_account = {name: value.replace("s3cr3t%40", "changed") for name, value in environ.items()}
         assert lock_states(load_stack(path, environ=other_account))["py"].is_valid
         assert not lock_states(load_stack(path, environ={}))["py"].is_valid
+        other = {**environ, "UV_INDEX": "https://index.example.invalid/"}
+        assert "UV_INDEX" in lock_states(load_stack(path, environ=other))["py"].reason
     written = [file.read_text() for file in stack.requirements_folder.rglob("*") if file.is_file()]
     assert not [text for text in written if "s3cr3t" in text]
 

@@ -49,6 +49,7 @@ def test_builds_of_one_package_below_an_application_that_takes_either(
         application("app", "torchy", "user", on=[first, second], index_overrides={f"i-{second}": f"i-{first}"}),
     )
     project.build(no_index=False, quick=True)
+    assert not [warning for warning in project.warnings() if "torchy" in warning]  # both are meant to have it
     python = project.built / "app-app" / "bin" / "python"
     assert output(python, "-m", "app") == first
     shared = (project.folder / "requirements/app-app/pylock.app-app.toml").read_text()

@@ -214,7 +214,8 @@ def _applies(requirement: Requirement, environment: Mapping[str, str], extra: st
 def hidden_modules(path: Sequence[Contents]) -> list[str]:
     """Find top-level modules that two layers of a path both have.
 
-    Two layers that stand on each other are left to the upper one's own path.
+    Two layers that stand on each other are left to the upper one's own path; layers that stand for each other are
+    meant to have the same.
 
     Args:
         path: The layer, then the layers below it in path order.
@@ -229,11 +230,14 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
         _clash_text(clash.name, path[clash.upper], path[clash.lower])
         for clash in joining.clashes
         if not clash.upper or path[clash.lower].build.layer.build_name not in path[clash.upper].build.layer.below
+        if not _stand_for_each_other(path[0], path[clash.upper], path[clash.lower])
     ]
     for position, upper in enumerate(path):
         for lower in path[position + 1 :]:
             winner, loser = upper.build.layer, lower.build.layer
             if winner != own and loser.build_name in winner.below:
+                continue
+            if _stand_for_each_other(path[0], upper, lower):
                 continue
             where = "" if winner == own else f" on the path of {own.title}"
             warnings += [
@@ -243,6 +247,15 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
                 if not _is_shared_namespace(upper, name)
             ]
     return warnings
+
+
+def _stand_for_each_other(top: Contents, upper: Contents, lower: Contents) -> bool:
+    """Tell whether a layer can do with either of two below it."""
+    optional = top.build.configuration.get("optional_layers", {})
+    one, other = upper.build.lock.install_target, lower.build.lock.install_target
+    return other in optional.get(one, {}).get("replaced_by", ()) or one in optional.get(other, {}).get(
+        "replaced_by", ()
+    )
 
 
 def _clash_text(name: str, upper: Contents, lower: Contents) -> str:

@@ -204,7 +204,8 @@ def _other_reason(
         return metadata, "the base Python has changed"
     present = other_inputs_hash(stack, layer, python, [state.install_target for state in beneath])
     if metadata.other_inputs_hash not in {present, first_other_inputs_hash(stack, layer, python, lower)}:
-        return metadata, "its targets, the layers below it or the package indexes have changed"
+        variables = f" (also by {', '.join(stack.uv.environ)})" if stack.uv.environ else ""
+        return metadata, f"its targets, the layers below it or the package indexes have changed{variables}"
     return msgspec.structs.replace(metadata, other_inputs_hash=present), ""
 
 
