@@ -156,6 +156,7 @@ def compile_lock(
     python: PythonVersion,
     no_index: bool,
     dependencies: bool = True,
+    source_distributions: bool = False,
     work: Work,
 ) -> None:
     """Resolve a project's dependencies for all its environments into a pylock file.
@@ -167,6 +168,8 @@ def compile_lock(
         python: The Python to resolve for; it need not be on this machine.
         no_index: Whether to use no index, but the settings' folders with wheels alone.
         dependencies: Whether to resolve what the project's dependencies require as well.
+        source_distributions: Whether releases without wheels count; only without ``dependencies``. To
+            learn what a source distribution requires, uv would build it, which runs its code.
         work: The way to call it off.
 
     Raises:
@@ -175,7 +178,8 @@ def compile_lock(
     """
     arguments: list[str | Path] = [
         *("pip", "compile", "--universal", "--format", "pylock.toml", "--no-header"),
-        *("--only-binary", ":all:", "--python-version", python.release),
+        *([] if source_distributions and not dependencies else ["--only-binary", ":all:"]),
+        *("--python-version", python.release),
         *("--python", sys.executable, "--output-file", output),
         *([] if dependencies else ["--no-deps"]),
         *(["--no-index", "--no-sources"] if no_index else []),

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Index:
 
 @contextmanager
 def serve_index(wheels: Path, *, user: str = "", password: str = "") -> Iterator[Index]:
-    """Serve the wheels of a folder on 127.0.0.1, to those who know user and password if these are given."""
+    """Serve the packages of a folder on 127.0.0.1, to those who know user and password if these are given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -74,7 +74,11 @@ def _page(wheels: Path, package: str) -> str:
     links = [
         f'<a href="/files/{quote(wheel.name)}#sha256={hashlib.sha256(wheel.read_bytes()).hexdigest()}">'
         f"{wheel.name}</a>"
-        for wheel in sorted(wheels.glob("*.whl"))
-        if parse_wheel_filename(wheel.name)[0] == canonicalize_name(package)
+        for wheel in sorted((*wheels.glob("*.whl"), *wheels.glob("*.tar.gz")))
+        if _name(wheel.name) == canonicalize_name(package)
     ]
     return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>" if links else ""
+
+
+def _name(file: str) -> str:
+    return (parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename)(file)[0]

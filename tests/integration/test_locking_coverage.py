@@ -1,11 +1,15 @@
 """Locking where wheels are missing."""
 
+import tarfile
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from fakes.definitions import define
-from fakes.locking import Locker, load_all
+from fakes.index_server import serve_index
+from fakes.locking import Locker, load_all, plain_environment
 from fakes.wheels import make_wheel
 from venvstacks.errors import CoverageError, ResolutionError
 from venvstacks.events import Event, Warned
@@ -207,3 +211,72 @@ def test_a_lock_that_goes_back_is_told(tmp_path: Path, wheels: Path, lock: Locke
     newer.unlink()
     lock(stack, reset=["py"])
     assert told == []
+
+
+def _source_distribution(folder: Path, name: str, version: str, ran: Path) -> None:
+    """Write a source distribution that leaves a file behind if it is built."""
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "setup.py": f"open({str(ran)!r}, 'w')\n",
+    }
+    with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text)
+            archive.addfile(member, BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("requirement", ["top", "top[x]>=0.5", "top==1.0", "top<2"])
+def test_a_release_without_any_wheel_is_seen_and_not_built(
+    tmp_path: Path, wheels: Path, lock: Locker, told: list[str], requirement: str
+) -> None:
+    make_wheel(wheels, "top", "1.0", provides_extra=["x"])
+    _source_distribution(wheels, "top", "2.0", tmp_path / "ran")
+    lock(define(tmp_path, runtimes=[{"requirements": [requirement]}]))
+    expected = "Runtime 'py' is locked with older versions: top 1.0, and not 2.0, as top has no wheel."
+    assert told == ([expected] if requirement in {"top", "top[x]>=0.5"} else [])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_release_without_any_wheel_is_not_built_from_an_index(
+    tmp_path: Path, wheels: Path, cache: Path, told: list[str], lock: Locker
+) -> None:
+    make_wheel(wheels, "top", "1.0")
+    _source_distribution(wheels, "top", "2.0", tmp_path / "ran")
+    with serve_index(wheels) as index:
+        indexes = [{"name": "main", "url": index.url, "default": True}]
+        stack = define(tmp_path, runtimes=[{"requirements": ["top"]}], uv={"index": indexes})
+        Locker(plain_environment(cache), no_index=False, work=lock.work)(stack)
+        asked = list(index.asked)
+    assert [message.partition(": ")[2] for message in told] == ["top 1.0, and not 2.0, as top has no wheel."]
+    assert not (tmp_path / "ran").exists()
+    assert not any(path.endswith(".tar.gz") for path in asked)
+
+
+def test_older_versions_that_are_asked_for_are_no_step_back(
+    tmp_path: Path, wheels: Path, lock: Locker, told: list[str]
+) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel(wheels, "low", version)
+        make_wheel(wheels, "top", version, requires=[f"low=={version}"])
+    lock(define(tmp_path, runtimes=[{"requirements": ["top"]}]))
+    lock(define(tmp_path, runtimes=[{"requirements": ["top<2"]}]))
+    assert told == []
+
+
+def test_a_forgotten_folder_is_told_with_what_it_held(
+    tmp_path: Path, wheels: Path, lock: Locker, told: list[str]
+) -> None:
+    make_wheel(wheels, "top", "1.0")
+    make_wheel(wheels, "top", "2.0", requires=["low"])
+    _source_distribution(wheels, "low", "1.0", tmp_path / "ran")
+    make_wheel(tmp_path / "built", "low", "1.0")
+    stack = define(tmp_path, runtimes=[{"requirements": ["top"]}])
+    replace(lock, wheels=(wheels, tmp_path / "built"))(stack)
+    assert told == []
+    lock(stack)
+    assert told == [
+        "The lock of runtime 'py' goes back: top from 2.0 to 1.0.",
+        "Runtime 'py' is locked with older versions: top 1.0, and not 2.0, as low has no wheel.",
+    ]
+    assert not (tmp_path / "ran").exists()

@@ -35,11 +35,13 @@ class Search:
     Attributes:
         gaps_of: Resolves the layer, limited to some of its targets, and gives the gaps.
         offers_of: Resolves a layer's requirements, without what they require in turn.
+        newest_of: The same, as if source distributions counted; their packages have no wheels.
         tries: Counts the resolutions with which versions that would work are looked for, and ends.
     """
 
     gaps_of: Callable[[Layer], Sequence[Gap]]
     offers_of: Callable[[Layer], Candidates]
+    newest_of: Callable[[Layer], Candidates]
     tries: Iterator[int] = field(default_factory=lambda: iter(range(_MOST_TRIES)))
 
 

@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.errors import CoverageError, ResolutionError
+from venvstacks.errors import LockError, ResolutionError
 from venvstacks.locking.missing import Search, packages_without_wheels
 from venvstacks.locking.model import LockedPackage
 from venvstacks.spec.model import Layer
@@ -17,10 +17,9 @@ from venvstacks.wording import some_of
 def older_versions(
     layer: Layer, packages: Sequence[LockedPackage], earlier: Mapping[str, Version], search: Search
 ) -> Iterator[str]:
-    """Find declared packages of which a newer release was passed over, since something that it needs has no wheel.
+    """Find declared packages of which a newer release was passed over, since it or what it needs has no wheel.
 
-    What an earlier lock pins is kept, and not looked at again. Nothing is built or executed to find out: releases
-    without any wheel of their own are not seen.
+    What an earlier lock pins is kept, and not looked at again. Nothing is built or executed to find out.
 
     Args:
         layer: The layer.
@@ -33,13 +32,15 @@ def older_versions(
     """
     locked = {each.name: each for each in packages if earlier.get(each.name) != each.version}
     declared = [
-        each for each in layer.requirements if canonicalize_name(each.name) in locked and not _is_exact(each)
+        each
+        for each in layer.requirements
+        if canonicalize_name(each.name) in locked and not each.url and not _is_exact(each)
     ]
     if not declared:
         return
     try:
-        offers = search.offers_of(replace(layer, requirements=tuple(declared)))
-    except (ResolutionError, CoverageError):  # then there is nothing to compare with
+        offers = search.newest_of(replace(layer, requirements=tuple(declared)))
+    except LockError:  # then there is nothing to compare with
         return
     for requirement in declared:
         package = locked[canonicalize_name(requirement.name)]
@@ -65,11 +66,24 @@ def _lacking(layer: Layer, requirement: Requirement, version: Version, search: S
         gaps = search.gaps_of(replace(layer, requirements=(wish,)))
     except ResolutionError as error:
         return packages_without_wheels(error.message)
+    except LockError:
+        return []
     return sorted({gap.package for gap in gaps})
 
 
-def versions_gone_back(packages: Sequence[LockedPackage], earlier: Mapping[str, Version]) -> Iterator[str]:
-    """Find packages that an earlier lock had in a newer version; each as a part of a sentence."""
+def versions_gone_back(
+    layer: Layer, packages: Sequence[LockedPackage], earlier: Mapping[str, Version]
+) -> Iterator[str]:
+    """Find packages that an earlier lock had in a newer version; each as a part of a sentence.
+
+    If the layer's requirements exclude such a version, someone has changed them and wants an older one.
+    """
+    if any(
+        name in earlier and not each.specifier.contains(earlier[name], prereleases=True)
+        for each in layer.requirements
+        if (name := canonicalize_name(each.name))
+    ):
+        return
     for package in packages:
         before = earlier.get(package.name)
         newest = max(each.version for each in packages if each.name == package.name)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def _tell(
             versions[package.name] = max(package.version, versions.get(package.name, package.version))
     parts = {
         f"Platforms of {layer.title} get different versions of packages": [_different_versions(resolution)],
-        f"The lock of {layer.title} goes back": versions_gone_back(resolution.packages, versions),
+        f"The lock of {layer.title} goes back": versions_gone_back(layer, resolution.packages, versions),
         f"{layer.title[:1].upper()}{layer.title[1:]} is locked with older versions": older_versions(
             layer, resolution.packages, versions, search
         ),
@@ -181,11 +182,18 @@ def _search(resolver: Resolver, python: PythonVersion, below: Sequence[LayerLock
     def gaps_of(layer: Layer) -> Sequence[Gap]:
         return _attempt(resolver, layer, python, below, folder / f"try-{next(tries)}")[1]
 
-    def offers_of(layer: Layer) -> Candidates:
-        lock = _compiled(resolver, layer, python, folder / f"try-{next(tries)}", dependencies=False)
+    def offers_of(layer: Layer, *, source_distributions: bool = False) -> Candidates:
+        lock = _compiled(
+            resolver,
+            layer,
+            python,
+            folder / f"try-{next(tries)}",
+            dependencies=False,
+            source_distributions=source_distributions,
+        )
         return locked_packages(lock, layer.compatibilities, python)
 
-    return Search(gaps_of, offers_of)
+    return Search(gaps_of, offers_of, partial(offers_of, source_distributions=True))
 
 
 def _attempt(
@@ -247,6 +255,7 @@ def _compiled(
     assigned: Sequence[str] = (),
     earlier: str | None = None,
     dependencies: bool = True,
+    source_distributions: bool = False,
 ) -> Pylock:
     sources, output = resolver.sources, folder / "pylock.toml"
     folder.mkdir(parents=True, exist_ok=True)
@@ -271,6 +280,7 @@ def _compiled(
         python=python,
         no_index=sources.no_index,
         dependencies=dependencies,
+        source_distributions=source_distributions,
         work=resolver.work,
     )
     return parse_pylock(output.read_text(encoding="utf-8"), f"uv's resolution of {layer.title}")

@@ -25,7 +25,7 @@ from venvstacks.spec.model import Layer, Stack
 
 PYTHON = PythonVersion("cpython", "3.12.7")
 UV_SAYS = Path(__file__).parent / "uv_says"
-NEVER = Search(lambda _: pytest.fail("asked"), lambda _: pytest.fail("asked"))
+NEVER = Search(*[lambda _: pytest.fail("asked")] * 3)
 
 
 def _layer(folder: Path, **fields: object) -> Layer:
@@ -284,7 +284,7 @@ def test_missing_wheels_in_the_words_of_uv(tmp_path: Path, shape: str, named: st
     def offers_of(_: Layer) -> dict[object, object]:
         raise ResolutionError("none")
 
-    found = missing_wheels(layer, PYTHON, error, Search(gaps_of, offers_of))  # type: ignore[arg-type]
+    found = missing_wheels(layer, PYTHON, error, Search(gaps_of, offers_of, offers_of))  # type: ignore[arg-type]
     assert str(found) == (
         "Cannot lock runtime 'py': not every target has a wheel of every package.\n"
         f"  - {named} has no usable wheel for win_arm64\n"
