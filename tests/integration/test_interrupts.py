@@ -1,5 +1,6 @@
 """Whatever ends a run, and whenever: nothing is lost, and the next run ends as if nothing had been."""
 
+import json
 import os
 import random
 import re
@@ -20,6 +21,7 @@ from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
 DRIVER = Path(__file__).with_name("killed_cli.py")
+STACK = "__venvstacks__/venvstacks.json"
 POINTS = 10
 ARCHIVES = tuple(f"_artifacts/{name}.tar.zst" for name in LAYERS[:3])
 PRIVATE = (".venvstacks", ".venvstacks-build.json")  # what is in there differs: times, downloads
@@ -139,6 +141,14 @@ def nothing_is_mixed(out: Path, set_up: Stage, name: str) -> None:
     now, earlier = settled(out), settled(set_up.earlier)
     if name in {"lock", "publish"}:
         finished = {path for path in now if TEMPORARY_PREFIX not in path}
+        if name == "publish":  # when it fails, the stack's manifest tells of what is there
+            finished.discard(STACK)
+            listed = json.loads((out / STACK).read_bytes())["layers"]
+            told = {layer["layer_name"]: layer for layers in listed.values() for layer in layers}
+            files = (out / "__venvstacks__/env_metadata").glob("*.json")
+            there = [json.loads(file.read_bytes()) for file in files]
+            old = json.loads((set_up.earlier / STACK).read_bytes())["layers"] == listed
+            assert old or told == {layer["layer_name"]: layer for layer in there}
         assert [path for path in finished if now[path] not in (earlier.get(path), set_up.expected.get(path))] == []
         return
     for folder in {path.partition("/")[0] for path in now if TEMPORARY_PREFIX not in path} - {"__venvstacks__"}:

@@ -15,14 +15,17 @@ from venvstacks.building import schemes
 
 def other_python() -> schemes.SchemePython:
     """Find another Python on this machine than the one that runs the tests."""
-    candidates = [*Path.home().glob(".pyenv/versions/*/bin/python3"), Path("/usr/bin/python3")]
+    candidates = [*Path(sys.base_prefix).parent.glob("*/bin/python3"), Path("/usr/bin/python3")]
     code = "import json, os, sys; print(json.dumps([os.path.realpath(sys.executable), sys.version_info[:2]]))"
+    found = {}
     for candidate in filter(Path.is_file, candidates):
         done = subprocess.run([candidate, "-c", code], capture_output=True, check=True)
         program, version = json.loads(done.stdout)
-        if tuple(version) != sys.version_info[:2]:
-            return schemes.SchemePython(program, tuple(version))
-    pytest.fail("this test needs a second Python: as `pyenv install` makes, or the system's")
+        found[tuple(version)] = program
+    others = [version for version in found if (3, 11) <= version != sys.version_info[:2]]
+    if not others:
+        pytest.fail("this test needs a second Python, from 3.11 on: as `pyenv install` makes, or the system's")
+    return schemes.SchemePython(found[max(others)], max(others))
 
 
 def test_packages_are_installed_the_same_by_every_python(

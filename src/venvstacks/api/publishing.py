@@ -80,7 +80,9 @@ def publish(
         PublishError: An archive cannot be made.
     """
     options = options or Options()
-    folder = output_folder(stack, (settings or PublishOptions(Path("_artifacts"))).output)
+    settings = settings or PublishOptions(Path("_artifacts"))
+    settings.profile  # noqa: B018 - a level that no format has is refused before the output folder is made
+    folder = output_folder(stack, settings.output)
     with held(stack, options) as work, held_output(folder, wait=options.wait, observe=options.observe):
         plans = plan_publication(stack, settings, include=include, platforms=platforms, options=options)
         made = [archive for plan in plans for archive in plan.archives if archive.action is Action.CREATE]
