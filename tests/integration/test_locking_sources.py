@@ -399,6 +399,12 @@ def test_a_forgotten_local_folder_is_no_other_version(
             for wheel in package.wheels.values()
         )
         named(stack, reset=["py"])
+        only_there = load_stack(define(tmp_path / "stack", runtimes=[{"requirements": ["lib==2.0"]}]).path)
+        with pytest.raises(ResolutionError) as caught_too:
+            forgotten(only_there)
+        assert str(caught_too.value.hint) == (
+            "the earlier lock takes lib from a local folder: name it with --local-wheels"
+        )
         make_wheel(special, "lib", "2.5")
         (special / "lib-2.0-py3-none-any.whl").unlink()
         locked = named(stack)["py"].lock

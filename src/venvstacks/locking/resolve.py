@@ -109,27 +109,33 @@ def resolve_layer(
     check_environments(layer, python, resolver.stack.uv)
     folder = resolver.folder(layer)
     earlier = None if forget_pins else _readable(lock_paths(resolver.stack, layer).pylock)
+    before = parse_pylock(earlier, "the earlier lock").packages if earlier is not None else ()
     search = _search(resolver, python, below, folder)
     try:
         resolution, gaps = _attempt(resolver, layer, python, below, folder, earlier=earlier)
     except ResolutionError as error:
-        raise missing_wheels(layer, python, error, search) or _unresolved(layer, below, error) from error
+        unresolved = _unresolved(layer, below, error, _local(before))
+        raise missing_wheels(layer, python, error, search) or unresolved from error
     if gaps:
         raise coverage_error(layer, python, gaps, search)
-    before = parse_pylock(earlier, "the earlier lock").packages if earlier is not None else ()
     _check_local(layer, resolution, before)
     _tell(resolver, layer, resolution, before, search)
     return resolution
 
 
-def _check_local(layer: Layer, resolution: Resolution, before: Sequence[Package]) -> None:
-    """Refuse to take from elsewhere what came from a local folder: its option was forgotten."""
-    local = {
+def _local(before: Sequence[Package]) -> dict[str, tuple[Version | None, str]]:
+    """Return what an earlier lock takes from local folders: name -> version, and path of a wheel."""
+    return {
         str(package.name): (package.version, wheel.path)
         for package in before
         for wheel in package.wheels or ()
         if wheel.path is not None
     }
+
+
+def _check_local(layer: Layer, resolution: Resolution, before: Sequence[Package]) -> None:
+    """Refuse to take from elsewhere what came from a local folder: its option was forgotten."""
+    local = _local(before)
     for package in resolution.packages:
         if package.name in local and all(wheel.path is None for wheel in package.wheels.values()):
             version, path = local[package.name]
@@ -317,11 +323,15 @@ def _version(layer: Layer, package: Package) -> Version:
     return package.version
 
 
-def _unresolved(layer: Layer, below: Sequence[LayerLock], error: ResolutionError) -> ResolutionError:
+def _unresolved(
+    layer: Layer, below: Sequence[LayerLock], error: ResolutionError, local: Collection[str]
+) -> ResolutionError:
     pinned = {package.name: lock.layer for lock in reversed(below) for package in lock.packages}
     compared = re.findall(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\]|\{[^}]*\})?==", error.message)
     culprits = sorted({canonicalize_name(name) for name in compared} & pinned.keys())
     hint = None
+    if forgotten := sorted(_names_in(error.message) & set(local)):
+        hint = f"the earlier lock takes {', '.join(forgotten)} from a local folder: name it with --local-wheels"
     if culprits:
         names = ", ".join(f"{name} (locked by {pinned[name]!r})" for name in culprits)
         hint = f"layers below decide the version of {names}: change the requirements there or here"

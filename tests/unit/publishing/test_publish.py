@@ -264,11 +264,10 @@ def test_events(built: Built, options: PublishOptions) -> None:
 def test_changed_file_is_an_error_that_names_the_layer(built: Built, options: PublishOptions) -> None:
     (built[2].folder / "lib/module.py").write_bytes(b"")
     with pytest.raises(PublishError) as caught:
-        publish(built, options, selected=NAMES[1:], work=Work(jobs=1))
+        publish(built, options, selected=NAMES[2:], work=Work(jobs=1))
     assert caught.value.message == (
         "Cannot publish application 'hello' for linux_x86_64: 'lib/module.py' changed while it was archived: "
-        "it had 8000 bytes when the layer was built.\n"
-        "Published: none. Not published: framework-numbers, app-hello."
+        "it had 8000 bytes when the layer was built."
     )
     assert caught.value.hint
     assert not (options.output / "app-hello.tar.zst").exists()
