@@ -257,16 +257,29 @@ def test_streamlit_serves(project: Project, tmp_path: Path) -> None:
         assert "<title>Streamlit</title>" in page
 
 
+ASYNCHRONOUS_TEST = """\
+import asyncio
+import os
+
+import pytest
+
+
+@pytest.mark.asyncio
+async def test_it():
+    assert await asyncio.sleep(0, os.environ["PYTEST_XDIST_WORKER"]) in {"gw0", "gw1"}
+"""
+
+
 def test_pytest_with_plugins_below(project: Project, tmp_path: Path) -> None:
     stack = shipped(
         project,
         framework("plugins", "pytest-xdist", "pytest-cov", "pytest-asyncio"),
         application("app", "pytest", on=["plugins"], entry_points=["pytest", "py.test"]),
     )
-    (tmp_path / "test_it.py").write_text("def test_it():\n    assert True\n")
+    (tmp_path / "test_it.py").write_text(ASYNCHRONOUS_TEST)
     done = run(
         program(stack, "pytest"), "-n", "2", "--cov=test_it", "--rootdir", tmp_path, tmp_path, HOME=str(tmp_path)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
-    assert re.search(r"test_it\.py +2 +0 +100%", done.stdout), done.stdout
+    assert re.search(r"test_it\.py +\d+ +0 +100%", done.stdout), done.stdout
