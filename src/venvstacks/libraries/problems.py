@@ -1,9 +1,9 @@
 """What may be wrong with a layer's libraries, package by package, and what the target's system must bring."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from venvstacks.findings import Finding
-from venvstacks.libraries.model import LibraryLayer, Linking, Use
+from venvstacks.libraries.model import LibraryLayer, Linking, Source, Use
 from venvstacks.libraries.offers import EXTENSION_MODULE
 from venvstacks.wording import some_of
 
@@ -27,32 +27,33 @@ def library_findings(layer: LibraryLayer, linking: Linking) -> tuple[Finding, ..
     by_owner: dict[str, list[Use]] = {}
     for use in linking.uses:
         by_owner.setdefault(use.owner, []).append(use)
-    missing = {owner: [use for use in uses if use in linking.missing] for owner, uses in by_owner.items()}
-    ambiguous = {owner: [use for use in uses if use.others] for owner, uses in by_owner.items()}
     return tuple(
         Finding(layer.build_name, layer.compatibility.target.name, owner, message, remedy)
-        for owner in sorted(by_owner)
-        for message, remedy in (*_missing(missing[owner]), *_ambiguous(ambiguous[owner]))
+        for owner, uses in sorted(by_owner.items())
+        for message, remedy in (*_missing(layer, uses), *_ambiguous(uses))
     )
 
 
-def _missing(uses: list[Use]) -> Iterator[tuple[str, str]]:
+def _missing(layer: LibraryLayer, all_uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
+    uses = [use for use in all_uses if use.source is Source.MISSING]
     if not uses:
         return
     names = list(dict.fromkeys(_file_name(use.needed) for use in uses))
     files = list(dict.fromkeys(_file_name(use.file) for use in uses))
     remarks = "".join(f"; {remark}" for remark in dict.fromkeys(use.remark for use in uses) if remark)
-    accepted = f" = [{', '.join(map(_quoted, names))}]" if len(names) <= _LISTED else ""
+    # the line may replace one that is there
+    globs = dict.fromkeys((*map(_toml, layer.allow_missing), *map(_quoted, names)))
+    accepted = f" = [{', '.join(globs)}]" if len(names) <= _LISTED else ""
     needed, by = some_of(map(_shown, names)), some_of(map(_shown, files), 2)
     remedy = "see that the target's system has it, or add the package that brings it; to accept that it is missing"
     yield f"needs {needed}, which no layer offers (for {by}{remarks})", f"{remedy}: dynlib_allow_missing{accepted}"
 
 
-def _ambiguous(uses: list[Use]) -> Iterator[tuple[str, str]]:
-    for use in {(use.needed, use.layer): use for use in uses}.values():
+def _ambiguous(uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
+    for use in {(use.needed, use.layer): use for use in uses if use.others}.values():
         yield (
             f"needs {_shown(use.needed)}, of which {use.layer!r} has several, and takes {_shown(use.provider)}",
-            f"leave out the others there with dynlib_exclude = [{', '.join(map(_quoted_path, use.others))}]",
+            f"leave out the others there: dynlib_exclude = [{', '.join(map(_quoted_path, use.others))}]",
         )
 
 
@@ -82,12 +83,11 @@ def _quoted_path(path: str) -> str:
 
 def _quoted(name: str) -> str:
     """Write a glob for one name as a TOML string."""
-    return '"' + "".join(_toml_characters(f"[{char}]" if char in "*?[" else char for char in name)) + '"'
+    return _toml("".join(f"[{char}]" if char in "*?[" else char for char in name))
 
 
-def _toml_characters(parts: Iterable[str]) -> Iterator[str]:
-    for char in "".join(parts):
-        if char in '"\\':
-            yield f"\\{char}"
-        else:
-            yield char if char.isprintable() else f"\\u{ord(char):04X}"
+def _toml(text: str) -> str:
+    escaped = (
+        f"\\{char}" if char in '"\\' else char if char.isprintable() else f"\\u{ord(char):04X}" for char in text
+    )
+    return f'"{"".join(escaped)}"'

@@ -1,4 +1,4 @@
-"""Packages that are locked at older versions than one would expect, which is said and stops nothing."""
+"""Versions that one would not expect in a new lock, which is said and stops nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,10 +8,46 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.errors import LockError, ResolutionError
+from venvstacks.locking.earlier import EarlierLock
 from venvstacks.locking.missing import Search, packages_without_wheels
 from venvstacks.locking.model import LockedPackage
 from venvstacks.spec.model import Layer
 from venvstacks.wording import some_of
+
+
+def unexpected(
+    layer: Layer, packages: Sequence[LockedPackage], earlier: EarlierLock, search: Search
+) -> Iterator[str]:
+    """Say what is unexpected about the versions that a layer is going to install, in one sentence a kind.
+
+    Args:
+        layer: The layer.
+        packages: What it is going to install.
+        earlier: Its earlier lock.
+        search: Ways to find out.
+    """
+    title = f"{layer.title[:1].upper()}{layer.title[1:]}"
+    kinds = {
+        f"Platforms of {layer.title} get different versions of packages": different_versions(packages),
+        f"The lock of {layer.title} goes back": versions_gone_back(layer, packages, earlier.versions),
+        f"{title} is locked with older versions": older_versions(layer, packages, earlier.versions, search),
+    }
+    for start, found in kinds.items():
+        if text := "; ".join(found):
+            yield f"{start}: {text}."
+
+
+def different_versions(packages: Sequence[LockedPackage]) -> Iterator[str]:
+    """Find packages that targets get in different versions, as older ones have wheels for all of them."""
+    versions: dict[str, list[LockedPackage]] = {}
+    for package in packages:
+        versions.setdefault(package.name, []).append(package)
+    for found in versions.values():
+        if len(found) > 1:
+            on = [
+                f"{each.name} {each.version} on {some_of(t.name for t in sorted(each.wheels))}" for each in found
+            ]
+            yield ", ".join(on)
 
 
 def older_versions(

@@ -12,13 +12,14 @@ from packaging.pylock import Package, Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.errors import InvalidLockError, LockError, ResolutionError
+from venvstacks.errors import LockError, ResolutionError
 from venvstacks.events import Warned
 from venvstacks.files import write_text
 from venvstacks.locking.coverage import Gap, cover
+from venvstacks.locking.earlier import NO_LOCK, check_local, read_earlier
 from venvstacks.locking.missing import Search, coverage_error, missing_wheels
 from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage, read_time
-from venvstacks.locking.older import older_versions, versions_gone_back
+from venvstacks.locking.older import unexpected
 from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.project import (
     check_environments,
@@ -33,7 +34,6 @@ from venvstacks.platforms.compatibility import PythonVersion, marker_of
 from venvstacks.platforms.targets import Target
 from venvstacks.spec.model import Layer, Stack
 from venvstacks.uv import Uv, compile_lock
-from venvstacks.wording import some_of
 from venvstacks.work import Work
 
 
@@ -108,77 +108,19 @@ def resolve_layer(
         return Resolution((), ())
     check_environments(layer, python, resolver.stack.uv)
     folder = resolver.folder(layer)
-    earlier = None if forget_pins else _readable(lock_paths(resolver.stack, layer).pylock)
-    before = parse_pylock(earlier, "the earlier lock").packages if earlier is not None else ()
+    earlier = NO_LOCK if forget_pins else read_earlier(lock_paths(resolver.stack, layer).pylock)
     search = _search(resolver, python, below, folder)
     try:
-        resolution, gaps = _attempt(resolver, layer, python, below, folder, earlier=earlier)
+        resolution, gaps = _attempt(resolver, layer, python, below, folder, earlier=earlier.text)
     except ResolutionError as error:
-        unresolved = _unresolved(layer, below, error, _local(before))
+        unresolved = _unresolved(layer, below, error, earlier.local)
         raise missing_wheels(layer, python, error, search) or unresolved from error
     if gaps:
         raise coverage_error(layer, python, gaps, search)
-    _check_local(layer, resolution, before)
-    _tell(resolver, layer, resolution, before, search)
+    check_local(layer, resolution.packages, earlier)
+    for warning in unexpected(layer, resolution.packages, earlier, search):
+        resolver.work.observe(Warned(warning))
     return resolution
-
-
-def _local(before: Sequence[Package]) -> dict[str, tuple[Version | None, str]]:
-    """Return what an earlier lock takes from local folders: name -> version, and path of a wheel."""
-    return {
-        str(package.name): (package.version, wheel.path)
-        for package in before
-        for wheel in package.wheels or ()
-        if wheel.path is not None
-    }
-
-
-def _check_local(layer: Layer, resolution: Resolution, before: Sequence[Package]) -> None:
-    """Refuse to take from elsewhere what came from a local folder: its option was forgotten."""
-    local = _local(before)
-    for package in resolution.packages:
-        if package.name in local and all(wheel.path is None for wheel in package.wheels.values()):
-            version, path = local[package.name]
-            forget = f"--reset-lock '{layer.build_name}'"
-            raise LockError(
-                f"Cannot lock {layer.title}: its lock takes {package.name} {version} from a local folder ({path}, "
-                f"relative to the lock file), but this run would take {package.version} from an index.",
-                hint=f"name the folder with --local-wheels DIR, as before; or give that up with {forget}",
-            )
-
-
-def _tell(
-    resolver: Resolver, layer: Layer, resolution: Resolution, before: Sequence[Package], search: Search
-) -> None:
-    """Say what is unexpected about a resolution that is used."""
-    versions: dict[str, Version] = {}
-    for package in before:
-        if package.version is not None:
-            versions[package.name] = max(package.version, versions.get(package.name, package.version))
-    parts = {
-        f"Platforms of {layer.title} get different versions of packages": [_different_versions(resolution)],
-        f"The lock of {layer.title} goes back": versions_gone_back(layer, resolution.packages, versions),
-        f"{layer.title[:1].upper()}{layer.title[1:]} is locked with older versions": older_versions(
-            layer, resolution.packages, versions, search
-        ),
-    }
-    for start, found in parts.items():
-        if text := "; ".join(filter(None, found)):
-            resolver.work.observe(Warned(f"{start}: {text}."))
-
-
-def _different_versions(resolution: Resolution) -> str:
-    """List the packages that targets get in different versions, as older ones have wheels for all of them."""
-    versions: dict[str, list[LockedPackage]] = {}
-    for package in resolution.packages:
-        versions.setdefault(package.name, []).append(package)
-    return "; ".join(
-        ", ".join(
-            f"{each.name} {each.version} on {some_of(t.name for t in sorted(each.wheels))}" for each in found
-        )
-        for found in versions.values()
-        if len(found) > 1
-    )
 
 
 def _search(resolver: Resolver, python: PythonVersion, below: Sequence[LayerLock], folder: Path) -> Search:
@@ -290,19 +232,6 @@ def _compiled(
         work=resolver.work,
     )
     return parse_pylock(output.read_text(encoding="utf-8"), f"uv's resolution of {layer.title}")
-
-
-def _readable(pylock: Path) -> str | None:
-    """Give an earlier lock for its pins, unless it is missing, damaged or without any.
-
-    uv takes the locks of venvstacks 0.8 as they are, but for those without packages.
-    """
-    try:
-        text = pylock.read_text(encoding="utf-8")
-        lock = parse_pylock(text, pylock.name)
-    except (OSError, UnicodeDecodeError, InvalidLockError):
-        return None
-    return text if lock.packages else None
 
 
 def _assigned_late(resolver: Resolver, layer: Layer, names: Collection[str], assigned: Sequence[str]) -> list[str]:
