@@ -71,8 +71,8 @@ def render() -> str:
 
 def render_schema() -> str:
     """Give the text of the definition file's JSON Schema."""
+    from venvstacks.definition.schema import definition_schema  # noqa: PLC0415 - as above
     from venvstacks.files import canonical_json  # noqa: PLC0415 - as above
-    from venvstacks.spec.schema import definition_schema  # noqa: PLC0415 - as above
 
     return canonical_json(definition_schema())
 
@@ -87,7 +87,7 @@ def render_index_schema() -> str:
 
 def render_delta_schema() -> str:
     """Give the text of the JSON Schema of a delta's header."""
-    from venvstacks.deltas.model import header_schema  # noqa: PLC0415 - as above
+    from venvstacks.deltas.delta_format import header_schema  # noqa: PLC0415 - as above
     from venvstacks.files import canonical_json  # noqa: PLC0415 - as above
 
     return canonical_json(header_schema())

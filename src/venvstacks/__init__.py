@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from venvstacks.api.unpacking import plan_unpacking, unpack
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
-    from venvstacks.building.build import BuildPlan
+    from venvstacks.building.build_run import BuildPlan
+    from venvstacks.building.built_layer import BuiltLayer, ExcludedPackage
+    from venvstacks.building.dependency_paths import Presence
     from venvstacks.building.library_report import LayerLibraries
-    from venvstacks.building.model import BuiltLayer, ExcludedPackage
-    from venvstacks.building.why import Presence
-    from venvstacks.deltas.patching import PatchedLayer, PatchPlan
-    from venvstacks.differences.model import Difference, LayerDifference
+    from venvstacks.definition.stack import Layer, LayerKind, Stack
+    from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan
+    from venvstacks.differences.changes import Difference, LayerDifference
     from venvstacks.errors import (
         ArchiveError,
         BuildError,
@@ -58,16 +59,15 @@ if TYPE_CHECKING:
         VenvstacksError,
     )
     from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
-    from venvstacks.locking.lock import LockedLayer, LockPlan
-    from venvstacks.locking.model import LayerLock
+    from venvstacks.locking.layer_lock import LayerLock
+    from venvstacks.locking.lock_run import LockedLayer, LockPlan
     from venvstacks.locking.states import LockState
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target, host_target
     from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
-    from venvstacks.publishing.exporting import ExportResult
-    from venvstacks.publishing.plan import PublishOptions, PublishPlan
-    from venvstacks.publishing.publish import PublishResult
-    from venvstacks.spec.model import Layer, LayerKind, Stack
+    from venvstacks.publishing.export_run import ExportResult
+    from venvstacks.publishing.publication import PublishResult
+    from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan
     from venvstacks.status import StackStatus
 
 __all__ = [
@@ -162,28 +162,28 @@ _HOMES = {
     "api.unpacking": "plan_unpacking unpack",
     "archives.formats": "ArchiveFormat Compression",
     "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
-    "building.build": "BuildPlan",
+    "building.build_run": "BuildPlan",
     "building.library_report": "LayerLibraries",
-    "building.model": "BuiltLayer ExcludedPackage",
-    "building.why": "Presence",
-    "deltas.patching": "PatchPlan PatchedLayer",
-    "differences.model": "Difference LayerDifference",
+    "building.built_layer": "BuiltLayer ExcludedPackage",
+    "building.dependency_paths": "Presence",
+    "deltas.patch_plan": "PatchPlan PatchedLayer",
+    "differences.changes": "Difference LayerDifference",
     "errors": (
         "ArchiveError BuildError BusyError CoverageError DefinitionError DeltaError FilesystemError "
         "InvalidLockError FindingsError LockError Problem PublishError RequirementsError "
         "ResolutionError RuntimeProviderError ToolError UsageError VenvstacksError"
     ),
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
-    "locking.lock": "LockPlan LockedLayer",
-    "locking.model": "LayerLock",
+    "locking.lock_run": "LockPlan LockedLayer",
+    "locking.layer_lock": "LayerLock",
     "locking.states": "LockState",
     "options": "Options",
     "platforms.targets": "Target host_target",
     "publishing.export_plan": "ExportOptions ExportPlan",
-    "publishing.exporting": "ExportResult",
-    "publishing.plan": "PublishOptions PublishPlan",
-    "publishing.publish": "PublishResult",
-    "spec.model": "Layer LayerKind Stack",
+    "publishing.export_run": "ExportResult",
+    "publishing.publish_plan": "PublishOptions PublishPlan",
+    "publishing.publication": "PublishResult",
+    "definition.stack": "Layer LayerKind Stack",
     "status": "StackStatus",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -17,30 +17,13 @@ class DocumentError(ValueError):
 
 
 def read_json(path: Path, kind: type[_Kind]) -> _Kind:
-    """Read a JSON file.
-
-    Args:
-        path: The file.
-        kind: What it holds.
-
-    Raises:
-        DocumentError: It holds something else.
-        OSError: It cannot be read.
-    """
+    """Read a JSON file."""
     with path.open("rb") as file:
         return parse_json(file.read(LARGEST + 1), kind)
 
 
 def parse_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
-    """Read a JSON text.
-
-    Args:
-        text: The text; bytes are UTF-8.
-        kind: What it holds.
-
-    Raises:
-        DocumentError: It holds something else.
-    """
+    """Read a JSON text."""
     if len(text) > LARGEST:
         raise DocumentError(f"it is larger than {LARGEST} bytes")
     try:
@@ -52,11 +35,7 @@ def parse_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Read a TOML text.
-
-    Raises:
-        DocumentError: It is no TOML.
-    """
+    """Read a TOML text."""
     if len(text) > LARGEST:
         raise DocumentError(f"it is larger than {LARGEST} bytes")
     try:

@@ -9,7 +9,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])",
 
 
 def parents(path: str) -> Iterator[str]:
-    """Give the folders on the way to a POSIX path, from the top."""
+    """Return the folders on the way to a POSIX path, from the top."""
     place = path.find("/")
     while place > 0:
         yield path[:place]
@@ -17,7 +17,7 @@ def parents(path: str) -> Iterator[str]:
 
 
 def control_characters(name: str) -> list[str]:
-    """Give what of a name is no text: control characters, line ends, halves of characters.
+    """Return what of a name is no text: control characters, line ends, halves of characters.
 
     Unlike what counts as printable, that is the same for every Python, however many characters it knows.
     """
@@ -25,7 +25,7 @@ def control_characters(name: str) -> list[str]:
 
 
 def folded(path: str) -> str:
-    """Give a key that is equal for paths of one file where case does not count.
+    """Return a key that is equal for paths of one file where case does not count.
 
     The composition of characters counts neither, as on macOS.
     """
@@ -33,7 +33,7 @@ def folded(path: str) -> str:
 
 
 def windows_problem(path: str) -> str | None:
-    """Say why a POSIX path cannot exist on Windows, as the end of a sentence that begins with it."""
+    """Describe why a POSIX path cannot exist on Windows, as the end of a sentence that begins with it."""
     for part in path.split("/"):
         if found := _NOT_ON_WINDOWS.search(part):
             return f"has a {found[0]!r}, which cannot stand in a name on Windows"

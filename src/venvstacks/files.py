@@ -29,15 +29,7 @@ _FICLONE = 0x40049409
 
 
 def explain_os_error(error: OSError, doing: str) -> FilesystemError:
-    """Turn an operating system error into one message.
-
-    Args:
-        error: The error.
-        doing: What was being done, for example ``write the lock of 'app-hello'``.
-
-    Returns:
-        An error that names the file and, for the usual causes, the way out.
-    """
+    """Turn an operating system error into one message."""
     # of a copy, the second name is where to, which is where things go wrong
     path = error.filename2 or error.filename
     where = f" ({path})" if path else ""
@@ -54,7 +46,7 @@ def explain_os_error(error: OSError, doing: str) -> FilesystemError:
 
 
 def temporary_beside(path: Path) -> Path:
-    """Give an unused name in the folder of ``path``, for something that will be renamed to ``path``."""
+    """Return an unused name in the folder of ``path``, for something that will be renamed to ``path``."""
     return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}")
 
 
@@ -77,7 +69,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Have the operating system write a file's content to the disk."""
+    """Let the operating system write a file's content to the disk."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -86,11 +78,7 @@ def flush(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> bool:
-    """Write a file atomically, unless it has this content already.
-
-    Returns:
-        Whether the file was written.
-    """
+    """Write a file atomically, unless it has this content already."""
     try:
         if path.read_bytes() == content:
             return False
@@ -128,15 +116,7 @@ def file_sha256(path: Path) -> str:
 
 
 def clone(reading: int, writing: int) -> None:
-    """Let a new file share the blocks of another on the disk, until one of the two is written to.
-
-    Args:
-        reading: The other file, open.
-        writing: The new file, open and empty.
-
-    Raises:
-        OSError: The file system or the operating system cannot do that, or not with these files.
-    """
+    """Let a new file share the blocks of another on the disk, until one of the two is written to."""
     if sys.platform != "linux":
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     fcntl.ioctl(writing, _FICLONE, reading)

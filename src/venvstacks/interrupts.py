@@ -15,17 +15,11 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def signals_cancel(cancellation: Cancellation) -> Iterator[None]:
-    """Have handlers of signals that raise call work off; what they raise is raised when it has ended.
+    """Let handlers of signals that raise call work off; what they raise is raised when it has ended.
 
     A handler that raises, as that of Ctrl-C does, raises wherever the main thread happens to be. Where that is the
     middle of the library's handling of a lock, the lock is never released, and all wait forever for each other.
     Handlers that are not written in Python, and other threads than the main one, are not concerned.
-
-    Args:
-        cancellation: What is called off.
-
-    Raises:
-        BaseException: What the first handler raised, if one did; it replaces every other error.
     """
     raised: list[BaseException] = []
 

@@ -10,7 +10,7 @@ from venvstacks.events import Observer, silent
 from venvstacks.work import default_jobs
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Stack
+    from venvstacks.definition.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Options:
 
 
 def in_definition(stack: "Stack", path: str | os.PathLike[str]) -> Path:
-    """Give a folder that is relative to the definition's, absolute; ``~`` is expanded."""
+    """Return a folder that is relative to the definition's, absolute; ``~`` is expanded."""
     return Path(os.path.normpath(stack.folder / Path(path).expanduser()))
 
 
 def cache_folder(stack: "Stack", options: Options) -> Path | None:
-    """Give the folder for caches, absolute; None if none is named."""
+    """Return the folder for caches, absolute; None if none is named."""
     return None if options.cache_dir is None else in_definition(stack, options.cache_dir)

@@ -52,20 +52,7 @@ class Cancellation:
     def run(
         self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Completed:
-        """Run a program to its end and collect what it prints.
-
-        Args:
-            argv: The program and its arguments.
-            env: Its whole environment; this process's own by default.
-            cwd: The folder it starts in.
-
-        Returns:
-            Its exit status and output. A status other than 0 is the caller's to judge.
-
-        Raises:
-            CancelledError: The work was called off while it ran.
-            OSError: The program cannot be started.
-        """
+        """Run a program to its end and collect what it prints."""
         self.check()
         process = subprocess.Popen(
             argv,
@@ -94,9 +81,6 @@ def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
     """Let a program take the place of this process, so that its signals, streams and status are its own.
 
     Where processes cannot be replaced (Windows), the program runs as a child.
-
-    Returns:
-        The child's exit status; on POSIX the call does not return.
     """
     if os.name == "posix":
         os.execve(argv[0], list(argv), dict(env))  # noqa: S606 - that is the purpose

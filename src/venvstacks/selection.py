@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from venvstacks.definition.report import quoted
+from venvstacks.definition.stack import Stack
+from venvstacks.definition.target_settings import which_target
 from venvstacks.errors import UsageError, require_collection
 from venvstacks.platforms.targets import TARGETS, Target, host_target
-from venvstacks.spec.model import Stack
-from venvstacks.spec.report import quoted
-from venvstacks.spec.targets import which_target
 
 HOST = "host"
 ALL = "all"
@@ -18,19 +18,7 @@ PLATFORM_WORDS = (HOST, ALL)
 def matching(
     stack: Stack, patterns: Sequence[str], *, allow_missing: bool = False
 ) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Find the layers whose build names match patterns.
-
-    Args:
-        stack: The stack.
-        patterns: As for :mod:`fnmatch`; upper and lower case count.
-        allow_missing: Whether a pattern may match nothing.
-
-    Returns:
-        Build names, and a warning for each pattern that matches nothing.
-
-    Raises:
-        UsageError: A pattern matches nothing, and that is not allowed.
-    """
+    """Find the layers whose build names match patterns."""
     names = [layer.build_name for layer in stack.layers]
     idle = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
     messages = tuple(f"No layer's build name matches {pattern!r}." for pattern in idle)
@@ -43,14 +31,7 @@ def matching(
 
 
 def extended(stack: Stack, names: Iterable[str], *, dependencies: bool, derived: bool) -> frozenset[str]:
-    """Add the layers below or above some layers.
-
-    Args:
-        stack: The stack.
-        names: Build names.
-        dependencies: Whether to add what they stand on.
-        derived: Whether to add what stands on them.
-    """
+    """Add the layers below or above some layers."""
     chosen = set(names)
     result = set(chosen)
     for layer in stack.layers:
@@ -62,19 +43,7 @@ def extended(stack: Stack, names: Iterable[str], *, dependencies: bool, derived:
 
 
 def selected_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[str]) -> tuple[Target, ...]:
-    """Find the targets that an operation on some layers is for.
-
-    Args:
-        stack: The stack.
-        chosen: Build names of the layers.
-        platforms: Target names, ``host`` for this machine's, ``all`` for all that one of the layers is made for.
-
-    Returns:
-        The targets without repetition, sorted by name.
-
-    Raises:
-        UsageError: There is no platform of a name, or none of the layers is made for one.
-    """
+    """Find the targets that an operation on some layers is for."""
     require_collection(platforms=platforms)
     layers = stack.named(chosen)
     found: set[Target] = set()

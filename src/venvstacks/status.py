@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from venvstacks.definition.stack import Layer, LayerKind, Stack
 from venvstacks.locking.states import LockState
-from venvstacks.spec.model import Layer, LayerKind, Stack
 
 Operations = Mapping[str, tuple[str, ...]]
 """Build name -> what is to be done with the layer: ``reset-lock``, ``lock``, ``build``, ``build-if-needed``,
@@ -37,7 +37,7 @@ class StackStatus:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Give the same as values for JSON, as ``venvstacks show --json`` prints them.
+        """Return the same as values for JSON, as ``venvstacks show --json`` prints them.
 
         Each layer in ``runtimes``, ``frameworks`` and ``applications`` has ``name``, ``install_target``,
         ``has_valid_lock``, ``platforms`` and ``selected_operations``. A layer that stands on others has

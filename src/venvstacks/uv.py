@@ -9,10 +9,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from venvstacks.definition.uv_settings import INDEX_VARIABLES
 from venvstacks.errors import ResolutionError, ToolError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.processes import Completed
-from venvstacks.spec.uv_settings import INDEX_VARIABLES
 from venvstacks.work import Work
 
 OLDEST_UV = Version("0.13")  # the first that writes the hashes of local wheels into a pylock file
@@ -61,16 +61,7 @@ class Uv:
 
 
 def find_uv(environ: Mapping[str, str], scratch: Path) -> Uv:
-    """Find uv and see that it is new enough.
-
-    Args:
-        environ: This process's environment.
-        scratch: A folder for an empty configuration, which keeps user- and system-level ones from having
-            an effect.
-
-    Raises:
-        ToolError: There is no uv, or it is too old.
-    """
+    """Find uv and see that it is new enough."""
     executable = _uv_executable(environ)
     if executable is None:
         raise ToolError("The program 'uv' was not found.", hint="install it: python -m pip install uv")
@@ -101,12 +92,7 @@ def _uv_executable(environ: Mapping[str, str]) -> Path | None:
 
 
 def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    """Give the environment for uv: no settings from users or systems, only network, cache and credentials.
-
-    Args:
-        environ: This process's environment.
-        scratch: A folder in which an empty configuration file is put: uv takes the first that it finds.
-    """
+    """Return the environment for uv: no settings from users or systems, only network, cache and credentials."""
     empty = scratch / "uv"
     empty.mkdir(parents=True, exist_ok=True)
     (empty / "uv.toml").touch()
@@ -159,23 +145,7 @@ def compile_lock(
     source_distributions: bool = False,
     work: Work,
 ) -> None:
-    """Resolve a project's dependencies for all its environments into a pylock file.
-
-    Args:
-        uv: The program.
-        project: A folder with a ``pyproject.toml``, whose ``[tool.uv]`` is obeyed.
-        output: The pylock file; earlier pins in it are preferred.
-        python: The Python to resolve for; it need not be on this machine.
-        no_index: Whether to use no index, but the settings' folders with wheels alone.
-        dependencies: Whether to resolve what the project's dependencies require as well.
-        source_distributions: Whether releases without wheels count; only without ``dependencies``. To
-            learn what a source distribution requires, uv would build it, which runs its code.
-        work: The way to call it off.
-
-    Raises:
-        ResolutionError: There is no solution, an index does not answer, or uv cannot use the project's settings;
-            the message is uv's own.
-    """
+    """Resolve a project's dependencies for all its environments into a pylock file."""
     arguments: list[str | Path] = [
         *("pip", "compile", "--universal", "--format", "pylock.toml", "--no-header"),
         *([] if source_distributions and not dependencies else ["--only-binary", ":all:"]),
@@ -202,21 +172,7 @@ def install_wheels(
     no_index: bool,
     work: Work,
 ) -> Completed:
-    """Install exactly what a lock names into a prefix, with every hash checked.
-
-    Args:
-        uv: The program.
-        lock: A pylock file; its folder's ``pyproject.toml`` names the indexes that need credentials.
-        prefix: Where to install; laid out as ``interpreter`` has it.
-        interpreter: A Python of this machine.
-        python: The Python it will run on.
-        compatibility: The target it will run on.
-        no_index: Whether nothing may be downloaded that is not in the cache.
-        work: The way to call it off.
-
-    Returns:
-        uv's exit status and output; the caller words the error.
-    """
+    """Install exactly what a lock names into a prefix, with every hash checked."""
     arguments: list[str | Path] = [
         *("pip", "install", "--prefix", prefix, "--python", interpreter, "--break-system-packages"),
         *("--python-version", python.release, "--python-platform", compatibility.uv_platform),
@@ -229,20 +185,7 @@ def install_wheels(
 
 
 def list_pythons(uv: Uv, settings: Mapping[str, str], request: str, work: Work) -> str:
-    """List the Pythons that can be downloaded, for all platforms.
-
-    Args:
-        uv: The program.
-        settings: Environment variables that select mirrors.
-        request: For example ``cpython@3.12``.
-        work: The way to call it off.
-
-    Returns:
-        uv's JSON.
-
-    Raises:
-        ToolError: The list cannot be had.
-    """
+    """List the Pythons that can be downloaded, for all platforms."""
     arguments = [
         "python",
         "list",
@@ -260,15 +203,7 @@ def list_pythons(uv: Uv, settings: Mapping[str, str], request: str, work: Work) 
 
 
 def install_python(uv: Uv, settings: Mapping[str, str], key: str, folder: Path, work: Work) -> Completed:
-    """Download a managed Python into ``folder/KEY``.
-
-    Args:
-        uv: The program.
-        settings: Environment variables that select mirrors and limits.
-        key: Its full key, for example ``cpython-3.12.1-linux-x86_64-gnu``.
-        folder: Where managed Pythons are kept.
-        work: The way to call it off.
-    """
+    """Download a managed Python into ``folder/KEY``."""
     arguments: list[str | Path] = ["python", "install", "--no-bin", "--no-registry", "--install-dir", folder, key]
     return _run(uv, arguments, settings={**settings, "UV_PYTHON_DOWNLOADS": "manual"}, work=work)
 
@@ -296,7 +231,7 @@ def _not_started(executable: Path, error: OSError) -> ToolError:
 
 
 def _settings_problem(stderr: str) -> str:
-    """Give uv's words on settings it cannot read: the indented lines under its warning."""
+    """Return uv's words on settings it cannot read: the indented lines under its warning."""
     _, _, rest = _plain(stderr).partition(_SETTINGS_IGNORED)
     lines = rest.partition("\n")[2].splitlines()
     end = next((i for i, line in enumerate(lines) if line and not line.startswith(" ")), len(lines))
@@ -304,7 +239,7 @@ def _settings_problem(stderr: str) -> str:
 
 
 def explanation(stderr: str) -> str:
-    """Give uv's own words on a failure, without warnings, colours and secrets in addresses."""
+    """Return uv's own words on a failure, without warnings, colours and secrets in addresses."""
     lines = _plain(stderr).splitlines()
     first = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
     kept = [line for line in lines[first:] if not line.startswith("warning:") and not _is_beside_the_point(line)]

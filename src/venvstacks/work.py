@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def default_jobs() -> int:
-    """Give the number of processors this process may use."""
+    """Return the number of processors this process may use."""
     count = getattr(os, "process_cpu_count", None)
     if count is not None:
         return count() or 1
@@ -55,14 +55,7 @@ class Task(Generic[Key, Result]):
 
 @contextmanager
 def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
-    """Start threads, and wait for their end; meanwhile, signals call the work off, and so does an error.
-
-    Args:
-        work: Their number, and the way to call them off.
-
-    Raises:
-        BaseException: What the handler of a signal raises, if one came.
-    """
+    """Start threads, and wait for their end; meanwhile, signals call the work off, and so does an error."""
     with signals_cancel(work.cancellation), ThreadPoolExecutor(max(1, work.jobs)) as pool:
         try:
             yield pool
@@ -73,18 +66,7 @@ def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
 
 
 def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Result]:
-    """Run tasks in threads, each as soon as what it needs is there, ``work.jobs`` at a time.
-
-    Args:
-        tasks: In an order in which each stands behind those that it needs.
-        work: The number of threads, and the way to call them off.
-
-    Returns:
-        Each task's result under its key, in the order of the tasks.
-
-    Raises:
-        BaseException: The error of the first task that failed; the others are called off first.
-    """
+    """Run tasks in threads, each as soon as what it needs is there, ``work.jobs`` at a time."""
     results: dict[Key, Result] = {}
     waiting = list(tasks)
     names = {task.key for task in tasks}

@@ -37,18 +37,7 @@ class Workspace:
 
 @contextmanager
 def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> Iterator[Workspace]:
-    """Take hold of a build folder.
-
-    Args:
-        folder: The build folder, absolute; made if it does not exist.
-        clean: Whether to forget what earlier runs kept beside the layers.
-        wait: Whether to wait for another run that holds the folder.
-        observe: Told when that is so.
-
-    Raises:
-        BusyError: Another run holds the folder, and ``wait`` is false.
-        FilesystemError: The folder cannot be made.
-    """
+    """Take hold of a build folder."""
     private = folder / PRIVATE_FOLDER
     with ExitStack() as stack:
         try:
@@ -74,15 +63,6 @@ def held_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None
     """Take hold of the folder that archives or exports are written to, as of a build folder.
 
     The folder itself is locked where the system can do that, so that no file of ours lies among what is published.
-
-    Args:
-        folder: The output folder, absolute; made if it does not exist.
-        wait: Whether to wait for another run that holds the folder.
-        observe: Told when that is so.
-
-    Raises:
-        BusyError: Another run holds the folder, and ``wait`` is false.
-        FilesystemError: The folder cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,11 @@ import pytest
 from fakes.archive_reading import read_archive, stream
 from fakes.archiving import MTIME, facts, pack, small_frames, unpack
 from fakes.built_layers import make_tree
-from venvstacks import files, trees
-from venvstacks.archives.cache import FrameCache
+from venvstacks import files
+from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.archives.reading import open_archive
+from venvstacks.archives.frame_cache import FrameCache
+from venvstacks.entries import EntryKind, scan
 from venvstacks.errors import PublishError, UsageError
 
 DEEP = "/".join(["a-quite-long-folder-name-0123456789"] * 9)
@@ -59,7 +60,7 @@ def test_standard_readers_find_everything(tree: Path, tmp_path: Path, kind: Arch
         assert found[name.lstrip("!")].content == value
     expected_modes = {
         entry.path: {"file": 0o755 if entry.executable else 0o644, "folder": 0o755, "symlink": 0o777}[entry.kind]
-        for entry in trees.scan(tree)
+        for entry in scan(tree)
     }
     assert {name: member.mode for name, member in found.items()} == expected_modes
     assert found["bin/python"].mode == 0o755
@@ -104,7 +105,7 @@ def test_any_file_can_be_read_by_itself(tree: Path, tmp_path: Path, kind: Archiv
     with open_archive(archive) as reader:
         assert len(reader.index.frames) > 10
         for entry in reversed(reader.index.entries):
-            if entry.type is trees.EntryKind.FILE:
+            if entry.type is EntryKind.FILE:
                 assert b"".join(reader.content(entry)) == (tree / entry.path).read_bytes()
 
 
@@ -134,8 +135,8 @@ def test_tar_extracts_the_same_tree(tree: Path, tmp_path: Path, kind: ArchiveFor
         check=True,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
-    extracted = trees.scan(out / "app@1")
-    assert {entry.changed_ns for entry in extracted if entry.kind is trees.EntryKind.FILE} == {MTIME * 10**9}
+    extracted = scan(out / "app@1")
+    assert {entry.changed_ns for entry in extracted if entry.kind is EntryKind.FILE} == {MTIME * 10**9}
     assert facts(out / "app@1") == facts(tree)
 
 
@@ -163,11 +164,11 @@ def test_bytes_depend_on_the_content_alone(
     umask = os.umask(0o077)
     try:
         second = make_tree(tmp_path / "elsewhere" / "second", {name: CONTENT[name] for name in reversed(names)})
-        for entry in trees.scan(second):
+        for entry in scan(second):
             path = second / entry.path
-            if entry.kind is not trees.EntryKind.SYMLINK:
+            if entry.kind is not EntryKind.SYMLINK:
                 os.utime(path, (5, 5))
-            if entry.kind is trees.EntryKind.FILE:
+            if entry.kind is EntryKind.FILE:
                 path.chmod(0o700 if entry.executable else 0o400)
         (second / "hardlink-source").hardlink_to(second / "lib-data")
         (second / "lib-data").unlink()
@@ -244,7 +245,7 @@ def test_impossible_level_is_refused(tree: Path, tmp_path: Path, kind: ArchiveFo
 )
 def test_changed_file_is_refused(tmp_path: Path, kind: ArchiveFormat, now: bytes, how: str) -> None:
     tree = make_tree(tmp_path / "tree", {"lib/file": b"content"})
-    entries = trees.scan(tree)
+    entries = scan(tree)
     (tree / "lib/file").write_bytes(now)
     os.utime(tree / "lib/file", (1, 1))
     destination = tmp_path / "out" / "archive"
@@ -294,5 +295,5 @@ def test_progress_adds_up(tree: Path, tmp_path: Path, kind: ArchiveFormat, *, wa
     for _ in range(1 + warm):
         handled.clear()
         pack(tree, tmp_path / "out", kind, level=1, progress=handled.append, cache=cache)
-    assert sum(handled) == sum(entry.size for entry in trees.scan(tree))
+    assert sum(handled) == sum(entry.size for entry in scan(tree))
     assert warm or max(handled) <= 1 << 20

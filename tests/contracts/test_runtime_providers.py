@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from fakes.pythons import Download, host, managed_runtimes, own_archive, own_python, start, tree, write_list
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.runtimes.local import LocalRuntimes
-from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
 
 Maker = Callable[[Path], RuntimeProvider]

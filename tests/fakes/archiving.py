@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from venvstacks import trees
-from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.archive_plan import plan_archive
+from venvstacks.archives.archive_reader import open_archive
+from venvstacks.archives.archive_writer import WrittenArchive, write_archive
+from venvstacks.archives.extraction import unpack_archive
 from venvstacks.archives.formats import ArchiveFormat, Profile, profile_for
-from venvstacks.archives.plan import plan_archive
+from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.reading import open_archive
-from venvstacks.archives.unpacking import unpack_archive
-from venvstacks.archives.write import WrittenArchive, write_archive
+from venvstacks.entries import Entry, scan
 from venvstacks.work import Work
 
 MTIME = 1_709_294_401
@@ -38,7 +38,7 @@ def pack(
     level: int | None = None,
     profile: Profile | None = None,
     mtime: int = MTIME,
-    entries: Sequence[trees.Entry] | None = None,
+    entries: Sequence[Entry] | None = None,
     group_of: Callable[[str], str | None] = lambda _: None,
     cache: FrameCache | None = None,
     jobs: int = 2,
@@ -48,7 +48,7 @@ def pack(
 ) -> WrittenArchive:
     """Write a folder as an archive."""
     plan = plan_archive(
-        trees.scan(folder) if entries is None else entries,
+        scan(folder) if entries is None else entries,
         TOP,
         mtime=mtime,
         profile=profile or profile_for(kind, level),
@@ -91,5 +91,5 @@ def facts(folder: Path) -> dict[str, tuple[object, ...]]:
             entry.link_target,
             (folder / entry.path).read_bytes() if entry.kind == "file" else b"",
         )
-        for entry in trees.scan(folder)
+        for entry in scan(folder)
     }

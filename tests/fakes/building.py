@@ -13,13 +13,13 @@ from unittest.mock import patch
 import venvstacks
 from fakes.pythons import host, own_python
 from fakes.wheels import make_wheel
-from venvstacks.building.model import BuiltLayer
+from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Bytecode, Stack
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.events import Event, Finished, Warned
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.runtimes.local import LocalRuntimes
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Bytecode, Stack
 from venvstacks.work import Work
 
 SITE = f"lib/{own_python().lib_name}/site-packages"

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from venvstacks import trees
-from venvstacks.building.model import BuiltLayer
-from venvstacks.locking.model import LayerLock, LockMetadata
+from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, SourceModule
+from venvstacks.entries import scan
+from venvstacks.locking.layer_lock import LayerLock, LockMetadata
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import Layer, LayerKind, PythonRequest, SourceModule
 
 
 def make_tree(folder: Path, content: Mapping[str, bytes | str | None]) -> Path:
@@ -107,5 +107,5 @@ def make_built_layer(
         folder=folder,
         inputs_hash=f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}",
         module_hashes={name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in modules},
-        entries=trees.scan(folder),
+        entries=scan(folder),
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import tomlkit
 
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Stack
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Stack
 
 Table = Mapping[str, Any]
 

@@ -13,15 +13,15 @@ from fakes.archiving import pack, small_frames, unpack
 from fakes.built_layers import make_tree
 from venvstacks import files
 from venvstacks.archives import codecs
+from venvstacks.archives.archive_reader import open_archive
+from venvstacks.archives.archive_writer import WrittenFile
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.reading import open_archive
-from venvstacks.archives.write import WrittenFile
 from venvstacks.deltas.blob import encode_start, read_header
-from venvstacks.deltas.make import Effort, write_delta
-from venvstacks.deltas.model import DeltaHeader
-from venvstacks.deltas.patching import PatchedLayer, plan_patch, run_patch
-from venvstacks.deltas.plan import plan_delta
+from venvstacks.deltas.delta_format import DeltaHeader
+from venvstacks.deltas.delta_plan import plan_delta
+from venvstacks.deltas.delta_writer import Effort, write_delta
+from venvstacks.deltas.patch_plan import PatchedLayer, plan_patch, run_patch
 from venvstacks.work import Work
 
 Content = Mapping[str, bytes | str | None]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fakes.locking import load_all
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.locking.hashes import hash_modules
-from venvstacks.locking.model import LayerLock
-from venvstacks.locking.paths import lock_paths
+from venvstacks.locking.layer_lock import LayerLock
+from venvstacks.locking.lock_paths import lock_paths
 from venvstacks.platforms.compatibility import marker_of
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Layer, Stack
 
 CASES = Path(__file__).parents[1] / "locks-0.8"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from venvstacks.locking.lock import LockedLayer, plan_lock, run_lock
-from venvstacks.locking.model import LayerLock
+from venvstacks.definition.stack import Layer, Stack
+from venvstacks.locking.layer_lock import LayerLock
+from venvstacks.locking.lock_run import LockedLayer, plan_lock, run_lock
 from venvstacks.locking.resolve import Resolver, Sources
 from venvstacks.locking.states import load_lock, lock_states
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.spec.model import Layer, Stack
 from venvstacks.uv import find_uv
 from venvstacks.work import Work
 

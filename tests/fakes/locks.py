@@ -5,6 +5,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.files import canonical_json, write_text
 from venvstacks.locking.hashes import (
     declared_text,
@@ -13,13 +14,12 @@ from venvstacks.locking.hashes import (
     requirements_hash,
     version_inputs_hash,
 )
-from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
-from venvstacks.locking.paths import lock_paths
+from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
+from venvstacks.locking.lock_paths import lock_paths
 from venvstacks.locking.pylock import pylock_text
 from venvstacks.locking.states import lock_states
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS, Target
-from venvstacks.spec.model import Layer, Stack
 
 TIME = "2024-01-01T00:00:00+00:00"
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from venvstacks.definition.stack import UvSettings
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import host_target
 from venvstacks.runtimes.managed import ManagedRuntimes
-from venvstacks.spec.model import UvSettings
 from venvstacks.uv import find_uv
 from venvstacks.work import Work
 

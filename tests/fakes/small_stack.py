@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from fakes.built_layers import make_built_layer, make_tree
-from venvstacks.archives.cache import FrameCache
-from venvstacks.building.model import BuiltLayer
+from venvstacks.archives.frame_cache import FrameCache
+from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.publishing.delta_bases import read_states
 from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
-from venvstacks.publishing.exporting import ExportResult, run_export
-from venvstacks.publishing.old_states import read_states
-from venvstacks.publishing.plan import PublishOptions, PublishPlan, plan_publish
-from venvstacks.publishing.publish import PublishResult, run_publish
+from venvstacks.publishing.export_run import ExportResult, run_export
+from venvstacks.publishing.publication import PublishResult, run_publish
+from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, plan_publish
 from venvstacks.publishing.published import read_published
 from venvstacks.work import Work
 

@@ -19,7 +19,7 @@ import msgspec
 
 from fuzzing.choices import Choices, mutate_value, mutated_bytes
 from venvstacks import files
-from venvstacks.archives.checking import check_index
+from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.codecs import (
     Codec,
     compress,
@@ -28,12 +28,12 @@ from venvstacks.archives.codecs import (
     decompress,
     decompress_text,
 )
+from venvstacks.archives.extraction import unpack_archive
 from venvstacks.archives.index import SUFFIX, ArchiveIndex, IndexEntry, content_hash, decode_index, encode_index
+from venvstacks.archives.index_validation import check_index
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.reading import open_archive
-from venvstacks.archives.unpacking import unpack_archive
+from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
-from venvstacks.trees import EntryKind
 from venvstacks.work import Work
 
 SEEDS = Path(__file__).with_name("seeds")

@@ -20,10 +20,10 @@ from venvstacks import files
 from venvstacks.archives import codecs
 from venvstacks.archives.index import content_hash
 from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.model import SHORT, DeltaEntry
+from venvstacks.deltas.delta_format import SHORT, DeltaEntry
 from venvstacks.deltas.prefixes import compress
+from venvstacks.entries import EntryKind
 from venvstacks.errors import VenvstacksError
-from venvstacks.trees import EntryKind
 
 SEED = SEEDS / "seed.vdelta"
 START = 48

@@ -16,8 +16,8 @@ import pytest
 from fakes.building import SITE, Project, application, framework, output, own_runtime, run, runtime
 from fakes.pythons import host, host_key, listed, own_python, tree, write_list
 from fakes.wheels import make_wheel
+from venvstacks.definition.loading import load_stack
 from venvstacks.errors import BuildError, RequirementsError
-from venvstacks.spec.loading import load_stack
 
 OTHER_MINORS = [minor for minor in ("3.12", "3.13") if minor != own_python().minor]
 
@@ -373,8 +373,8 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
 
 def find_built(project: Project) -> list[str]:
     """Give the layers that may be published."""
-    from venvstacks.building.finding import find_built as find  # noqa: PLC0415
-    from venvstacks.gathering import gather_builds  # noqa: PLC0415
+    from venvstacks.building.built_layers import find_built as find  # noqa: PLC0415
+    from venvstacks.builds import gather_builds  # noqa: PLC0415
 
     stack = load_stack(project.folder / "venvstacks.toml")
     names = frozenset(layer.build_name for layer in stack.layers)
@@ -409,8 +409,8 @@ def test_modules_that_hide_others_are_told_with_the_winner(project: Project) -> 
 
 
 def installed_release(minor: str) -> str:
-    from venvstacks.runtimes.finding import find_interpreters  # noqa: PLC0415
-    from venvstacks.spec.model import PythonRequest  # noqa: PLC0415
+    from venvstacks.definition.stack import PythonRequest  # noqa: PLC0415
+    from venvstacks.runtimes.interpreters import find_interpreters  # noqa: PLC0415
     from venvstacks.work import Work  # noqa: PLC0415
 
     found = find_interpreters(PythonRequest("cpython", minor), os.environ, Work())

@@ -19,13 +19,13 @@ import venvstacks
 from fakes.building import SITE, Project, application, framework, link_tree, output, own_runtime, runtime
 from fakes.foreign_pythons import foreign_python, list_of_all
 from fakes.pythons import host, own_python, tree, write_list
+from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import BuildError
 from venvstacks.payload import compile_bytecode
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.runtimes.finding import find_interpreters
+from venvstacks.runtimes.interpreters import find_interpreters
 from venvstacks.runtimes.local import LocalRuntimes
-from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
 
 TAG = sys.implementation.cache_tag

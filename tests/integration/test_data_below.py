@@ -11,7 +11,7 @@ import pytest
 import venvstacks
 from fakes.building import Project, application, framework, output, runtime
 from fakes.foreign_pythons import list_of_all
-from venvstacks.publishing.plan import PublishOptions
+from venvstacks.publishing.publish_plan import PublishOptions
 
 
 @pytest.fixture

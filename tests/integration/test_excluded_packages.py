@@ -7,7 +7,7 @@ import pytest
 from fakes.building import Project, application, framework, output, runtime
 from venvstacks.errors import RequirementsError
 from venvstacks.events import Finished
-from venvstacks.wording import size_text
+from venvstacks.humanize import size_text
 
 
 @pytest.fixture

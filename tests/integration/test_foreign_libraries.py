@@ -13,8 +13,8 @@ import venvstacks
 from fakes.building import Project, application, framework, runtime
 from fakes.foreign_pythons import list_of_all
 from fakes.native_files import BUNDLE, macho, pe
+from venvstacks.definition.loading import load_stack
 from venvstacks.errors import FindingsError
-from venvstacks.spec.loading import load_stack
 
 MACOS, WINDOWS = "macosx_arm64", "win_amd64"
 DYNLIB = "share/venv/dynlib"

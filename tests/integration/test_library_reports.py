@@ -11,8 +11,8 @@ from fakes.building import SITE, Project, application, framework, runtime
 from fakes.c_wheels import Compiler, library_wheel
 from fakes.pythons import host
 from venvstacks.cli.app import cli
-from venvstacks.cli.libraries import libraries_text
-from venvstacks.spec.loading import load_stack
+from venvstacks.cli.library_tree import libraries_text
+from venvstacks.definition.loading import load_stack
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from fakes.definitions import define
 from fakes.legacy_locks import make_legacy
 from fakes.locking import Locker, content, load_all, metadata_of, plain_environment, pylock_of
 from fakes.wheels import make_wheel
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Stack
 from venvstacks.errors import InvalidLockError, LockError, ResolutionError
 from venvstacks.locking.states import lock_states
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Stack
 
 
 def _three_layers(tmp_path: Path, **application: object) -> Stack:

@@ -12,12 +12,12 @@ from fakes.definitions import LINUX, define
 from fakes.index_server import serve_index
 from fakes.locking import Locker, content, load_all, plain_environment
 from fakes.wheels import make_wheel
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Stack
 from venvstacks.errors import LockError, ResolutionError
-from venvstacks.locking.model import LayerLock
+from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.locking.states import lock_states
 from venvstacks.processes import CancelledError
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Stack
 from venvstacks.work import Work
 
 ACCOUNT = {"user": "anneliese", "password": "s3cr3t@"}

@@ -98,7 +98,9 @@ def test_files_that_fit_are_read_once(project: Project, monkeypatch: pytest.Monk
         "alpha", tag=TAG, files={"alpha/core.so": elf(HERE.arch, versions={"libc.so.6": ["GLIBC_2.28"]})}
     )
     project.build()
-    monkeypatch.setattr("venvstacks.building.making.check_native", lambda *_: pytest.fail("files were read again"))
+    monkeypatch.setattr(
+        "venvstacks.building.layer_builder.check_native", lambda *_: pytest.fail("files were read again")
+    )
     project.build()
     assert project.changed() == []
 

@@ -24,10 +24,10 @@ from fakes.native_files import BUNDLE, elf, macho, pe
 from fakes.pythons import host, own_python, write_list
 from fakes.wheels import make_wheel
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.definition.loading import load_stack
 from venvstacks.errors import BinariesError, BuildError, CoverageError, RuntimeProviderError, UsageError
 from venvstacks.platforms.targets import TARGETS, Target
-from venvstacks.spec.loading import load_stack
 
 HOST = host().target.name
 MINOR = own_python().minor

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.archives.comparing import compare_folders
+from venvstacks.archives.byte_comparison import compare_folders
 from venvstacks.archives.formats import ArchiveFormat
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "science"

@@ -21,12 +21,12 @@ from fakes.pythons import (
     start,
     write_list,
 )
+from venvstacks.definition.stack import PythonRequest, UvSettings
 from venvstacks.errors import RuntimeProviderError, ToolError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.runtimes.managed import ManagedRuntimes
-from venvstacks.spec.model import PythonRequest, UvSettings
 from venvstacks.uv import find_uv
 from venvstacks.work import Work
 

@@ -15,8 +15,8 @@ from fakes.native_files import elf
 from fakes.pythons import host, tree
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.records import read_record, row_of_file
+from venvstacks.definition.loading import load_stack
 from venvstacks.errors import BuildError, FindingsError
-from venvstacks.spec.loading import load_stack
 
 HERE = [host().target.name]
 DYNLIB = "share/venv/dynlib"
@@ -398,7 +398,7 @@ def test_names_that_mean_something_to_loaders_are_refused(project: Project, comp
 
 def test_two_gigabytes(compiler: Compiler, tmp_path: Path) -> None:
     """A library of that size is described in no time; it is not packed into a wheel here."""
-    from venvstacks.binaries.reading import read_binary  # noqa: PLC0415
+    from venvstacks.binaries.identify import read_binary  # noqa: PLC0415
 
     path = tmp_path / "libbig.so.1"
     path.write_bytes(compiler.library("big"))

@@ -9,9 +9,9 @@ from fakes.legacy_locks import make_legacy
 from fakes.locking import metadata_of
 from fakes.projects import OFFLINE, Project, content, locked_project
 from fakes.wheels import make_wheel
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Stack
 from venvstacks.platforms.targets import host_target
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Stack
 
 VERSIONED = "app-🦎"
 WHOLE = "__venvstacks__/venvstacks.json"

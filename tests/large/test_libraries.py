@@ -19,10 +19,10 @@ import venvstacks
 from fakes.building import application, framework, run, runtime
 from fakes.pythons import own_python
 from venvstacks.binaries.elf_search import copy_with_search
-from venvstacks.binaries.model import Format
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.binaries.native_image import Format
 from venvstacks.building.records import Row
-from venvstacks.trees import EntryKind
+from venvstacks.entries import EntryKind
 
 PLATFORM = "linux_x86_64"
 IMPORTS = 9

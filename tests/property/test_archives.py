@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from fakes.archive_reading import read_archive
 from fakes.archiving import TOP, facts, pack, small_frames, unpack
 from fakes.built_layers import make_tree
-from venvstacks import trees
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.tar import tar_header
+from venvstacks.entries import BYTECODE_FOLDER, EntryKind, scan
 
 # Names that every file system of our hosts takes as they are; they may differ in case only by chance.
 names = st.text(
     st.one_of(st.sampled_from("abcxyz019._-+ "), st.sampled_from("🐸語ßд")), min_size=1, max_size=60
-).filter(lambda name: name.strip(" .") == name and name and name != trees.BYTECODE_FOLDER)
+).filter(lambda name: name.strip(" .") == name and name and name != BYTECODE_FOLDER)
 paths = st.lists(names, min_size=1, max_size=6).map("/".join).filter(lambda path: len(path.encode()) < 900)
 
 
@@ -50,7 +50,7 @@ def test_round_trip(content: dict[str, bytes | str | None], format: ArchiveForma
         profile = small_frames(format)
         written = [
             pack(folder, archive, format, profile=profile, mtime=mtime, entries=entries, jobs=jobs)
-            for entries, jobs in ((trees.scan(folder), 1), (trees.scan(folder)[::-1], 3))
+            for entries, jobs in ((scan(folder), 1), (scan(folder)[::-1], 3))
         ]
         read = {path: member.content for path, member in read_archive(archive, format).items()}
         unpack(archive, Path(name) / "unpacked")
@@ -64,7 +64,7 @@ def test_round_trip(content: dict[str, bytes | str | None], format: ArchiveForma
 @given(paths, st.integers(0, 2**40))
 @settings(max_examples=300, deadline=None)
 def test_headers_are_whole_blocks_with_right_checksums(path: str, size: int) -> None:
-    header = tar_header(path, trees.EntryKind.FILE, 0o644, size=size)
+    header = tar_header(path, EntryKind.FILE, 0o644, size=size)
     assert len(header) % 512 == 0
     last = header[-512:]
     assert int(last[148:154], 8) == sum(last[:148]) + sum(last[156:]) + 8 * 32

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import native_files as native
-from venvstacks.binaries.model import Binary
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.binaries.native_image import Binary
 from venvstacks.errors import BinaryFormatError
 
 

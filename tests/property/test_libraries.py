@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from fakes.libraries import LINUX, MACOS, WINDOWS, library_layer, native_file
 from venvstacks.libraries.globs import matcher
+from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, NativeFile, Source
 from venvstacks.libraries.linking import link
-from venvstacks.libraries.model import DYNLIB, LibraryLayer, NativeFile, Source
 from venvstacks.libraries.offers import offers_of
 from venvstacks.libraries.search import SearchPaths
 from venvstacks.platforms.compatibility import Compatibility

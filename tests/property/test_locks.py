@@ -10,12 +10,12 @@ from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.locking.contents import Taken, read_content
-from venvstacks.locking.model import LockedPackage, LockedWheel, SharedPackage
+from venvstacks.definition.stack import Layer, LayerKind, PythonRequest
+from venvstacks.locking.layer_lock import LockedPackage, LockedWheel, SharedPackage
+from venvstacks.locking.lock_contents import Taken, read_content
 from venvstacks.locking.pylock import parse_pylock, pylock_text, read_packages, read_shared
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
-from venvstacks.spec.model import Layer, LayerKind, PythonRequest
 
 PYTHON = PythonVersion("cpython", "3.12.7")
 ALL = tuple(TARGETS.values())

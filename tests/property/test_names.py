@@ -6,8 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from venvstacks.spec.model import LayerKind
-from venvstacks.spec.names import name_problem
+from venvstacks.definition.names import name_problem
+from venvstacks.definition.stack import LayerKind
 
 TOML_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)  # TOML has no lone surrogates
 

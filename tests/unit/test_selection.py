@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from fakes.definitions import define
+from venvstacks.definition.stack import Stack
 from venvstacks.errors import UsageError
 from venvstacks.selection import extended, matching
-from venvstacks.spec.model import Stack
 
 
 @pytest.fixture

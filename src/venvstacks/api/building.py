@@ -3,14 +3,14 @@
 from collections.abc import Collection
 
 from venvstacks.api.locking import plan_locking, run_locking
-from venvstacks.building.build import BuildPlan, plan_build, run_build
+from venvstacks.building.build_run import BuildPlan, plan_build, run_build
+from venvstacks.building.built_layer import BuiltLayer
 from venvstacks.building.install import Installer
-from venvstacks.building.model import BuiltLayer
-from venvstacks.gathering import chosen_layers, gather_builds
+from venvstacks.builds import chosen_layers, gather_builds
+from venvstacks.definition.stack import Stack
 from venvstacks.options import Options
-from venvstacks.runs import new_bench
 from venvstacks.selection import HOST, extended, selected_targets
-from venvstacks.spec.model import Stack
+from venvstacks.session import new_bench
 
 
 def build(
@@ -69,7 +69,7 @@ def plan_building(
     platforms: Collection[str] = (HOST,),
     options: Options | None = None,
 ) -> BuildPlan:
-    """Say what :func:`build` would do with the present locks.
+    """Describe what :func:`build` would do with the present locks.
 
     Raises:
         UsageError: There is no such platform, or none of the layers is made for it.

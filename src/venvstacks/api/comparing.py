@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-from venvstacks.differences.finding import find_differences
-from venvstacks.differences.model import Difference
+from venvstacks.differences.changes import Difference
+from venvstacks.differences.differ import find_differences
 
 
 def diff(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> Difference:
-    """Tell what became of layers, packages and files, and how much a client that has the old ones must fetch.
+    """Return what became of layers, packages and files, and how much a client that has the old ones must fetch.
 
     Args:
         old: An archive with its index beside it, an output folder or a manifest in it, a lock file, or a folder

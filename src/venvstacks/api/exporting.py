@@ -4,15 +4,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from venvstacks.building.finding import expected
-from venvstacks.gathering import chosen_layers, find_layers, gather_builds, made_here, output_folder
+from venvstacks.building.built_layers import expected
+from venvstacks.builds import chosen_layers, find_layers, gather_builds, made_here, output_folder
+from venvstacks.definition.stack import Stack
 from venvstacks.options import Options
 from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, plan_export, read_exported
-from venvstacks.publishing.exporting import ExportResult, run_export
-from venvstacks.publishing.plan import Action
-from venvstacks.runs import held
+from venvstacks.publishing.export_run import ExportResult, run_export
+from venvstacks.publishing.publish_plan import Action
 from venvstacks.selection import HOST
-from venvstacks.spec.model import Stack
+from venvstacks.session import held
 from venvstacks.workspace import held_output
 
 
@@ -24,7 +24,7 @@ def plan_exporting(
     platforms: Collection[str] = (HOST,),
     options: Options | None = None,
 ) -> tuple[ExportPlan, ...]:
-    """Say what :func:`export` would do, with the same parameters; the layers need not be built."""
+    """Describe what :func:`export` would do, with the same parameters; the layers need not be built."""
     options = options or Options()
     settings = settings or ExportOptions(Path("_export"))
     folder = output_folder(stack, settings.output)

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from venvstacks.spec import loading
-from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
+from venvstacks.definition import loading
+from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
 
 
 def load_stack(

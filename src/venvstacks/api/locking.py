@@ -2,14 +2,14 @@
 
 from collections.abc import Collection
 
-from venvstacks.gathering import chosen_layers
-from venvstacks.locking.lock import LockedLayer, LockPlan, plan_lock, run_lock
+from venvstacks.builds import chosen_layers
+from venvstacks.definition.stack import Stack
+from venvstacks.locking.lock_run import LockedLayer, LockPlan, plan_lock, run_lock
 from venvstacks.locking.resolve import Resolver, Sources
 from venvstacks.locking.states import lock_states
 from venvstacks.options import Options
-from venvstacks.runs import Bench, new_bench
 from venvstacks.runtimes.choice import choose_python
-from venvstacks.spec.model import Stack
+from venvstacks.session import Bench, new_bench
 
 
 def lock(
@@ -49,7 +49,7 @@ def plan_locking(
     reset: Collection[str] = (),
     if_needed: bool = False,
 ) -> LockPlan:
-    """Say what :func:`lock` would do, with the same parameters."""
+    """Describe what :func:`lock` would do, with the same parameters."""
     chosen, reset = chosen_layers(stack, include), chosen_layers(stack, reset, "reset")
     resolve = reset if if_needed else chosen
     return plan_lock(stack, lock_states(stack), resolve=resolve, needed=chosen, forget_pins=reset)

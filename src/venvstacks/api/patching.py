@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from venvstacks.deltas.patching import PatchedLayer, PatchPlan, plan_patch, run_patch
+from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan, plan_patch, run_patch
 from venvstacks.options import Options
 from venvstacks.work import Work
 
@@ -11,7 +11,7 @@ from venvstacks.work import Work
 def plan_patching(
     old: str | os.PathLike[str], delta: str | os.PathLike[str], to: str | os.PathLike[str]
 ) -> PatchPlan:
-    """Say what :func:`patch` would do, with the same parameters; the old folder is not read."""
+    """Describe what :func:`patch` would do, with the same parameters; the old folder is not read."""
     places = (Path(path).expanduser().absolute() for path in (old, delta, to))
     return plan_patch(*places)
 

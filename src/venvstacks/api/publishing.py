@@ -6,16 +6,16 @@ from pathlib import Path
 
 from venvstacks.archives.cache_place import frame_cache
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.building.finding import expected
-from venvstacks.gathering import chosen_layers, find_layers, gather_builds, made_here, output_folder
+from venvstacks.building.built_layers import expected
+from venvstacks.builds import chosen_layers, find_layers, gather_builds, made_here, output_folder
+from venvstacks.definition.stack import Stack
 from venvstacks.options import Options, cache_folder, in_definition
-from venvstacks.publishing.old_states import read_states
-from venvstacks.publishing.plan import Action, PublishOptions, PublishPlan, plan_publish
-from venvstacks.publishing.publish import PublishResult, run_publish
+from venvstacks.publishing.delta_bases import read_states
+from venvstacks.publishing.publication import PublishResult, run_publish
+from venvstacks.publishing.publish_plan import Action, PublishOptions, PublishPlan, plan_publish
 from venvstacks.publishing.published import read_published
-from venvstacks.runs import held
 from venvstacks.selection import HOST
-from venvstacks.spec.model import Stack
+from venvstacks.session import held
 from venvstacks.workspace import held_output
 
 
@@ -27,7 +27,7 @@ def plan_publication(
     platforms: Collection[str] = (HOST,),
     options: Options | None = None,
 ) -> tuple[PublishPlan, ...]:
-    """Say what :func:`publish` would do, with the same parameters.
+    """Describe what :func:`publish` would do, with the same parameters.
 
     Locks and earlier manifests suffice for that: the layers need not be built.
     """

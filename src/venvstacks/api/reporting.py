@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 
+from venvstacks.building.dependency_paths import Presence, find_presences
 from venvstacks.building.library_report import LayerLibraries, describe_libraries
-from venvstacks.building.why import Presence, find_presences
-from venvstacks.gathering import chosen_layers, gather_builds
+from venvstacks.builds import chosen_layers, gather_builds
+from venvstacks.definition.stack import Stack
 from venvstacks.options import Options
 from venvstacks.selection import HOST
-from venvstacks.spec.model import Stack
 
 
 def shared_libraries(
@@ -17,7 +17,7 @@ def shared_libraries(
     platforms: Collection[str] = (HOST,),
     options: Options | None = None,
 ) -> tuple[LayerLibraries, ...]:
-    """Tell which shared libraries the files of built layers need, and who provides them.
+    """Return which shared libraries the files of built layers need, and who provides them.
 
     Args:
         stack: The stack.
@@ -45,7 +45,7 @@ def shared_libraries(
 def why(
     stack: Stack, package: str, *, platforms: Collection[str] = (HOST,), options: Options | None = None
 ) -> tuple[Presence, ...]:
-    """Tell which layers have a package or use it, who asked for it, and what it costs.
+    """Return which layers have a package or use it, who asked for it, and what it costs.
 
     Args:
         stack: The stack.

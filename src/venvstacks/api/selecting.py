@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
+from venvstacks.builds import chosen_layers
+from venvstacks.definition.stack import Stack
 from venvstacks.errors import require_collection
-from venvstacks.gathering import chosen_layers
 from venvstacks.locking.states import lock_states
 from venvstacks.selection import extended, matching
-from venvstacks.spec.model import Stack
 from venvstacks.status import StackStatus
 
 
@@ -39,7 +39,7 @@ def select(
 
 
 def stack_status(stack: Stack, *, include: Collection[str] | None = None) -> StackStatus:
-    """Tell how the layers of a stack stand on each other, and whether their locks are valid.
+    """Return how the layers of a stack stand on each other, and whether their locks are valid.
 
     Args:
         stack: The stack.

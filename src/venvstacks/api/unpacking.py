@@ -17,7 +17,7 @@ def plan_unpacking(
     force: bool = False,
     options: Options | None = None,
 ) -> tuple[PlannedUnpack, ...]:
-    """Say what :func:`unpack` would do, with the same parameters."""
+    """Describe what :func:`unpack` would do, with the same parameters."""
     require_collection(archives=archives)
     options = options or Options()
     folder = Path(to).expanduser().absolute()

@@ -3,24 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from venvstacks.archives.cache import DEFAULT_LIMIT, FrameCache
+from venvstacks.archives.frame_cache import DEFAULT_LIMIT, FrameCache
 from venvstacks.errors import UsageError
-from venvstacks.wording import read_size
+from venvstacks.humanize import read_size
 
 LIMIT_VARIABLE = "VENVSTACKS_CACHE_LIMIT"
 """The environment variable that tells how much may be kept; 0 keeps nothing."""
 
 
 def frame_cache(folder: Path | None, environ: Mapping[str, str]) -> FrameCache:
-    """Give the cache of compressed frames.
-
-    Args:
-        folder: A folder for all caches, absolute; None for the user's own.
-        environ: Environment variables; one may tell the limit.
-
-    Raises:
-        UsageError: The limit is not a size.
-    """
+    """Return the cache of compressed frames."""
     if folder is None:
         from platformdirs import user_cache_path  # noqa: PLC0415 - only where it is needed
 

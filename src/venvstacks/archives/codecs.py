@@ -89,16 +89,7 @@ class _Deflate:
 def compressor(
     codec: Codec, level: int, size: int, *, window_log: int | None = None, last: bool = True
 ) -> Compressor:
-    """Start a frame.
-
-    Args:
-        codec: How to compress.
-        level: One of the codec's levels.
-        size: Of all that the compressor will be given, in bytes.
-        window_log: How far back zstd looks for what it has seen, as the logarithm of the bytes to base 2;
-            None for what the level has.
-        last: Whether a deflate stream ends here.
-    """
+    """Start a frame."""
     match codec:
         case Codec.XZ:
             # the level's own dictionary, but not more of it than there is content: that takes time and memory
@@ -121,13 +112,7 @@ def compressor(
 
 
 def compress(stream: Compressor, pieces: Iterable[bytes | memoryview], check: Callable[[], None]) -> bytes:
-    """Compress a frame, fed in blocks of one size however its content is divided.
-
-    Args:
-        stream: A new compressor.
-        pieces: The content.
-        check: Called with each block; calls the work off by raising.
-    """
+    """Compress a frame, fed in blocks of one size however its content is divided."""
     output = []
     waiting = bytearray()
     for piece in pieces:
@@ -209,14 +194,6 @@ def decompressed(codec: Codec, data: bytes, size: int) -> Iterator[bytes]:
     """Decompress a frame piece by piece, without ever making more of it than was said to be in it.
 
     Pieces are small enough to stay in a processor's cache, which halves the time.
-
-    Args:
-        codec: How it was compressed.
-        data: The frame, all of it and nothing else. Of a deflate stream, it may be a part that others follow.
-        size: Of its content, in bytes.
-
-    Raises:
-        CodecError: It is damaged, or does not have this size; possibly after some pieces.
     """
     stream = _decompressor(codec)
     left = size
@@ -251,15 +228,7 @@ def compress_text(text: bytes, level: int) -> bytes:
 
 
 def decompress_text(data: bytes, largest: int) -> bytes:
-    """Decompress a zstd frame that holds a text.
-
-    Args:
-        data: The frame, all of it and nothing else; it must tell the size of its content.
-        largest: The most bytes that it may hold.
-
-    Raises:
-        CodecError: It is damaged or too large.
-    """
+    """Decompress a zstd frame that holds a text."""
     try:
         size = zstd.get_frame_info(data).decompressed_size
     except zstd.ZstdError as error:

@@ -89,16 +89,7 @@ def profile_for(
     level: int | None = None,
     compression: Compression | None = None,
 ) -> Profile:
-    """Give the way to write an archive.
-
-    Args:
-        format: The archive's format.
-        level: A level of the format; None to go by ``compression``.
-        compression: How much time it may take; ``balanced`` by default.
-
-    Raises:
-        UsageError: The format has no such level, or both a level and a kind of compression are given.
-    """
+    """Return the way to write an archive."""
     lowest, highest, levels = _LEVELS[format]
     if level is None:
         level = levels[compression or Compression.BALANCED]

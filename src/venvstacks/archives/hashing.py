@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from venvstacks.archives.cache import FrameCache
-from venvstacks.archives.members import Member
+from venvstacks.archives.archive_entries import Member
+from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.errors import PublishError
 
 _SECOND_NS = 10**9  # a time of whole seconds may be one that somebody set, and does not tell files apart
@@ -44,7 +44,7 @@ class FileHashes:
             return {}
 
     def known(self, member: Member) -> str | None:
-        """Give a file's hash if it is remembered, and the file is still what it was."""
+        """Return a file's hash if it is remembered, and the file is still what it was."""
         fact = self._known.get(member.path)
         if fact is None or fact[0] != member.size or fact[1] != member.changed_ns:
             return None
@@ -60,13 +60,7 @@ class FileHashes:
             return None
 
     def remember(self, member: Member, inode: int, sha256: str) -> None:
-        """Remember a hash.
-
-        Args:
-            member: The file.
-            inode: Its number in its file system.
-            sha256: 64 hexadecimal digits.
-        """
+        """Remember a hash."""
         if time.time_ns() - member.changed_ns > _SETTLED_NS:
             self._new[member.path] = (member.size, member.changed_ns, inode, sha256)
 
@@ -77,21 +71,7 @@ class FileHashes:
 
 
 def read_part(folder: Path, member: Member, start: int, size: int) -> tuple[bytes, int]:
-    """Read a part of a file that must be what it was when the folder was listed.
-
-    Args:
-        folder: Holds the member.
-        member: The file.
-        start: Where the part begins, in bytes.
-        size: Of the part, in bytes; less is read where the file ends.
-
-    Returns:
-        The content, and the file's number in its file system.
-
-    Raises:
-        PublishError: The file has changed.
-        OSError: It cannot be read.
-    """
+    """Read a part of a file that must be what it was when the folder was listed."""
     with open(f"{folder}/{member.path}", "rb", buffering=0) as file:  # noqa: PTH123 - a Path an entry is slow
         file.seek(start)
         data = file.read(size)

@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from venvstacks.archives import codecs
 from venvstacks.documents import DocumentError, parse_json
+from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
-from venvstacks.trees import EntryKind
 
 FORMAT = 1
 """Version of the index's form; readers refuse newer ones."""
@@ -130,7 +130,7 @@ def content_hash(entries: Iterable[IndexEntry], mtime: int) -> str:
 
 
 def encode_index(index: ArchiveIndex) -> bytes:
-    """Give the content of an index file: the same for equal indexes."""
+    """Return the content of an index file: the same for equal indexes."""
     return codecs.compress_text(msgspec.json.encode(index), _LEVEL)
 
 
@@ -158,7 +158,7 @@ def decode_index(data: bytes, what: str) -> ArchiveIndex:
 
 
 def index_schema() -> dict[str, Any]:
-    """Give the JSON Schema of an index's JSON."""
+    """Return the JSON Schema of an index's JSON."""
     schema = msgspec.json.schema(ArchiveIndex)
     for kind in (ArchiveIndex, Frame, IndexEntry):
         _describe(kind, schema["$defs"][kind.__name__])

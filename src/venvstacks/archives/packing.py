@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from venvstacks import files
-from venvstacks.archives.cache import FrameCache, PackedFrame
+from venvstacks.archives.archive_entries import Member
+from venvstacks.archives.archive_plan import ArchivePlan
 from venvstacks.archives.codecs import BLOCK_SIZE, Codec, codec_identity, compress, compressor
+from venvstacks.archives.frame_cache import FrameCache, PackedFrame
+from venvstacks.archives.frame_layout import FrameContent, Slice
 from venvstacks.archives.hashing import FileHashes, read_part
-from venvstacks.archives.layout import FrameContent, Slice
-from venvstacks.archives.members import Member
-from venvstacks.archives.plan import ArchivePlan
 from venvstacks.archives.pool import FramePool
 
 if TYPE_CHECKING:
@@ -67,15 +67,11 @@ class Packer:
         self._known.save()
 
     def sha256(self, number: int) -> str:
-        """Give the hash of a file's content, when the frames are made.
-
-        Args:
-            number: Of the member.
-        """
+        """Return the hash of a file's content, when the frames are made."""
         return self._hashes[number] if self._plan.members[number].size else EMPTY_SHA256
 
     def _begin_hashing(self) -> None:
-        """Have files hashed that go over several frames: each of these is named by the hash of the whole."""
+        """Let files hashed that go over several frames: each of these is named by the hash of the whole."""
         divided = {
             part.entry
             for content in self._plan.frames
@@ -131,7 +127,7 @@ class Packer:
             data[number] = self._read(part)
 
     def _key(self, content: FrameContent) -> str:
-        """Give a hash over everything that decides a frame's bytes."""
+        """Return a hash over everything that decides a frame's bytes."""
         members, hashes = self._plan.members, self._hashes
         text = [f"{self._recipe}\n".encode()]
         for part in content.parts:

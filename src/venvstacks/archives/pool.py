@@ -18,11 +18,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def frame_pool(work: Work) -> Iterator["FramePool"]:
-    """Start threads for frames, and wait for their end; see :func:`~venvstacks.work.threads`.
-
-    Args:
-        work: The number of threads, and the way to call them off.
-    """
+    """Start threads for frames, and wait for their end; see :func:`~venvstacks.work.threads`."""
     with threads(work) as executor:
         yield FramePool(work, executor)
 
@@ -41,11 +37,7 @@ class FramePool:
         self._work.cancellation.check()
 
     def submit(self, run: Callable[[], Result]) -> Future[Result]:
-        """Have something done by one of the threads.
-
-        Args:
-            run: Does it. It must not wait for what was submitted later.
-        """
+        """Let something done by one of the threads."""
 
         def checked() -> Result:
             self.check()
@@ -54,14 +46,7 @@ class FramePool:
         return self._threads.submit(checked)
 
     def run_all(self, tasks: Iterable[Callable[[], None]]) -> None:
-        """Do several things, in any order; when one of them fails, those that are not begun are left.
-
-        Args:
-            tasks: What to do. None of them may call this.
-
-        Raises:
-            Exception: What the first of them raised, in their order.
-        """
+        """Do several things, in any order; when one of them fails, those that are not begun are left."""
         begun = [self.submit(task) for task in tasks]
         try:
             wait(begun, return_when=FIRST_EXCEPTION)
@@ -74,16 +59,7 @@ class FramePool:
             wait(begun)
 
     def ahead(self, items: Sequence[Item], run: Callable[[Item], Result]) -> Iterator[tuple[Item, Result | None]]:
-        """Go through items of which idle threads handle the next ones meanwhile.
-
-        Args:
-            items: The items.
-            run: Handles one of them.
-
-        Yields:
-            Each item with its result; or with None if no thread has begun with it: waiting for one would take
-            longer than handling it here.
-        """
+        """Go through items of which idle threads handle the next ones meanwhile."""
         begun: deque[Future[Result]] = deque()
         try:
             for position, item in enumerate(items):
@@ -101,10 +77,6 @@ class FramePool:
 
         Only a few items are begun and not yet given, whatever number of callers there are. A caller never
         waits for the others while something of its own is under way.
-
-        Args:
-            items: The items.
-            run: Handles one of them.
         """
         begun: deque[Future[Result]] = deque()
         try:

@@ -8,7 +8,7 @@ headers see the time of the headers, which is the earliest that zip can say.
 from functools import cache
 from zlib import adler32
 
-from venvstacks.trees import EntryKind
+from venvstacks.entries import EntryKind
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK  # what tar calls a record; some readers want the last one whole
@@ -22,38 +22,22 @@ _MAGIC_AND_NAMES = b"ustar\x0000" + bytes(64) + b"0000000\0" * 2
 
 
 def stream_start(mtime: int) -> bytes:
-    """Give the global header that begins a stream.
-
-    Args:
-        mtime: The time of every entry, seconds since 1970.
-    """
+    """Return the global header that begins a stream."""
     return _pax(b"g", _record(b"mtime", b"%d" % mtime))
 
 
 def stream_end(size: int) -> bytes:
-    """Give what ends a stream.
-
-    Args:
-        size: Of all that stands before, in bytes.
-    """
+    """Return what ends a stream."""
     return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % _RECORD)
 
 
 def padding(size: int) -> bytes:
-    """Give what follows a file's content of this size."""
+    """Return what follows a file's content of this size."""
     return bytes(-size % _BLOCK)
 
 
 def tar_header(name: str, kind: EntryKind, mode: int, *, size: int = 0, target: str = "") -> bytes:
-    """Give what stands before an entry's content: its header, and a pax header before that if it needs one.
-
-    Args:
-        name: POSIX path in the archive.
-        kind: What the entry is.
-        mode: Permission bits.
-        size: Bytes of a file's content.
-        target: Where a symbolic link points.
-    """
+    """Return what stands before an entry's content: its header, and a pax header before that if it needs one."""
     full_name = name.encode() + b"/" if kind is EntryKind.FOLDER else name.encode()
     records = b""
     place = _split(full_name)
@@ -88,12 +72,12 @@ def _split(name: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _fallback(name: bytes) -> bytes:
-    """Give what readers without pax support see."""
+    """Return what readers without pax support see."""
     return name.decode().encode("ascii", "replace")[:_NAME_SIZE]
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """Give a pax record, which begins with its own length."""
+    """Return a pax record, which begins with its own length."""
     rest = len(key) + len(value) + 3
     length = rest + len(str(rest))
     length = rest + len(str(length))
@@ -125,6 +109,6 @@ def _sum(field: bytes) -> int:
 
 @cache
 def _fixed(mode: int, kind: bytes) -> tuple[bytes, int]:
-    """Give the fields of mode and owner, and the sum of all bytes that are the same for every such entry."""
+    """Return the fields of mode and owner, and the sum of all bytes that are the same for every such entry."""
     owned = b"%07o\0%s" % (mode, _NO_OWNER)
     return owned, sum(owned) + sum(_TIME) + sum(kind) + sum(_MAGIC_AND_NAMES) + 8 * ord(" ")

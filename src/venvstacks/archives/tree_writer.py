@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from venvstacks import files
-from venvstacks.archives.entries import FOLDER_MODE
+from venvstacks.archives.entry_rules import FOLDER_MODE
 from venvstacks.archives.index import IndexEntry
+from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
-from venvstacks.trees import EntryKind
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _BLOCK = 1 << 20
@@ -69,33 +69,13 @@ class TreeWriter:
             os.utime(path, ns=self._times, follow_symlinks=False)
 
     def write(self, entry: IndexEntry, content: Iterable[bytes | memoryview]) -> None:
-        """Write a file.
-
-        Args:
-            entry: One of the entries.
-            content: Its content, in order.
-
-        Raises:
-            ArchiveError: The content is not the one that the entry describes, or was given before.
-            OSError: The file cannot be written.
-        """
+        """Write a file."""
         with self.open(entry) as file:
             for piece in content:
                 file.write(piece)
 
     def open(self, entry: IndexEntry) -> "FileWriter":
-        """Open a file for writing.
-
-        Args:
-            entry: One of the entries.
-
-        Returns:
-            What takes the content, as a context manager: when the block ends, the file must be complete.
-
-        Raises:
-            ArchiveError: The content is not the one that the entry describes, or was given before.
-            OSError: The file cannot be written.
-        """
+        """Open a file for writing."""
         path = f"{self._folder}/{entry.path}"
         try:
             descriptor = os.open(path, _CREATE, entry.mode)
@@ -104,12 +84,7 @@ class TreeWriter:
         return FileWriter(descriptor, entry, self)
 
     def close(self, file: "FileWriter", entry: IndexEntry) -> None:
-        """Take a file for complete, if it is what its entry describes; its descriptor is closed whatever happens.
-
-        Raises:
-            ArchiveError: It is not.
-            OSError: The file cannot be written.
-        """
+        """Complete a file if it is what its entry describes; its descriptor is closed whatever happens."""
         descriptor = file.descriptor
         try:
             if not file.is_right():
@@ -126,12 +101,7 @@ class TreeWriter:
             self._done.add(entry.path)
 
     def finish(self) -> None:
-        """See that nothing is missing, and give folders their modes and times.
-
-        Raises:
-            ArchiveError: The content of a file was not given.
-            OSError: A folder cannot be changed.
-        """
+        """Ensure that nothing is missing, and give folders their modes and times."""
         for entry in self._entries:
             if entry.type is EntryKind.FILE and entry.path not in self._done:
                 raise self._error(f"the content of {entry.path!r} is not there")
@@ -191,12 +161,6 @@ class FileWriter:
         """Take all of the content from another file, as a clone: both share blocks until one is written to.
 
         What is verified is the clone.
-
-        Args:
-            source: The other file, open.
-
-        Returns:
-            False if that cannot be done here; then nothing was taken.
         """
         try:
             files.clone(source, self.descriptor)
@@ -209,19 +173,13 @@ class FileWriter:
         return True
 
     def is_right(self) -> bool:
-        """Tell whether the file has its size and hash."""
+        """Return whether the file has its size and hash."""
         return self._left == 0 and self._digest.hexdigest() == self._sha256
 
     def accept(self, start: str) -> str | None:
         """Take the content for the right one if the first digits of its hash are right.
 
         For contents of which all of the hash is compared later.
-
-        Args:
-            start: The first hexadecimal digits.
-
-        Returns:
-            The hash; None if it begins otherwise, or the file does not have its size.
         """
         sha256 = self._digest.hexdigest()
         if self._left or not sha256.startswith(start):

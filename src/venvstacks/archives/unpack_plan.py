@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from venvstacks import files
+from venvstacks.archives.archive_reader import opened, read_index
+from venvstacks.archives.extraction import unpack_archive
+from venvstacks.archives.frame_layout import FrameContent
 from venvstacks.archives.index import ArchiveIndex
-from venvstacks.archives.layout import FrameContent
-from venvstacks.archives.placing import remove_abandoned
 from venvstacks.archives.pool import FramePool, frame_pool
-from venvstacks.archives.reading import opened, read_index
-from venvstacks.archives.unpacking import unpack_archive
-from venvstacks.archives.verifying import tree_difference
+from venvstacks.archives.staging import remove_abandoned
+from venvstacks.archives.tree_comparison import tree_difference
 from venvstacks.errors import FilesystemError, UsageError
 from venvstacks.events import Finished, Meter, Planned, Started, Step
-from venvstacks.wording import size_text
+from venvstacks.humanize import size_text
 from venvstacks.work import Task, Work, run_tasks
 
 
@@ -75,19 +75,7 @@ class UnpackedLayer:
 
 
 def plan_unpack(archives: Sequence[Path], folder: Path, *, force: bool, work: Work) -> tuple[PlannedUnpack, ...]:
-    """Decide what unpacking will do; nothing is written.
-
-    Args:
-        archives: The archives, each with its index beside it.
-        folder: What will hold the layers' folders.
-        force: Whether to replace what is there and is something else.
-        work: How what is there is compared.
-
-    Raises:
-        UsageError: Two archives are of the same folder.
-        ArchiveError: An index cannot be used.
-        FilesystemError: Something else is there under a layer's name, or something cannot be read.
-    """
+    """Decide what unpacking will do; nothing is written."""
     planned: dict[str, PlannedUnpack] = {}
     with frame_pool(work) as pool:
         for archive in archives:
@@ -124,19 +112,7 @@ def _action(
 
 
 def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[UnpackedLayer, ...]:
-    """Unpack archives, each into a folder that appears when it is complete and verified.
-
-    Args:
-        plan: What to do.
-        work: How; archives and their frames are handled in parallel, the largest archive first.
-
-    Returns:
-        The layers, in the order of the plan.
-
-    Raises:
-        ArchiveError: An archive is not what its index says, or holds what no layer may hold.
-        FilesystemError: Something cannot be read or written, or there is not enough space.
-    """
+    """Unpack archives, each into a folder that appears when it is complete and verified."""
     work.observe(Planned(Step.UNPACK, tuple(planned.index.layer_name for planned in plan)))
     for folder in {planned.destination.parent for planned in plan}:
         _prepare(folder, [planned for planned in plan if planned.destination.parent == folder])

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from venvstacks.archives.members import Member
-from venvstacks.trees import EntryKind
+from venvstacks.archives.archive_entries import Member
+from venvstacks.entries import EntryKind
 
 LIMIT_32 = 0xFFFFFFFF
 LIMIT_16 = 0xFFFF
@@ -68,16 +68,7 @@ class ZipWriter:
         self._begin(Member("", EntryKind.FOLDER, 0o755, 0, "", (0, ""), 0))
 
     def frame(self, packed: bytes, size: int, crc: int) -> int:
-        """Write the next part of the next deflated content.
-
-        Args:
-            packed: Deflated bytes.
-            size: Of the content that they hold, in bytes.
-            crc: CRC-32 of this content.
-
-        Returns:
-            Where the bytes stand in the archive.
-        """
+        """Write the next part of the next deflated content."""
         opened = self._open
         while not opened.deflated or opened.size == opened.member.size:
             opened = self._next()
@@ -132,15 +123,10 @@ class ZipWriter:
 
 
 def combined_crc(first: int, second: int, size: int) -> int:
-    """Give the CRC-32 of two contents one after the other, from theirs.
+    """Return the CRC-32 of two contents one after the other, from theirs.
 
     That of the first is what it would be if as many zero bytes followed as the second has; CRC-32 is linear, so
     that this is a multiplication by a power of x, modulo its polynomial.
-
-    Args:
-        first: CRC-32 of the first content.
-        second: CRC-32 of the second.
-        size: Of the second, in bytes.
     """
     power, factor = 0x80000000, 0x00800000  # 1, and x to the 8th, with the coefficient of 1 in the highest bit
     while size:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from venvstacks.binaries.model import Binary, Format, Image, Kind
-from venvstacks.binaries.reader import MalformedError, Reader
+from venvstacks.binaries.byte_reader import MalformedError, Reader
+from venvstacks.binaries.native_image import Binary, Format, Image, Kind
 from venvstacks.platforms.compatibility import Version
 from venvstacks.platforms.targets import Libc
 
@@ -78,11 +78,7 @@ class _Segment:
 
 
 def read_elf(reader: Reader) -> Binary:
-    """Read an ELF file.
-
-    Raises:
-        MalformedError: It is damaged.
-    """
+    """Read an ELF file."""
     identity = reader.at(0, 16)
     if identity[4] not in {1, 2} or identity[5] not in {1, 2}:
         raise MalformedError("its class or byte order does not exist")
@@ -151,7 +147,7 @@ def _tags(reader: Reader, layouts: _Layouts, dynamic: _Segment) -> Iterator[tupl
 
 
 def _offset(address: int, segments: list[_Segment]) -> int:
-    """Give the place in the file of an address in memory."""
+    """Return the place in the file of an address in memory."""
     for segment in segments:
         if segment.kind == _LOAD and segment.address <= address < segment.address + segment.size:
             return address - segment.address + segment.offset
@@ -176,7 +172,7 @@ def _glibc_versions(
 
 
 def _needed_versions(reader: Reader, layouts: _Layouts, place: int, needs: int) -> Iterator[int]:
-    """Give where the names of needed versions are in the string table."""
+    """Return where the names of needed versions are in the string table."""
     seen = 0
     for _ in range(min(needs, _MOST_VERSIONS)):
         _, count, _, versions, following = reader.unpack(layouts.need, place)

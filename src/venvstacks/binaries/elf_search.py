@@ -85,15 +85,6 @@ def copy_with_search(source: Path, destination: Path, added: Sequence[str]) -> N
     """Copy an ELF file and have the copy look for libraries in more folders.
 
     The folders are added behind those of its RUNPATH; where it has an RPATH and no RUNPATH, behind those of that.
-
-    Args:
-        source: A 64-bit, little-endian program or library with a dynamic section; it is only read.
-        destination: The copy, which must not exist; it gets the permissions of the source.
-        added: The folders, in order: ``$ORIGIN/../lib``.
-
-    Raises:
-        BinaryFormatError: The file is damaged, or of another kind.
-        OSError: A file cannot be read or written.
     """
     with source.open("rb") as file:
         try:
@@ -190,7 +181,7 @@ def _present_search(elf: _Elf) -> bytes:
 
 
 def _with_tag(tags: Sequence[tuple[int, int]], place: int) -> list[tuple[int, int]]:
-    """Have the dynamic section name the text at a place of the string table as RUNPATH."""
+    """Let the dynamic section name the text at a place of the string table as RUNPATH."""
     present = {tag for tag, _ in tags}
     wanted = _RPATH if _RPATH in present and _RUNPATH not in present else _RUNPATH
     changed = [(tag, place if tag == wanted else value) for tag, value in tags]

@@ -1,6 +1,6 @@
 """Whether a target can load an image, and whether it needs a newer system than the layer promises."""
 
-from venvstacks.binaries.model import Binary, Format, Image
+from venvstacks.binaries.native_image import Binary, Format, Image
 from venvstacks.platforms.compatibility import Compatibility, Version
 
 _FORMATS = {"linux": Format.ELF, "macosx": Format.MACHO, "win": Format.PE}
@@ -8,12 +8,12 @@ _WORD_SIZE = 64  # of every target
 
 
 def own_format(compatibility: Compatibility) -> Format:
-    """Give the format of a target's native files."""
+    """Return the format of a target's native files."""
     return _FORMATS[compatibility.target.os]
 
 
 def fitting(binary: Binary, compatibility: Compatibility) -> Image | None:
-    """Give the image that a target would load, whatever its limits; None if there is none."""
+    """Return the image that a target would load, whatever its limits; None if there is none."""
     if binary.format is not own_format(compatibility):
         return None
     return next((image for image in binary.loadable if _fits(image, compatibility)), None)
@@ -29,11 +29,7 @@ def _fits(image: Image, compatibility: Compatibility) -> bool:
 
 
 def excess(image: Image, compatibility: Compatibility) -> tuple[str, str] | None:
-    """Compare what an image needs with what the layer promises.
-
-    Returns:
-        What it needs and what is allowed, in words; None if that is enough.
-    """
+    """Compare what an image needs with what the layer promises."""
     if compatibility.target.os == "linux" and compatibility.libc == "glibc":
         return _newer("glibc", image.glibc, compatibility.libc_version)
     if compatibility.target.os == "macosx":
@@ -52,7 +48,7 @@ def _dotted(version: Version) -> str:
 
 
 def describe(binary: Binary) -> str:
-    """Say what a file is: ``ELF x86_64 (glibc)``, ``Mach-O x86_64, arm64``."""
+    """Describe what a file is: ``ELF x86_64 (glibc)``, ``Mach-O x86_64, arm64``."""
     return f"{binary.format} {', '.join(dict.fromkeys(map(_describe, binary.loadable)))}"
 
 
@@ -67,6 +63,6 @@ def _describe(image: Image) -> str:
 
 
 def describe_allowed(compatibility: Compatibility) -> str:
-    """Say what a target can load, in the same words."""
+    """Describe what a target can load, in the same words."""
     libc = f" ({compatibility.libc})" if compatibility.target.os == "linux" else ""
     return f"{own_format(compatibility)} {compatibility.target.arch}{libc}"

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from venvstacks.binaries.model import Binary, Format, Image, Kind
-from venvstacks.binaries.reader import MalformedError, Part, Reader
+from venvstacks.binaries.byte_reader import MalformedError, Part, Reader
+from venvstacks.binaries.native_image import Binary, Format, Image, Kind
 from venvstacks.platforms.compatibility import Version
 
 _THIN = {  # magic -> byte order, word size
@@ -49,11 +49,7 @@ _BUILD = 0x32  # LC_BUILD_VERSION
 
 
 def read_macho(reader: Reader) -> Binary | None:
-    """Read a Mach-O file; None if it is a Java class or a fat static library.
-
-    Raises:
-        MalformedError: It is damaged.
-    """
+    """Read a Mach-O file; None if it is a Java class or a fat static library."""
     magic = reader.at(0, 4)
     if magic not in _FAT:
         return Binary(Format.MACHO, (_image(reader),))
@@ -110,7 +106,7 @@ class _Command:
         return int.from_bytes(self.content[offset : offset + 4], "little" if self.order == "<" else "big")
 
     def text(self) -> str:
-        """Give the text whose offset is the command's first field."""
+        """Return the text whose offset is the command's first field."""
         start = self.number(8)
         if start > len(self.content):
             raise MalformedError("a name lies outside of its load command")
@@ -131,7 +127,7 @@ def _commands(table: bytes, count: int, order: str) -> Iterator[_Command]:
 
 
 def _system(commands: list[_Command]) -> tuple[str, Version | None]:
-    """Give what an image runs on, and the oldest macOS; libraries for several systems list macOS among them."""
+    """Return what an image runs on, and the oldest macOS; libraries for several systems list macOS among them."""
     found: dict[str, Version] = {}
     for command in commands:
         if command.kind == _BUILD:

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from venvstacks.binaries.model import Binary, Format, Image, Kind
-from venvstacks.binaries.reader import MalformedError, Reader
+from venvstacks.binaries.byte_reader import MalformedError, Reader
+from venvstacks.binaries.native_image import Binary, Format, Image, Kind
 
 MAGIC = b"MZ"
 
@@ -51,23 +51,19 @@ class _Layout:
     directories: tuple[tuple[int, ...], ...]  # RVA and size
 
     def offset(self, address: int) -> int:
-        """Give the place in the file of an RVA."""
+        """Return the place in the file of an RVA."""
         for section in self.sections:
             if section.address <= address < section.address + section.size:
                 return address - section.address + section.offset
         raise MalformedError(f"no section holds the address {address:#x}")
 
     def directory(self, number: int) -> int:
-        """Give the RVA of a directory; 0 if it is absent."""
+        """Return the RVA of a directory; 0 if it is absent."""
         return self.directories[number][0] if number < len(self.directories) else 0
 
 
 def read_pe(reader: Reader) -> Binary | None:
-    """Read a PE file; None if it is a program for DOS, or no program at all.
-
-    Raises:
-        MalformedError: It is damaged.
-    """
+    """Read a PE file; None if it is a program for DOS, or no program at all."""
     if reader.size < _DOS_SIZE:
         return None
     place = reader.unpack(_PLACE, 0)[0]

@@ -32,15 +32,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvstacks.binaries.identify import read_binary
 from venvstacks.binaries.limits import describe, describe_allowed, excess, fitting, own_format
-from venvstacks.binaries.model import Binary, Format, Image, Kind
-from venvstacks.binaries.reading import read_binary
-from venvstacks.binaries.words import words_of
+from venvstacks.binaries.native_image import Binary, Format, Image, Kind
+from venvstacks.binaries.path_hints import words_of
+from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BinariesError, BinaryFormatError
 from venvstacks.findings import Finding
+from venvstacks.humanize import counted, some_of
 from venvstacks.platforms.compatibility import Compatibility
-from venvstacks.trees import Entry, EntryKind
-from venvstacks.wording import counted, some_of
 
 _NEVER_NATIVE = (".py", ".pyi", ".pyc", ".h", ".hpp", ".txt", ".md", ".json", ".toml", ".csv", ".html", ".js")
 _SMALLEST = 28  # bytes: the header of a 32-bit Mach-O image, the shortest of all
@@ -105,16 +105,7 @@ class Violation:
 
 
 def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[str], Owner]) -> tuple[Found, ...]:
-    """Read the native files among some entries, in their order; links are judged where they lead to.
-
-    Args:
-        entries: What a layer holds.
-        folder: Where it stands.
-        owner_of: Tells where a file comes from, by its path relative to the layer.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
+    """Read the native files among some entries, in their order; links are judged where they lead to."""
     top = os.fspath(folder)
     found = []
     for entry in entries:
@@ -219,13 +210,7 @@ def _emulated(binary: Binary | BinaryFormatError, compatibility: Compatibility) 
 
 
 def binaries_error(title: str, compatibility: Compatibility, violations: Sequence[Violation]) -> BinariesError:
-    """Word what is wrong with a layer.
-
-    Args:
-        title: How messages name the layer: ``framework 'torch'``.
-        compatibility: The target with the layer's limits.
-        violations: At least one.
-    """
+    """Word what is wrong with a layer."""
     listed = "".join(f"\n  - {violation}" for violation in violations[:_SHOWN])
     more = f"\n  and {len(violations) - _SHOWN} more" if len(violations) > _SHOWN else ""
     return BinariesError(
@@ -238,13 +223,7 @@ def binaries_error(title: str, compatibility: Compatibility, violations: Sequenc
 def violation_findings(
     layer: str, compatibility: Compatibility, violations: Iterable[Violation]
 ) -> Iterator[Finding]:
-    """Word what may be wrong with a layer, one finding for each package.
-
-    Args:
-        layer: Build name.
-        compatibility: The target with the layer's limits.
-        violations: Those that are not certain.
-    """
+    """Word what may be wrong with a layer, one finding for each package."""
     by_package: dict[str, list[Violation]] = {}
     for violation in violations:
         by_package.setdefault(violation.package, []).append(violation)

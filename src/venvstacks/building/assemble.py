@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.layout import (
+from venvstacks.building.build_plan import Key, LayerBuild, payload
+from venvstacks.building.layer_layout import (
     ACTIVATION,
     BASE,
     CONFIGURATION,
@@ -15,12 +16,11 @@ from venvstacks.building.layout import (
     VENV_LAUNCHERS,
     venv_launchers,
 )
-from venvstacks.building.plan import Key, LayerBuild, payload
+from venvstacks.definition.source_trees import source_files
+from venvstacks.definition.stack import LayerKind, SourceModule
 from venvstacks.errors import BuildError
 from venvstacks.files import canonical_json
-from venvstacks.libraries.model import DYNLIB
-from venvstacks.spec.model import LayerKind, SourceModule
-from venvstacks.spec.source_trees import source_files
+from venvstacks.libraries.linkage import DYNLIB
 
 _NO_LAYERS = 'LAYERS_BELOW: "tuple[str, ...]" = ()'
 _NONE_OPTIONAL = 'OPTIONAL_LAYERS: "dict[str, dict[str, list[str]]]" = {}'
@@ -29,17 +29,7 @@ _NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
 def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
-    """Complete a layer whose base Python or packages are in place.
-
-    Args:
-        build: The layer.
-        staging: Its unfinished folder.
-        below: The folders of the layers that the build needs; on Windows, the runtime's.
-
-    Raises:
-        BuildError: A launch or support module has the name of a package's module, or the runtime lacks what an
-            environment on it needs.
-    """
+    """Complete a layer whose base Python or packages are in place."""
     site = staging / build.layout.site
     site.mkdir(parents=True, exist_ok=True)
     if build.layer.kind is not LayerKind.RUNTIME:
@@ -61,7 +51,7 @@ def _write(build: LayerBuild, staging: Path, relative: str, text: str) -> None:
 
 
 def _free(build: LayerBuild, staging: Path, relative: str) -> Path:
-    """Give a place in the layer, which no package may have taken."""
+    """Return a place in the layer, which no package may have taken."""
     path = staging / relative
     if os.path.lexists(path):
         raise BuildError(
@@ -113,7 +103,7 @@ def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
 
 
 def _first_pth(site: Path) -> str:
-    """Give a .pth file a name before those that packages brought, as ``site`` sorts them."""
+    """Return a .pth file a name before those that packages brought, as ``site`` sorts them."""
     name = "00_venvstacks.pth"
     others = [path.name for path in site.iterdir() if path.name.endswith(".pth")]
     while any(other <= name for other in others):
@@ -138,13 +128,7 @@ def _activation_line(build: LayerBuild) -> str:
 def activation(
     build: LayerBuild, dll_folders: Sequence[str] = (), packages: Mapping[str, Sequence[str]] | None = None
 ) -> str:
-    """Write the module that makes the layers below importable.
-
-    Args:
-        build: The layer.
-        dll_folders: Folders with DLLs (Windows); relative to the layer.
-        packages: Packages that are found in several layers, with their folders; relative to the layer.
-    """
+    """Write the module that makes the layers below importable."""
     libraries = dll_folders if build.target.is_windows else (DYNLIB, *build.configuration["dynlib_dirs"])
     values = {
         _NO_LAYERS: _tuple_of(build.configuration["pylib_dirs"]),

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.building.layout import Layout, layer_layout
-from venvstacks.building.plan import Key, LayerBuild, payload
+from venvstacks.building.build_plan import Key, LayerBuild, payload
+from venvstacks.building.layer_layout import Layout, layer_layout
 from venvstacks.building.records import from_site, info_folders, read_record, row_of, to_site, write_record
 from venvstacks.building.state import layer_entries
+from venvstacks.definition.stack import LayerKind
 from venvstacks.documents import DocumentError, parse_json
+from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BuildError, RuntimeProviderError
 from venvstacks.runtimes.compilers import Compilers
 from venvstacks.runtimes.interface import RuntimeProvider
-from venvstacks.spec.model import LayerKind
-from venvstacks.trees import Entry, EntryKind
 from venvstacks.work import Work, threads
 
 _SCRIPT = "compile_bytecode.py"
@@ -75,15 +75,7 @@ def bytecode_maker(
     scratch: Path,
     work: Work,
 ) -> Iterator[BytecodeMaker]:
-    """Prepare compiling for all layers of a run.
-
-    Args:
-        builds: The layers that are built.
-        provider: Where base Pythons come from.
-        environ: This process's environment.
-        scratch: This run's folder for intermediate files.
-        work: The number of processes, and the way to call them off.
-    """
+    """Prepare compiling for all layers of a run."""
     (scratch / _SCRIPT).write_text(payload(_SCRIPT), encoding="utf-8")
     cache = scratch / "bytecode" if len({build.target for build in builds}) > 1 else None
     if cache is not None:
@@ -107,21 +99,7 @@ def ship_bytecode(
     staging: Path,
     below: Mapping[Key, Path],
 ) -> tuple[Entry, ...]:
-    """Compile the modules of an unfinished layer if it is to hold them so, and enter the files into RECORD.
-
-    Args:
-        maker: What to compile with.
-        build: The layer.
-        entries: What it holds.
-        staging: Its unfinished folder.
-        below: Where its runtime stands, if that is needed.
-
-    Returns:
-        What it holds now.
-
-    Raises:
-        BuildError: This machine has no interpreter that could compile, or compiling failed.
-    """
+    """Compile the modules of an unfinished layer if it is to hold them so, and enter the files into RECORD."""
     if build.bytecode == "none":
         return entries
     program = _program(maker, build, staging, below)
@@ -147,13 +125,7 @@ def _program(maker: BytecodeMaker, build: LayerBuild, staging: Path, below: Mapp
 
 
 def modules_of(entries: Iterable[Entry], layout: Layout, kind: LayerKind) -> tuple[Module, ...]:
-    """Find the modules of a layer: those of packages, and a runtime's standard library.
-
-    Args:
-        entries: What the layer holds.
-        layout: Where things stand in it.
-        kind: What it is for.
-    """
+    """Find the modules of a layer: those of packages, and a runtime's standard library."""
     site = f"{layout.site}/"
     library = f"{layout.site.rpartition('/')[0]}/"
     roots = (site, library) if kind is LayerKind.RUNTIME else (site,)
@@ -199,13 +171,7 @@ def _compile(
 
 
 def record_bytecode(folder: Path, layout: Layout, made: Mapping[str, str]) -> None:
-    """Enter bytecode into the RECORD files of the packages whose modules it is.
-
-    Args:
-        folder: The layer, or its unfinished folder.
-        layout: Where things stand in it.
-        made: Source -> bytecode file, both as POSIX paths relative to the layer.
-    """
+    """Enter bytecode into the RECORD files of the packages whose modules it is."""
     for info in info_folders(folder / layout.site):
         rows = read_record(info / "RECORD")
         files = [made[path] for row in rows if (path := from_site(row.path, layout.site)) in made]

@@ -9,14 +9,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.excluding import idle_exclusions
 from venvstacks.building.joining import Parts, plan_joining
-from venvstacks.building.layout import OWN_MODULES
-from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.layer_layout import OWN_MODULES
 from venvstacks.building.records import info_folders
+from venvstacks.definition.report import listed
+from venvstacks.definition.stack import UvSettings
 from venvstacks.platforms.targets import host_target
-from venvstacks.spec.model import UvSettings
-from venvstacks.spec.report import listed
 
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
@@ -54,12 +54,7 @@ class Contents:
 
 
 def read_contents(build: LayerBuild, parts: Parts | None = None) -> Contents:
-    """Read what a built layer offers.
-
-    Args:
-        build: The layer.
-        parts: The packages of which other layers may have parts.
-    """
+    """Read what a built layer offers."""
     site = build.folder / build.layout.site
     found = (_distribution(info) for info in info_folders(site))
     return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)), parts or {})
@@ -106,11 +101,6 @@ def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[U
     """Check that a layer's packages, and the layer itself, find what they require.
 
     What the layer itself excludes is not missed.
-
-    Args:
-        path: The layer, then the layers below it in path order.
-        settings: The stack's uv settings; what they override or exclude is judged accordingly.
-
     """
     layer, target = path[0].build.layer, path[0].build.target
     where = "" if target == host_target() else f" on {target.name}"
@@ -158,7 +148,7 @@ class _Rules:
         return cls(overrides, frozenset(canonicalize_name(n) for n in _texts(settings, "exclude-dependencies")))
 
     def instead_of(self, requirement: Requirement, environment: Mapping[str, str]) -> list[Requirement]:
-        """Give what has to be fulfilled in the place of a requirement; nothing, if it was taken out."""
+        """Return what has to be fulfilled in the place of a requirement; nothing, if it was taken out."""
         name = canonicalize_name(requirement.name)
         if name in self.excluded:
             return []
@@ -172,7 +162,7 @@ def _texts(settings: UvSettings, name: str) -> tuple[str, ...]:
 def _active(
     contents: Contents, visible: Mapping[str, Distribution], environment: Mapping[str, str]
 ) -> Iterator[tuple[str, Requirement]]:
-    """Give the requirements that hold in a layer, with who has them, following the extras in use.
+    """Return the requirements that hold in a layer, with who has them, following the extras in use.
 
     A layer may ask for an extra of a package below it, and then has to bring what the extra requires.
     """
@@ -201,7 +191,7 @@ def _title(distribution: Distribution) -> str:
 
 
 def _plain(requirement: Requirement) -> Requirement:
-    """Give a requirement whose marker was found to hold, without it."""
+    """Return a requirement whose marker was found to hold, without it."""
     plain = Requirement(str(requirement))
     plain.marker = None
     return plain
@@ -216,12 +206,6 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
 
     Two layers that stand on each other are left to the upper one's own path; layers that stand for each other are
     meant to have the same.
-
-    Args:
-        path: The layer, then the layers below it in path order.
-
-    Returns:
-        One complete sentence for each, which says which one wins.
     """
     own = path[0].build.layer
     joining = plan_joining(path[0].build, [each.build for each in path[1:]], [each.parts for each in path])
@@ -250,7 +234,7 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
 
 
 def _stand_for_each_other(top: Contents, upper: Contents, lower: Contents) -> bool:
-    """Tell whether a layer can do with either of two below it."""
+    """Return whether a layer can do with either of two below it."""
     optional = top.build.configuration.get("optional_layers", {})
     one, other = upper.build.lock.install_target, lower.build.lock.install_target
     return other in optional.get(one, {}).get("replaced_by", ()) or one in optional.get(other, {}).get(
@@ -268,7 +252,7 @@ def _clash_text(name: str, upper: Contents, lower: Contents) -> str:
 
 
 def _is_shared_namespace(contents: Contents, name: str) -> bool:
-    """Tell a namespace package of the kind that came before Python had its own."""
+    """Return whether this is a namespace package of the kind that came before Python had its own."""
     try:
         text = (contents.build.folder / contents.build.layout.site / name / "__init__.py").read_bytes()
     except OSError:
@@ -292,13 +276,7 @@ class Check:
 
 
 def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings) -> Check:
-    """Check a layer against what stands below it.
-
-    Args:
-        contents: What layers offer: the one to check, and all below it on the same target.
-        key: The layer to check.
-        settings: The stack's uv settings.
-    """
+    """Check a layer against what stands below it."""
     target, _ = key
     own = contents[key]
     path = (own, *(contents[target, lower] for lower in own.build.layer.below))
@@ -312,7 +290,7 @@ def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings
 
 
 def way_out(checks: Iterable[Check]) -> str:
-    """Say what to do about the problems that were found."""
+    """Describe what to do about the problems that were found."""
     if any(check.lacks_excluded for check in checks):
         advice = "if a layer can do without what a layer below excludes, add that to its own exclude_packages"
         return f"{advice}; otherwise have the layer below install it"

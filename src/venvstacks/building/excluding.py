@@ -3,32 +3,25 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from venvstacks.building.model import ExcludedPackage
-from venvstacks.locking.model import LayerLock, LockedPackage, LockedWheel
+from venvstacks.building.built_layer import ExcludedPackage
+from venvstacks.definition.report import did_you_mean
+from venvstacks.definition.stack import Layer
+from venvstacks.humanize import size_text
+from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer
-from venvstacks.spec.report import did_you_mean
-from venvstacks.wording import size_text
 
 
 def installed_wheels(
     layer: Layer, lock: LayerLock, target: Target
 ) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
-    """Give what a layer installs on a target: packages with their wheels, sorted by name."""
+    """Return what a layer installs on a target: packages with their wheels, sorted by name."""
     return tuple(each for each in lock.wheels_on(target) if each[0].name not in layer.exclude_packages)
 
 
 def excluded_packages(
     layer: Layer, lock: LayerLock, target: Target, lock_folder: Path
 ) -> tuple[ExcludedPackage, ...]:
-    """Give what a layer does not install on a target though its lock has it, sorted by name.
-
-    Args:
-        layer: The layer.
-        lock: Its lock.
-        target: The target.
-        lock_folder: The folder of its lock file, absolute; local wheels are looked for from there.
-    """
+    """Return what a layer does not install on a target though its lock has it, sorted by name."""
     return tuple(
         ExcludedPackage(package.name, package.version, wheel.filename, _size(wheel, lock_folder))
         for package, wheel in lock.wheels_on(target)
@@ -46,7 +39,7 @@ def _size(wheel: LockedWheel, lock_folder: Path) -> int | None:
 
 
 def saving_text(excluded: Sequence[ExcludedPackage]) -> str:
-    """Say for people what excluding packages saves: ``2 excluded (saves 41.3 MB)``; empty if none are."""
+    """Describe for people what excluding packages saves: ``2 excluded (saves 41.3 MB)``; empty if none are."""
     if not excluded:
         return ""
     known = [package.size for package in excluded if package.size is not None]
@@ -58,14 +51,6 @@ def idle_exclusions(layer: Layer, lock: LayerLock, below: Sequence[tuple[Layer, 
     """Find names in ``exclude_packages`` that have no effect.
 
     What a layer below excludes may be excluded here as well: then nothing in this layer misses it.
-
-    Args:
-        layer: The layer.
-        lock: Its lock.
-        below: The layers below with their locks, in path order.
-
-    Returns:
-        One complete sentence for each.
     """
     own = _names(lock)
     warnings = []

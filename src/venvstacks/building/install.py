@@ -8,20 +8,20 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.layout import Layout
+from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.layer_layout import Layout
 from venvstacks.building.overlaps import Overlap, find_overlaps
-from venvstacks.building.plan import LayerBuild
 from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
 from venvstacks.building.schemes import commands_of, scheme_layout, scheme_python
 from venvstacks.building.scripts import relocatable_script
 from venvstacks.building.wheel_safety import check_wheel
+from venvstacks.definition.stack import Stack
+from venvstacks.entries import BYTECODE_FOLDER
 from venvstacks.errors import BuildError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree
-from venvstacks.locking.model import LockedPackage, LockedWheel
-from venvstacks.locking.paths import lock_paths
-from venvstacks.spec.model import Stack
-from venvstacks.trees import BYTECODE_FOLDER
+from venvstacks.locking.layer_lock import LockedPackage, LockedWheel
+from venvstacks.locking.lock_paths import lock_paths
 from venvstacks.uv import Uv, explanation, install_wheels
 from venvstacks.work import Work
 
@@ -52,17 +52,7 @@ class Installer:
 
 
 def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> None:
-    """Install a layer's wheels into its unfinished folder, every hash checked.
-
-    Args:
-        installer: What to install with.
-        build: The layer.
-        staging: The unfinished folder.
-
-    Raises:
-        BuildError: A wheel is gone or is not the locked one, or a package would overwrite another's files.
-        WheelError: A wheel holds what no layer takes.
-    """
+    """Install a layer's wheels into its unfinished folder, every hash checked."""
     wheels = build.wheels
     if not wheels:
         return
@@ -195,7 +185,7 @@ def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequen
 
 
 def _is_left_out(path: str, place: str, commands: set[str], installed: Layout) -> bool:
-    """Tell what is not shipped: bytecode, what is hidden at the layer's top, programs that uv made."""
+    """Return what is not shipped: bytecode, what is hidden at the layer's top, programs that uv made."""
     folder, _, name = path.rpartition("/")
     stem = name.removesuffix(".exe").removesuffix("-script.py")
     return (

@@ -14,12 +14,12 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from venvstacks.building.assemble import activation
-from venvstacks.building.layout import ACTIVATION, PACKAGE_HOOK
-from venvstacks.building.plan import LayerBuild, payload
+from venvstacks.building.build_plan import LayerBuild, payload
+from venvstacks.building.layer_layout import ACTIVATION, PACKAGE_HOOK
 from venvstacks.building.records import from_site, info_folders, read_record, replace_file
+from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import parents
 from venvstacks.files import file_sha256
-from venvstacks.trees import Entry, EntryKind
 
 _INIT = "__init__.py"
 
@@ -74,11 +74,6 @@ def parts_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> dict[
     """Describe the packages of a layer that may have other parts elsewhere.
 
     These are all at the top, and those in packages that have no ``__init__.py`` of their own, or an empty one.
-
-    Args:
-        build: The layer.
-        entries: Everything that it holds so far.
-        folder: Where it stands, finished or not.
     """
     site = build.layout.site
     files = {entry.path for entry in entries if entry.kind is EntryKind.FILE}
@@ -115,13 +110,7 @@ def _digest(path: Path) -> str | None:
 
 
 def plan_joining(build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence[Parts]) -> Joining:
-    """Decide which packages are found in several layers.
-
-    Args:
-        build: The layer.
-        below: The layers below it, in path order.
-        parts: The layer's, then those of each layer below it.
-    """
+    """Decide which packages are found in several layers."""
     packages: dict[str, tuple[str, ...]] = {}
     clashes: list[Clash] = []
     visible: set[str] = set()  # packages whose parts are all looked into
@@ -143,7 +132,7 @@ def plan_joining(build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence
 
 
 def _joined(having: Sequence[tuple[int, Part]]) -> tuple[list[int], list[int]]:
-    """Tell the places of parts that go together, and of those that contradict them.
+    """Return the places of parts that go together, and of those that contradict them.
 
     A part whose distributions all have files in the parts before it is an older or newer one of the same: hidden
     as it should be.
@@ -177,14 +166,7 @@ def _folder(place: int, build: LayerBuild, below: Sequence[LayerBuild], name: st
 
 
 def apply_joining(build: LayerBuild, joining: Joining, dll_folders: Collection[str], staging: Path) -> None:
-    """Write into an unfinished layer's activation what its path takes.
-
-    Args:
-        build: The layer.
-        joining: Which packages are found in several layers.
-        dll_folders: Folders with DLLs (Windows); relative to the layer.
-        staging: The layer's unfinished folder.
-    """
+    """Write into an unfinished layer's activation what its path takes."""
     if not build.below or not (joining.packages or dll_folders):
         return
     site = staging / build.layout.site

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, ZipInfo
 
+from venvstacks.definition.stack import Layer
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer
 
 if TYPE_CHECKING:
     from installer.scripts import LauncherKind
@@ -88,13 +88,6 @@ def launcher(command: Command, starting: Starting) -> tuple[str, bytes]:
     ``multiprocessing`` could not read it.
 
     Programs that are started by it find the layer's own first on ``PATH``, and those of the layers below last.
-
-    Args:
-        command: What it starts.
-        starting: How.
-
-    Returns:
-        The file's name and its content.
     """
     if starting.target.is_windows:
         return f"{command.name}.exe", _windows_program(command, starting) + _zipped(_code(command, starting))
@@ -116,7 +109,7 @@ def _code(command: Command, starting: Starting) -> bytes:
 
 
 def _windows_program(command: Command, starting: Starting) -> bytes:
-    """Give the part before the zip file: a program that reads behind its own end which Python to start."""
+    """Return the part before the zip file: a program that reads behind its own end which Python to start."""
     from installer.scripts import Script  # noqa: PLC0415 - only for Windows
 
     kind: LauncherKind = "win-arm64" if starting.target.arch == "arm64" else "win-amd64"
@@ -136,12 +129,7 @@ def _zipped(code: bytes) -> bytes:
 
 
 def launcher_inputs(layer: Layer, starting: Starting) -> dict[str, Any]:
-    """Give what decides a layer's launchers beside what packages offer; nothing if it has none.
-
-    Args:
-        layer: The layer.
-        starting: How its launchers start.
-    """
+    """Return what decides a layer's launchers beside what packages offer; nothing if it has none."""
     if layer.launch_module is None:
         return {}
     samples = [Command("name", "module", "object", is_gui) for is_gui in (False, True)]

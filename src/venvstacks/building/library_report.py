@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from venvstacks.building.libraries import library_layer, plan_linking
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.library_links import library_layer, plan_linking
 from venvstacks.building.state import recorded
 from venvstacks.findings import Finding
-from venvstacks.libraries.model import Linking
+from venvstacks.libraries.linkage import Linking
 from venvstacks.libraries.offers import offers_of
 
 
@@ -52,7 +52,7 @@ class LayerLibraries:
     hidden: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the same as data."""
+        """Return the same as data."""
         data: dict[str, Any] = {
             "name": self.layer,
             "platform": self.platform,
@@ -96,13 +96,7 @@ class LayerLibraries:
 def describe_libraries(
     build: LayerBuild, below: Sequence[LayerBuild], environ: Mapping[str, str]
 ) -> LayerLibraries:
-    """Tell from what was recorded when layers were built where a layer's files find libraries.
-
-    Args:
-        build: The layer.
-        below: The layers below it, in path order.
-        environ: The environment in which the layer might be started.
-    """
+    """Report from what was recorded when layers were built where a layer's files find libraries."""
     platform, name = build.key
     states = {each.key: state for each in (build, *below) if (state := recorded(each)) is not None}
     if len(states) < len(below) + 1:

@@ -7,9 +7,9 @@ before, so that no child process hears of it. The program is a script for ``sh``
 
 from collections.abc import Sequence
 
-from venvstacks.building.layout import BASE
-from venvstacks.building.plan import LayerBuild
-from venvstacks.libraries.model import DYNLIB
+from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.layer_layout import BASE
+from venvstacks.libraries.linkage import DYNLIB
 
 SAVED = "_VENVSTACKS_DYLD_LIBRARY_PATH"
 """Holds ``=`` and the value that the variable had, or nothing if it was not set."""
@@ -40,12 +40,7 @@ exec "$here"PYTHON "$@"
 
 
 def launcher(build: LayerBuild, install_targets: Sequence[str]) -> str:
-    """Write the launcher of a layer.
-
-    Args:
-        build: The layer.
-        install_targets: The layers whose offered libraries its processes need, in path order.
-    """
+    """Write the launcher of a layer."""
     up = "/.." * (build.layout.scripts.count("/") + 1)
     own = build.lock.install_target
     places = [up if name == own else f"{up}/../{name}" for name in install_targets]

@@ -4,24 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from venvstacks.binaries.policy import Found, binaries_error, find_binaries, judge, violation_findings
+from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.owners import BASE_PYTHON, THE_LAYER, owners_of
-from venvstacks.building.plan import LayerBuild
+from venvstacks.definition.stack import LayerKind
+from venvstacks.entries import Entry
 from venvstacks.findings import Finding
-from venvstacks.spec.model import LayerKind
-from venvstacks.trees import Entry
 
 
 def read_native(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> tuple[Found, ...]:
-    """Read the native files of a layer.
-
-    Args:
-        build: The layer.
-        entries: What it holds.
-        folder: Where it stands, finished or not.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
+    """Read the native files of a layer."""
     wheels = [wheel.filename for _, wheel in build.wheels]
     other = BASE_PYTHON if build.layer.kind is LayerKind.RUNTIME else THE_LAYER
     return find_binaries(entries, folder, owners_of(folder, build.layout, wheels, other=other))
@@ -32,16 +23,6 @@ def check_native(build: LayerBuild, found: Sequence[Found]) -> tuple[Finding, ..
 
     An interpreter of this machine that may serve as the base Python is let be: it needs this machine's
     libraries, and whoever asks for it is told so.
-
-    Args:
-        build: The layer.
-        found: Its native files.
-
-    Returns:
-        Files that the target cannot load, of packages that have others.
-
-    Raises:
-        BinariesError: The layer is certainly of no use on the target.
     """
     is_copied = build.local_runtime not in {"", "never"}
     violations = [

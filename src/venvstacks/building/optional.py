@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name
 
 from venvstacks.building.excluding import installed_wheels
-from venvstacks.locking.model import LayerLock
+from venvstacks.definition.stack import Layer, Stack
+from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,6 @@ def optional_layers(
     Two frameworks stand for each other if the layer's ``index_overrides`` say so of the indexes they take a
     package from. A framework also stands for another one if all that the layer takes from that one is in it, too,
     in the same public version, and the layer takes something that both have.
-
-    Args:
-        stack: The stack.
-        layer: The layer.
-        locks: Build name -> lock, of the layer and of all below it.
-        target: The target.
-
-    Returns:
-        Build name -> on what it depends, in path order. All other layers must be there.
     """
     frameworks = [stack.layer(name) for name in layer.frameworks]
     taken = _taken(layer, locks[layer.build_name], target)
@@ -78,7 +69,7 @@ def optional_layers(
 
 
 def _taken(layer: Layer, lock: LayerLock, target: Target) -> dict[str, dict[str, str]]:
-    """Give what a layer uses of each layer below: package -> public version."""
+    """Return what a layer uses of each layer below: package -> public version."""
     taken: dict[str, dict[str, str]] = {}
     for package in lock.shared:
         if target in package.targets and package.name not in layer.exclude_packages:
@@ -93,21 +84,21 @@ def _offers(layer: Layer, lock: LayerLock, target: Target) -> dict[str, str]:
 def _is_alike(
     one: str, other: str, taken: Mapping[str, Mapping[str, str]], offers: Mapping[str, Mapping[str, str]]
 ) -> bool:
-    """Tell whether all that is taken from a layer can be had from another one, and something is."""
+    """Return whether all that is taken from a layer can be had from another one, and something is."""
     used = {**taken.get(other, {}), **taken.get(one, {})}
     in_both = used.items() & offers[one].items() & offers[other].items()
     return bool(in_both) and taken.get(one, {}).items() <= offers[other].items()
 
 
 def _is_declared(stack: Stack, layer: Layer, one: Layer, other: Layer) -> bool:
-    """Tell whether a layer says that it can do with either's build of a package."""
+    """Return whether a layer says that it can do with either's build of a package."""
     first, second = _own_indexes(stack, one), _own_indexes(stack, other)
     pairs = [{first[package], second[package]} for package in first.keys() & second.keys()]
     return any({losing, winning} in pairs for losing, winning in (layer.index_overrides or {}).items())
 
 
 def _own_indexes(stack: Stack, layer: Layer) -> dict[str, str]:
-    """Give the indexes of packages that a layer does not inherit."""
+    """Return the indexes of packages that a layer does not inherit."""
     inherited: Sequence[Mapping[str, str]] = [stack.layer(name).package_indexes or {} for name in layer.below]
     own = (layer.package_indexes or {}).items()
     return {package: index for package, index in own if not any(each.get(package) == index for each in inherited)}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.layout import Layout
+from venvstacks.building.layer_layout import Layout
 from venvstacks.building.records import from_site, info_folders, read_record
 
 
@@ -29,13 +29,7 @@ class Overlap:
     winner: str
 
     def describe(self, layer: str, installed: Layout, layout: Layout) -> str:
-        """Word it as a warning.
-
-        Args:
-            layer: How messages name the layer.
-            installed: The layout of the folder that was installed into.
-            layout: That of the layer.
-        """
+        """Word it as a warning."""
         names = ", ".join(map(repr, self.losers))
         name = installed.translate(self.path, layout).removeprefix(f"{layout.site}/")
         return (

@@ -6,10 +6,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from venvstacks.binaries.policy import Owner
-from venvstacks.building.layout import Layout
+from venvstacks.building.layer_layout import Layout
 from venvstacks.building.records import from_site, info_folders, read_record
-from venvstacks.libraries import model as libraries
-from venvstacks.trees import BYTECODE_FOLDER
+from venvstacks.entries import BYTECODE_FOLDER
+from venvstacks.libraries import linkage as libraries
 
 _BYTECODE = f"/{BYTECODE_FOLDER}/"
 
@@ -18,18 +18,7 @@ THE_LAYER = Owner("the layer itself", promises=False)
 
 
 def owners_of(folder: Path, layout: Layout, wheels: Iterable[str], *, other: Owner) -> Callable[[str], Owner]:
-    """Tell owners by path.
-
-    Args:
-        folder: The layer, or its unfinished folder.
-        layout: Where things stand in it.
-        wheels: File names of the wheels that were installed. What WHEEL files say does not count here: some
-            packages rename their wheels and leave it as it was.
-        other: Who owns what no package has in its RECORD.
-
-    Returns:
-        A function that takes a path relative to the layer.
-    """
+    """Return owners by path."""
     promises = {}
     for filename in wheels:
         name, _, _, tags = parse_wheel_filename(filename)
@@ -45,16 +34,7 @@ def owners_of(folder: Path, layout: Layout, wheels: Iterable[str], *, other: Own
 
 
 def distributions_of(folder: Path, layout: Layout) -> Callable[[str], str | None]:
-    """Tell distributions by path.
-
-    Args:
-        folder: The layer.
-        layout: Where things stand in it.
-
-    Returns:
-        A function that takes a path relative to the layer, and gives the normalised name of the distribution
-        whose RECORD has it. Bytecode belongs to whatever its source belongs to.
-    """
+    """Return distributions by path."""
     names: dict[str, str] = {}
     for info in info_folders(folder / layout.site):
         record = info / "RECORD"

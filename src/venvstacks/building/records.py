@@ -67,17 +67,17 @@ def row_of_file(path: str, file: Path) -> Row:
 
 
 def from_site(path: str, site: str) -> str:
-    """Give a RECORD path (relative to site-packages) relative to the layer."""
+    """Return a RECORD path (relative to site-packages) relative to the layer."""
     if not path.startswith((".", "/")) and "/." not in path and "//" not in path and "\\" not in path:
         return f"{site}/{path}"  # as nearly all are; the rest takes ten times as long
     return posixpath.normpath(posixpath.join(site, path.replace(os.sep, "/")))
 
 
 def to_site(path: str, site: str) -> str:
-    """Give a path relative to the layer as RECORD writes it."""
+    """Return a path relative to the layer as RECORD writes it."""
     return posixpath.relpath(path, site)
 
 
 def info_folders(site_folder: Path) -> tuple[Path, ...]:
-    """Give the ``.dist-info`` folders in a site-packages folder, sorted."""
+    """Return the ``.dist-info`` folders in a site-packages folder, sorted."""
     return tuple(path for path in sorted(site_folder.glob("*.dist-info")) if path.is_dir())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.layout import Layout
+from venvstacks.building.layer_layout import Layout
 
 _MODULE = "_venvstacks_schemes"
 _FOLDERS = {"purelib": "site", "platlib": "site", "scripts": "scripts", "data": "data"}
@@ -47,7 +47,7 @@ HOST = SchemePython(
 
 
 def scheme_layout() -> Layout:
-    """Give the layout in which uv installs with the interpreter of :func:`make_scheme_python`."""
+    """Return the layout in which uv installs with the interpreter of :func:`make_scheme_python`."""
     headers = f"include/site/python{_minor()}"  # fixed in uv
     return Layout("", _FOLDERS["purelib"], _FOLDERS["scripts"], headers, data=_FOLDERS["data"])
 
@@ -64,14 +64,7 @@ def _minor() -> str:
 
 
 def make_scheme_python(scratch: Path) -> None:
-    """Make the interpreter, unless it is there: a virtual environment of :data:`HOST`.
-
-    Args:
-        scratch: This run's folder for intermediate files.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Make the interpreter, unless it is there: a virtual environment of :data:`HOST`."""
     folder = scratch / "schemes"
     if folder.is_dir():
         return
@@ -93,5 +86,5 @@ def make_scheme_python(scratch: Path) -> None:
 
 
 def scheme_python(scratch: Path) -> Path:
-    """Give the interpreter's program."""
+    """Return the interpreter's program."""
     return scratch / "schemes" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -14,17 +14,9 @@ _LONG_END = b"\n' '''\n"
 
 
 def relocatable_script(path: Path, row: Row, target: Target) -> Row:
-    """Give a Python script that uv bound to its own interpreter a header that works everywhere.
+    """Return a Python script that uv bound to its own interpreter a header that works everywhere.
 
     Programs, and scripts for other interpreters, are left as they are.
-
-    Args:
-        path: The script.
-        row: Its line in RECORD.
-        target: Where it will run.
-
-    Returns:
-        The line for what stands there now.
     """
     with path.open("rb") as file:
         if file.read(2) != b"#!":

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.records import from_site, info_folders, read_record
+from venvstacks.definition.names import is_python
+from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import folded, parents
-from venvstacks.spec.names import is_python
-from venvstacks.trees import Entry, EntryKind
 
 _DATA = ("etc", "share")
 _OWN = "share/venv"
@@ -64,15 +64,7 @@ Showing = Mapping[str, Shown]
 def data_of(
     build: LayerBuild, entries: Sequence[Entry], folder: Path, commands: Mapping[str, str], launcher: str = ""
 ) -> Data:
-    """Tell what a layer has in its folders of data and programs.
-
-    Args:
-        build: The layer.
-        entries: Everything that it holds so far.
-        folder: Where it stands, finished or not.
-        commands: What its packages offer as entry points.
-        launcher: A file that gives way to programs of the layers below, relative to the layer.
-    """
+    """Return what a layer has in its folders of data and programs."""
     site, tops = build.layout.site, {*_DATA, build.layout.scripts}
     files = (entry.path for entry in entries if entry.kind is not EntryKind.FOLDER)
     present = {path for path in files if path.partition("/")[0] in tops}
@@ -91,13 +83,7 @@ def data_of(
 
 
 def plan_showing(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[Data]) -> Showing:
-    """Decide what a layer shows of those below it. Of one file, the first on the path is meant.
-
-    Args:
-        build: The layer.
-        below: The layers below it, in path order.
-        data: What the layer has, then what each of those below it has.
-    """
+    """Decide what a layer shows of those below it. Of one file, the first on the path is meant."""
     merger = _Merger(build.target.is_windows, build.target.os == "linux", frozenset(may_be_missing(build)))
     own, *others = data
     trees = [merger.tree("", {**own.files, **dict.fromkeys(own.others)})]
@@ -108,13 +94,13 @@ def plan_showing(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[
 
 
 def may_be_missing(build: LayerBuild) -> Collection[str]:
-    """Give the install targets of the layers below that may be missing where the layer is used."""
+    """Return the install targets of the layers below that may be missing where the layer is used."""
     optional: Mapping[str, Any] = build.configuration.get("optional_layers", {})
     return optional.keys()
 
 
 def _is_offered(build: LayerBuild, path: str) -> bool:
-    """Tell what layers above show: all data; of programs, none on Windows, and no interpreters elsewhere."""
+    """Return what layers above show: all data; of programs, none on Windows, and no interpreters elsewhere."""
     folder, _, name = path.rpartition("/")
     if folder.partition("/")[0] in _DATA:
         return True
@@ -171,7 +157,7 @@ class _Merger:
         return path if self.keeps_case else folded(path)
 
     def shown(self, folders: Sequence[_Node], prefix: str = "") -> Iterator[tuple[str, Shown]]:
-        """Give what is shown in a folder that some layers have, in path order."""
+        """Return what is shown in a folder that some layers have, in path order."""
         contents = [node.content for node in folders if isinstance(node.content, dict)]
         for key in dict.fromkeys(key for content in contents for key in content):
             nodes = [content[key] for content in contents if key in content]
@@ -188,7 +174,7 @@ class _Merger:
                 yield path, Shown(first.layer, first.path)
 
     def _copied(self, nodes: Sequence[_Node]) -> str:
-        """Give the hash of a file that is copied: also if its layer may be missing and another has the same."""
+        """Return the hash of a file that is copied: also if its layer may be missing and another has the same."""
         first = nodes[0]
         is_data = first.path.partition("/")[0] in _DATA
         is_same = any(node.content == first.content for node in nodes[1:])
@@ -197,7 +183,7 @@ class _Merger:
 
 
 def _is_whole(nodes: Sequence[_Node]) -> bool:
-    """Tell whether one link can show a folder: only one layer below has it, and all of it is offered."""
+    """Return whether one link can show a folder: only one layer below has it, and all of it is offered."""
     first = nodes[0]
     alone = not any(isinstance(node.content, dict) for node in nodes[1:])
     return bool(first.layer) and alone and _is_offered_whole(first)
@@ -210,14 +196,7 @@ def _is_offered_whole(node: _Node) -> bool:
 
 
 def apply_showing(build: LayerBuild, below: Sequence[LayerBuild], showing: Showing, staging: Path) -> None:
-    """Carry a decision out in an unfinished layer.
-
-    Args:
-        build: The layer.
-        below: The layers below it; complete, where files of them are copied.
-        showing: The decision.
-        staging: The layer's unfinished folder.
-    """
+    """Carry a decision out in an unfinished layer."""
     folders = {lower.lock.install_target: lower.folder for lower in below}
     for path, shown in showing.items():
         place = staging / path

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import msgspec
 
+from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.joining import Part
-from venvstacks.building.plan import LayerBuild
 from venvstacks.building.showing import NO_DATA, Data
+from venvstacks.definition.stack import Bytecode
 from venvstacks.documents import DocumentError, read_json
+from venvstacks.entries import Entry, EntryKind, is_bytecode, scan
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX, remove_leftovers, write_bytes
 from venvstacks.findings import Finding
-from venvstacks.libraries.model import NO_NATIVES, Natives
+from venvstacks.libraries.linkage import NO_NATIVES, Natives
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Bytecode
-from venvstacks.trees import Entry, EntryKind, is_bytecode, scan
 
 STATE_FILE = ".venvstacks-build.json"
 """Stands at the top of a built layer's folder and is shipped nowhere."""
@@ -100,16 +100,7 @@ class Inspection:
 
 
 def layer_entries(folder: Path, target: Target, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
-    """List what belongs to a layer: everything but hidden entries at the top, and bytecode that is not shipped.
-
-    Args:
-        folder: The layer, or its unfinished folder.
-        target: What it is for.
-        bytecode: Paths, relative to the layer, of the bytecode files that are shipped.
-
-    Raises:
-        ValueError: An entry is of a kind that no layer for the target holds.
-    """
+    """List what belongs to a layer: everything but hidden entries at the top, and bytecode that is not shipped."""
     entries = tuple(entry for entry in _scan(folder, target, bytecode) if not entry.path.startswith("."))
     if target.is_windows and (link := next((e for e in entries if e.kind is EntryKind.SYMLINK), None)):
         raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
@@ -134,13 +125,7 @@ def _is_windows_program(path: str) -> bool:
 
 
 def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
-    """Record in a finished folder what it holds, and what of.
-
-    Args:
-        folder: The layer's folder.
-        build: What it was made from.
-        found: What an inspection would find.
-    """
+    """Record in a finished folder what it holds, and what of."""
     remove_leftovers(folder)  # of a run that was interrupted just here
     state = State(
         format=_FORMAT,
@@ -160,23 +145,19 @@ def write_state(folder: Path, build: LayerBuild, found: Inspection) -> None:
 
 
 def built_with(build: LayerBuild) -> str:
-    """Say whether an interpreter of this machine might serve when a runtime was built, or would if it were."""
+    """Return which ``local-runtime`` a runtime was built with, or would be if it were built."""
     state = _read_state(build.folder)
     return build.local_runtime if state is None else state.local_runtime
 
 
 def recorded(build: LayerBuild) -> State | None:
-    """Give what was recorded of a layer that is built from its present inputs; None if it is not."""
+    """Return what was recorded of a layer that is built from its present inputs; None if it is not."""
     state = _read_state(build.folder)
     return state if state is not None and state.inputs_hash == build.inputs_hash else None
 
 
 def inspect(build: LayerBuild) -> Inspection:
-    """Compare a layer's folder with what a build left there.
-
-    Raises:
-        BuildError: Somebody else put files there or changed some; building would lose them.
-    """
+    """Compare a layer's folder with what a build left there."""
     folder = build.folder
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return Inspection((), "it is not built yet")
@@ -224,7 +205,7 @@ def inspect(build: LayerBuild) -> Inspection:
 
 
 def _other_version(folder: Path) -> str:
-    """Say which other version of venvstacks made a folder, where nobody else puts files; empty if none did.
+    """Describe which other version of venvstacks made a folder, where nobody else puts files; empty if none did.
 
     What 0.8 knows of a layer stands beside its folder: a record of the last build, and what it was locked with.
     """
@@ -239,7 +220,7 @@ def _other_version(folder: Path) -> str:
 
 
 def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
-    """Give what belongs to a layer, and what was put beside it at the top under hidden names."""
+    """Return what belongs to a layer, and what was put beside it at the top under hidden names."""
     try:
         entries = _scan(build.folder, build.target, bytecode)
     except ValueError as error:
@@ -250,7 +231,7 @@ def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, En
 
 
 def _is_content(entry: Entry, known: dict[str, Entry]) -> bool:
-    """Tell new or changed content from a folder that was there and still is."""
+    """Distinguish new or changed content from a folder that was there and still is."""
     return entry.kind is not EntryKind.FOLDER or entry.path not in known
 
 

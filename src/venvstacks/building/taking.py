@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from venvstacks.building.commands import chosen_commands
+from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.joining import Joining, plan_joining
-from venvstacks.building.libraries import linking_hash, plan_linking
-from venvstacks.building.plan import Key, LayerBuild
+from venvstacks.building.launch_commands import chosen_commands
+from venvstacks.building.library_links import linking_hash, plan_linking
 from venvstacks.building.showing import Showing, plan_showing
 from venvstacks.building.state import Inspection, State
 from venvstacks.files import json_hash
-from venvstacks.libraries.model import Linking
+from venvstacks.libraries.linkage import Linking
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,7 @@ class Taking:
 
 
 def plan_taking(build: LayerBuild, below: Sequence[LayerBuild], found: Mapping[Key, State | Inspection]) -> Taking:
-    """Decide what a layer takes from those below it.
-
-    Args:
-        build: The layer.
-        below: The layers below it, in path order.
-        found: What was recorded of all of them when they were made.
-    """
+    """Decide what a layer takes from those below it."""
     path = [found[each.key] for each in (build, *below)]
     return Taking(
         plan_linking(build, below, {key: each.natives for key, each in found.items()}),

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BuildError, WheelError
 from venvstacks.file_names import folded, parents, windows_problem
 from venvstacks.platforms.compatibility import Compatibility
-from venvstacks.trees import Entry, EntryKind
 
 _SHOWN = 5
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -24,17 +24,7 @@ _HINT = "report this to the package's makers, and choose another release of it"
 
 
 def check_wheel(path: Path, compatibility: Compatibility) -> None:
-    """Check a wheel before anything of it is unpacked.
-
-    Args:
-        path: A wheel file.
-        compatibility: The target it is for.
-
-    Raises:
-        WheelError: It holds absolute paths, paths with ``..``, links, or names that the target's file systems
-            cannot tell apart or cannot hold.
-        OSError: It cannot be read.
-    """
+    """Check a wheel before anything of it is unpacked."""
     try:
         with ZipFile(path) as wheel:
             members = wheel.infolist()
@@ -48,16 +38,7 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
 
 
 def check_names(entries: Iterable[Entry], title: str, compatibility: Compatibility) -> None:
-    """Check that the target's file systems can hold all that an unfinished layer holds.
-
-    Args:
-        entries: What it holds, of all packages together.
-        title: How messages name the layer.
-        compatibility: Its target.
-
-    Raises:
-        BuildError: Two names differ only in case, or a name cannot exist on Windows.
-    """
+    """Check that the target's file systems can hold all that an unfinished layer holds."""
     names = ((entry.path, entry.kind is not EntryKind.FOLDER) for entry in entries)
     if problems := [*name_problems(names, compatibility)]:
         where = compatibility.target.name
@@ -77,7 +58,7 @@ def _listed(problems: Sequence[str]) -> str:
 
 
 def _name(member: ZipInfo) -> str:
-    """Give an entry's name as it is written in the file."""
+    """Return an entry's name as it is written in the file."""
     return member.orig_filename
 
 
@@ -93,12 +74,7 @@ def _member_problem(member: ZipInfo) -> str | None:
 
 
 def name_problems(names: Iterable[tuple[str, bool]], compatibility: Compatibility) -> Iterator[str]:
-    """Find names that the target's file systems cannot tell apart or cannot hold.
-
-    Args:
-        names: POSIX paths, and whether each is a file; the folders on the way need not be among them.
-        compatibility: The target. Linux holds every name.
-    """
+    """Find names that the target's file systems cannot tell apart or cannot hold."""
     if compatibility.target.os == "linux":
         return
     known: dict[str, tuple[str, bool]] = {}

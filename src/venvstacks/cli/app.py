@@ -8,7 +8,7 @@ from venvstacks.cli.completion import completion
 from venvstacks.cli.diff import diff
 from venvstacks.cli.local_export import local_export
 from venvstacks.cli.lock import lock
-from venvstacks.cli.options import verbosity_options
+from venvstacks.cli.option_groups import verbosity_options
 from venvstacks.cli.patch import patch
 from venvstacks.cli.publish import publish
 from venvstacks.cli.run import run

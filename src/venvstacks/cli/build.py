@@ -19,7 +19,7 @@ from venvstacks.cli.common import (
     shown,
     warn,
 )
-from venvstacks.cli.options import (
+from venvstacks.cli.option_groups import (
     Archiving,
     Caching,
     Finding,
@@ -48,10 +48,10 @@ from venvstacks.cli.options import (
 from venvstacks.cli.publish import print_published, publish_settings
 from venvstacks.errors import UsageError
 from venvstacks.events import Event, Finished, Observer, Step
-from venvstacks.wording import counted
+from venvstacks.humanize import counted
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Bytecode
+    from venvstacks.definition.stack import Bytecode
 
 
 @click.command()
@@ -187,11 +187,7 @@ class _Made:
 
 
 def _dependencies(everywhere: bool | None, **steps: bool | None) -> dict[str, bool]:  # noqa: FBT001
-    """Give the steps that are also for the layers below the included ones.
-
-    Raises:
-        UsageError: One option includes these layers, and another excludes them for the same step.
-    """
+    """Return the steps that are also for the layers below the included ones."""
     opposed = [step for step, wanted in steps.items() if None not in {wanted, everywhere} and wanted != everywhere]
     if opposed:
         no, other_no = ("no-", "") if everywhere else ("", "no-")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venvstacks.cli.common import print_json
-from venvstacks.cli.options import FOLDER, json_option, verbosity, verbosity_options
+from venvstacks.cli.option_groups import FOLDER, json_option, verbosity, verbosity_options
 from venvstacks.errors import UsageError
-from venvstacks.wording import counted, read_size, size_text
+from venvstacks.humanize import counted, read_size, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from venvstacks.archives.cache import CacheSize, FrameCache
+    from venvstacks.archives.frame_cache import CacheSize, FrameCache
 
 _folder_option = click.option(
     "--cache-dir",
@@ -43,7 +43,7 @@ def cache() -> None:
 @json_option
 @verbosity_options
 def info(*, cache_dir: Path | None, as_json: bool) -> None:
-    """Tell where the cache is, and what it holds.
+    """Report where the cache is, and what it holds.
 
     \b
     Example:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from venvstacks.cli.console import print_warning, reporter
-from venvstacks.cli.options import Caching, Finding, Publishing, Selecting, Showing, Working, verbosity
+from venvstacks.cli.option_groups import Caching, Finding, Publishing, Selecting, Showing, Working, verbosity
 
 if TYPE_CHECKING:
+    from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
-    from venvstacks.spec.model import Bytecode, LocalRuntime, Stack
 
 
 def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Bytecode | None" = None) -> "Stack":
     """Load a definition, and print its warnings."""
-    from venvstacks.spec.loading import load_stack  # noqa: PLC0415 - help must be quick
+    from venvstacks.definition.loading import load_stack  # noqa: PLC0415 - help must be quick
 
     stack = load_stack(spec, local_runtime=local_runtime, bytecode=bytecode)
     for warning in stack.warnings:
@@ -36,7 +36,7 @@ def warn(message: str) -> None:
 
 
 def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> frozenset[str]:
-    """Give the build names that patterns match; all of them if there are no patterns."""
+    """Return the build names that patterns match; all of them if there are no patterns."""
     from venvstacks.selection import matching  # noqa: PLC0415 - help must be quick
 
     if not patterns:
@@ -48,7 +48,7 @@ def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> 
 
 
 def published(stack: "Stack", selecting: Selecting, publishing: Publishing) -> frozenset[str]:
-    """Give the build names of the layers whose outputs are wanted."""
+    """Return the build names of the layers whose outputs are wanted."""
     from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
 
     included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
@@ -59,11 +59,7 @@ def published(stack: "Stack", selecting: Selecting, publishing: Publishing) -> f
 def made_for(
     stack: "Stack", names: frozenset[str], platforms: Sequence[str]
 ) -> tuple[tuple["Target", ...], frozenset[str]]:
-    """Give the targets that are meant, and which of some layers are made for one of them.
-
-    Raises:
-        UsageError: None is, or there is no platform of a name.
-    """
+    """Return the targets that are meant, and which of some layers are made for one of them."""
     from venvstacks.selection import selected_targets  # noqa: PLC0415 - help must be quick
 
     targets = selected_targets(stack, names, platforms)
@@ -73,7 +69,7 @@ def made_for(
 def matched_resets(
     stack: "Stack", patterns: Sequence[str], locked: frozenset[str], selecting: Selecting
 ) -> frozenset[str]:
-    """Give the layers whose pins are forgotten: of those that may be locked, the ones that patterns match."""
+    """Return the layers whose pins are forgotten: of those that may be locked, the ones that patterns match."""
     if not patterns:
         return frozenset()
     names = matched(stack, patterns, allow_missing=selecting.allow_missing)
@@ -89,18 +85,7 @@ def print_plan(
     showing: Showing,
     targets: "tuple[Target, ...]" = (),
 ) -> bool:
-    """Print the selected layers and what is going to be done, if that is wanted.
-
-    Args:
-        stack: The stack.
-        selected: Build names of the layers that the user asked for.
-        steps: What is going to be done -> build names.
-        showing: Whether that is wanted.
-        targets: What it is done for, if not for all targets at once.
-
-    Returns:
-        Whether to stop there.
-    """
+    """Print the selected layers and what is going to be done, if that is wanted."""
     if showing.show or showing.stops:
         from venvstacks.cli.tree import Tree  # noqa: PLC0415 - help must be quick
         from venvstacks.locking.states import lock_states  # noqa: PLC0415
@@ -130,7 +115,7 @@ class _Plan(Protocol):
 
 
 def by_platform(targets: "Sequence[Target]", plans: Sequence[_Plan]) -> dict[str, Any]:
-    """Give plans as data: that of a single platform as it is, those of several under their names."""
+    """Return plans as data: that of a single platform as it is, those of several under their names."""
     if len(plans) == 1:
         return plans[0].as_json()
     return {target.name: plan.as_json() for target, plan in zip(targets, plans, strict=True)}
@@ -143,13 +128,13 @@ def print_result(text: str, showing: Showing) -> None:
 
 
 def shown(path: Path) -> str:
-    """Give a path for people: relative to the current folder if it is below it."""
+    """Return a path for people: relative to the current folder if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def located(stack: "Stack", folder: Path) -> Path:
-    """Give an option's folder, which is relative to the definition's."""
+    """Return an option's folder, which is relative to the definition's."""
     return Path(os.path.normpath(stack.folder / folder.expanduser()))
 
 
@@ -163,7 +148,7 @@ def options(
     check_binaries: bool = True,
     strict: bool | None = None,
 ) -> Iterator["Options"]:
-    """Give the API's options, with an observer for this terminal."""
+    """Return the API's options, with an observer for this terminal."""
     from venvstacks.options import Options  # noqa: PLC0415 - help must be quick
     from venvstacks.work import default_jobs  # noqa: PLC0415
 

@@ -47,7 +47,7 @@ def is_lively(stream: TextIO) -> bool:
 
 
 def painted(text: str, colour: str, stream: TextIO) -> str:
-    """Give a text in a colour (an ANSI code), if the stream shows any."""
+    """Return a text in a colour (an ANSI code), if the stream shows any."""
     return f"\x1b[{colour}m{text}\x1b[0m" if has_colour(stream) else text
 
 
@@ -70,11 +70,7 @@ def print_warning(message: str) -> None:
 
 @contextmanager
 def reporter(verbosity: int) -> Iterator[Observer]:
-    """Give an observer for this terminal.
-
-    Args:
-        verbosity: Negative for errors only; more than 0 also tells what needed nothing done.
-    """
+    """Return an observer for this terminal."""
     if verbosity < 0:
         yield _observe_nothing
     elif is_lively(sys.stderr):
@@ -97,7 +93,7 @@ def _title(event: Started | Finished) -> str:
 
 
 def _line(event: Event, verbosity: int) -> str | None:
-    """Give the lasting line that an event is worth."""
+    """Return the lasting line that an event is worth."""
     match event:
         case Finished(changed=True):
             seconds = f"{event.seconds:.1f} s"

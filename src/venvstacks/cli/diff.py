@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from venvstacks.cli.common import print_json
-from venvstacks.cli.options import flag, json_option, verbosity, verbosity_options
-from venvstacks.wording import counted, size_text
+from venvstacks.cli.option_groups import flag, json_option, verbosity, verbosity_options
+from venvstacks.humanize import counted, size_text
 
 if TYPE_CHECKING:
-    from venvstacks.archives.comparing import ByteDifference
-    from venvstacks.differences.model import Difference, Fetch, LayerDifference, PackageChange
+    from venvstacks.archives.byte_comparison import ByteDifference
+    from venvstacks.differences.changes import Difference, Fetch, LayerDifference, PackageChange
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -24,7 +24,7 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 @json_option
 @verbosity_options
 def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
-    """Tell what is other in NEW than in OLD, and how much a client that has OLD must fetch.
+    """Report what changed from OLD to NEW, and how much a client that has OLD must fetch.
 
     Both are archives with their indexes beside them, output folders of `venvstacks publish`, manifests in such
     folders, pylock files, or requirements folders. Files are listed with -v. With --bytes, both are archives or
@@ -35,7 +35,7 @@ def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
       venvstacks diff release-1.0/_artifacts _artifacts
     """
     # help must be quick
-    from venvstacks.differences.finding import find_byte_differences, find_differences  # noqa: PLC0415
+    from venvstacks.differences.differ import find_byte_differences, find_differences  # noqa: PLC0415
 
     old, new = old.expanduser(), new.expanduser()
     if as_bytes:

@@ -35,14 +35,7 @@ class _StoppedError(BaseException):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: Without the program's name; those of this process by default.
-
-    Returns:
-        The exit status: 0 done, 1 failed, 2 wrong usage or definition, 130 interrupted, 143 terminated.
-    """
+    """Run the command line."""
     before = _handle_signals(_exit)  # first of all: what is being imported could not be interrupted otherwise
     if arguments is None:
         _use_utf8()
@@ -77,7 +70,7 @@ def _use_utf8() -> None:
 def _run(arguments: Sequence[str] | None, before: Mapping[int, Handler], details: list[int]) -> int:
     from venvstacks.cli.app import cli  # noqa: PLC0415 - see above
     from venvstacks.cli.console import print_error  # noqa: F401, PLC0415 - errors are worded with it
-    from venvstacks.cli.options import Verbosity  # noqa: PLC0415
+    from venvstacks.cli.option_groups import Verbosity  # noqa: PLC0415
 
     verbosity = Verbosity()
     try:
@@ -91,7 +84,7 @@ def _run(arguments: Sequence[str] | None, before: Mapping[int, Handler], details
 
 
 def _prepare_streams() -> None:
-    """See that every text can be written: a closed stream swallows it, a narrow encoding escapes it."""
+    """Ensure that every text can be written: a closed stream swallows it, a narrow encoding escapes it."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
@@ -103,11 +96,7 @@ def _prepare_streams() -> None:
 
 
 def _handle_signals(handler: Handler) -> dict[int, Handler]:
-    """Handle the signals that ask this process to end, unless whoever started it has it ignore them.
-
-    Returns:
-        The earlier handlers; nothing in a thread, where signals are someone else's concern.
-    """
+    """Handle the signals that ask this process to end, unless whoever started it has it ignore them."""
     before: dict[int, Handler] = {}
     for number in _SIGNALS:
         earlier = signal.getsignal(number)
@@ -132,11 +121,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _explain(error: BaseException, *, show_traceback: bool) -> int:
-    """Print the one message of an error.
-
-    Returns:
-        The exit status.
-    """
+    """Print the one message of an error."""
     import click  # noqa: PLC0415 - see above
 
     from venvstacks.cli.console import print_error, print_lines  # noqa: PLC0415
@@ -171,7 +156,7 @@ def _explain(error: BaseException, *, show_traceback: bool) -> int:
 
 
 def _forget_stdout() -> None:
-    """Have the interpreter not complain at its end, when it flushes what nobody can take."""
+    """Let the interpreter not complain at its end, when it flushes what nobody can take."""
     try:
         sys.stdout.flush()
     except OSError:

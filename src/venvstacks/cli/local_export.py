@@ -18,7 +18,7 @@ from venvstacks.cli.common import (
     published,
     shown,
 )
-from venvstacks.cli.options import (
+from venvstacks.cli.option_groups import (
     Publishing,
     Selecting,
     Showing,
@@ -35,10 +35,10 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
-from venvstacks.wording import counted
+from venvstacks.humanize import counted
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Bytecode
+    from venvstacks.definition.stack import Bytecode
 
 
 @click.command(name="local-export")

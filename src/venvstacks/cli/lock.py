@@ -14,7 +14,7 @@ from venvstacks.cli.common import (
     print_result,
     shown,
 )
-from venvstacks.cli.options import (
+from venvstacks.cli.option_groups import (
     Caching,
     Finding,
     Locking,
@@ -31,7 +31,7 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
-from venvstacks.wording import counted
+from venvstacks.humanize import counted
 
 
 @click.command()

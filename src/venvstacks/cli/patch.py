@@ -6,8 +6,8 @@ import click
 
 from venvstacks.cli.common import print_json, shown
 from venvstacks.cli.console import reporter
-from venvstacks.cli.options import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
-from venvstacks.wording import size_text
+from venvstacks.cli.option_groups import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
+from venvstacks.humanize import size_text
 
 
 @click.command()
@@ -33,7 +33,7 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
       venvstacks patch deployed/app-iris app-iris.from-0123456789abcdef.vdelta --to staging/app-iris
     """
     # no build tools: this is what target machines run
-    from venvstacks.deltas.patching import plan_patch, run_patch  # noqa: PLC0415 - help must be quick
+    from venvstacks.deltas.patch_plan import plan_patch, run_patch  # noqa: PLC0415 - help must be quick
     from venvstacks.work import Work, default_jobs  # noqa: PLC0415
 
     plan = plan_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))

@@ -18,7 +18,7 @@ from venvstacks.cli.common import (
     published,
     shown,
 )
-from venvstacks.cli.options import (
+from venvstacks.cli.option_groups import (
     Archiving,
     Caching,
     Publishing,
@@ -41,14 +41,14 @@ from venvstacks.cli.options import (
     verbosity_options,
     work_options,
 )
-from venvstacks.wording import size_text
+from venvstacks.humanize import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from venvstacks.publishing.plan import PublishOptions
-    from venvstacks.publishing.publish import PublishResult
-    from venvstacks.spec.model import Bytecode
+    from venvstacks.definition.stack import Bytecode
+    from venvstacks.publishing.publication import PublishResult
+    from venvstacks.publishing.publish_plan import PublishOptions
 
 
 @click.command()
@@ -118,9 +118,9 @@ def publish(
 def publish_settings(
     output_dir: Path, archiving: Archiving, updates: Updates, *, force: bool = False
 ) -> "PublishOptions":
-    """Give the API's settings for what options say."""
+    """Return the API's settings for what options say."""
     from venvstacks.archives.formats import ArchiveFormat, Compression  # noqa: PLC0415 - help must be quick
-    from venvstacks.publishing.plan import PublishOptions  # noqa: PLC0415
+    from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
     return PublishOptions(
         output_dir,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from venvstacks.cli.common import warn
-from venvstacks.cli.options import FOLDER, build_dir_option
+from venvstacks.cli.option_groups import FOLDER, build_dir_option
 
 _SPEC = Path("venvstacks.toml")
 
@@ -13,7 +13,7 @@ _SPEC = Path("venvstacks.toml")
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Offer the applications that could be run with the options that were given so far."""
     del parameter
-    from venvstacks.running import applications  # noqa: PLC0415 - help must be quick
+    from venvstacks.launch import applications  # noqa: PLC0415 - help must be quick
 
     spec = Path(context.params.get("spec") or _SPEC)
     folder = _folder(context.params.get("source"), spec, Path(context.params.get("build_dir") or "_build"))
@@ -50,7 +50,7 @@ def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: t
     Example:
       venvstacks run --from _export hello --name World
     """
-    from venvstacks.running import run_application  # noqa: PLC0415 - help must be quick
+    from venvstacks.launch import run_application  # noqa: PLC0415 - help must be quick
 
     folder = _folder(source, spec, build_dir)
     return run_application(folder, app, arguments, built=source is None, warn=warn)

@@ -8,7 +8,7 @@ import click
 
 import venvstacks
 from venvstacks.cli.common import load, located, matched, print_json
-from venvstacks.cli.options import (
+from venvstacks.cli.option_groups import (
     Selecting,
     build_dir_option,
     json_option,
@@ -86,7 +86,7 @@ def show(
 def _show_libraries(
     spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[str, ...], layer: str, *, as_json: bool
 ) -> None:
-    from venvstacks.cli.libraries import libraries_text  # noqa: PLC0415
+    from venvstacks.cli.library_tree import libraries_text  # noqa: PLC0415
     from venvstacks.options import Options  # noqa: PLC0415
 
     stack = load(spec)
@@ -103,7 +103,7 @@ def _show_libraries(
 
 def _built(folder: Path, names: Collection[str], targets: Iterable["Target"]) -> dict[str, list[str]]:
     # slower than all the rest
-    from venvstacks.building.plan import folder_of  # noqa: PLC0415
+    from venvstacks.building.build_plan import folder_of  # noqa: PLC0415
     from venvstacks.building.state import STATE_FILE  # noqa: PLC0415
 
     return {

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from venvstacks.definition.stack import Layer
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer
 from venvstacks.status import StackStatus
 
 

@@ -8,9 +8,9 @@ import click
 import venvstacks
 from venvstacks.cli.common import print_json, shown
 from venvstacks.cli.console import reporter
-from venvstacks.cli.options import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
+from venvstacks.cli.option_groups import FOLDER, flag, jobs_option, json_option, verbosity, verbosity_options
 from venvstacks.errors import UsageError
-from venvstacks.wording import size_text
+from venvstacks.humanize import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,11 +62,7 @@ def unpack(
 
 
 def _archives_among(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Leave out what stands beside archives.
-
-    Raises:
-        UsageError: Nothing is left.
-    """
+    """Leave out what stands beside archives."""
     from venvstacks.archives.formats import DELTA_SUFFIX, METADATA_FOLDER  # noqa: PLC0415 - help must be quick
     from venvstacks.archives.index import SUFFIX  # noqa: PLC0415
 

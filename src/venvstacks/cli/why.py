@@ -8,11 +8,17 @@ import click
 
 import venvstacks
 from venvstacks.cli.common import load, print_json
-from venvstacks.cli.options import build_dir_option, json_option, platform_option, spec_argument, verbosity_options
+from venvstacks.cli.option_groups import (
+    build_dir_option,
+    json_option,
+    platform_option,
+    spec_argument,
+    verbosity_options,
+)
 from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
-    from venvstacks.building.why import Presence
+    from venvstacks.building.dependency_paths import Presence
 
 
 @click.command()
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def why(*, package: str, spec: Path, build_dir: Path, platforms: tuple[str, ...], as_json: bool) -> None:
-    """Tell which layers have a package, which requirements brought it there, and what it costs.
+    """Report which layers have a package, which requirements brought it there, and what it costs.
 
     The requirements and sizes are those of the built layers.
 
@@ -55,6 +61,6 @@ def _lines(package: str, found: "Sequence[Presence]") -> Iterator[str]:
 
 
 def _cost(presence: "Presence") -> str:
-    from venvstacks.wording import size_text  # noqa: PLC0415 - help must be quick
+    from venvstacks.humanize import size_text  # noqa: PLC0415 - help must be quick
 
     return size_text(presence.size) if presence.is_built else "not built"

@@ -13,9 +13,9 @@ import msgspec
 from venvstacks import files
 from venvstacks.archives import codecs
 from venvstacks.deltas import prefixes
-from venvstacks.deltas.checking import FETCH_ANOTHER, check_header
-from venvstacks.deltas.model import DeltaHeader
-from venvstacks.deltas.promises import check_promised
+from venvstacks.deltas.delta_format import DeltaHeader
+from venvstacks.deltas.delta_manifest import check_promised
+from venvstacks.deltas.delta_validation import FETCH_ANOTHER, check_header
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import DeltaError
 
@@ -30,7 +30,7 @@ _HEADER_LEVEL = 19
 
 
 def encode_start(header: DeltaHeader) -> bytes:
-    """Give what stands before the frames of a delta."""
+    """Return what stands before the frames of a delta."""
     packed = codecs.compress_text(msgspec.json.encode(header), _HEADER_LEVEL)
     return _START.pack(_MAGIC, FORMAT, len(packed), bytes.fromhex(files.sha256(packed))) + packed
 
@@ -55,16 +55,7 @@ class DeltaReader:
             self._places.append(self._places[-1] + frame.size)
 
     def frame(self, number: int, prefix: bytes) -> bytes:
-        """Read, verify and decompress a frame.
-
-        Args:
-            number: Of the frame, from 0.
-            prefix: The parts of old files that the header names, put together.
-
-        Raises:
-            DeltaError: The frame is damaged, or was made with another prefix.
-            OSError: The delta cannot be read.
-        """
+        """Read, verify and decompress a frame."""
         frame = self.header.frames[number]
         with self._guard:
             self._file.seek(self._places[number])
@@ -78,19 +69,7 @@ class DeltaReader:
 
 
 def read_header(path: Path, *, promised: bool = True) -> tuple[DeltaHeader, int]:
-    """Read and check the header of a delta.
-
-    Args:
-        path: The delta.
-        promised: Whether the delta must be the one that a manifest beside it names, if any does.
-
-    Returns:
-        The header, and where the frames begin.
-
-    Raises:
-        DeltaError: It is no delta, damaged, refused, of a newer version, or not the one of the manifest.
-        OSError: It cannot be read.
-    """
+    """Read and check the header of a delta."""
     with path.open("rb") as file:
         if promised:
             check_promised(file, path)
@@ -101,24 +80,13 @@ def read_header(path: Path, *, promised: bool = True) -> tuple[DeltaHeader, int]
 
 @contextmanager
 def opened(path: Path, header: DeltaHeader, start: int) -> Iterator[DeltaReader]:
-    """Open a delta whose header was read by :func:`read_header`.
-
-    Yields:
-        The open delta.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Open a delta whose header was read by :func:`read_header`."""
     with path.open("rb") as file:
         yield DeltaReader(file, path.name, header, start)
 
 
 def _decode(file: BinaryIO, name: str) -> tuple[DeltaHeader, int]:
-    """Read and decode the header; whether it makes sense is not looked at.
-
-    Returns:
-        The header, and where it ends.
-    """
+    """Read and decode the header; whether it makes sense is not looked at."""
     file.seek(0)
     start = file.read(_START.size)
     if len(start) < _START.size or not start.startswith(_MAGIC):

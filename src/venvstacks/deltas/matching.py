@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from venvstacks.archives.index import IndexEntry
-from venvstacks.deltas.model import HIGHEST_PREFIX_RATIO
-from venvstacks.trees import EntryKind
+from venvstacks.deltas.delta_format import HIGHEST_PREFIX_RATIO
+from venvstacks.entries import EntryKind
 
 _VARIABLE = re.compile(r"[0-9a-f]{8,}|[0-9]+(?:\.[0-9]+)*")  # hashes and versions in names
 _NEAR = 16  # files of about the same size that are looked at: many may have names of one form
@@ -18,13 +18,6 @@ def counterparts(old: Iterable[IndexEntry], new: Iterable[IndexEntry]) -> Mappin
 
     That is the one with the same path; else one whose path differs in numbers and hashes alone, as those of
     ``dist-info`` folders and vendored libraries; else one with such a name in another folder.
-
-    Args:
-        old: Entries of the old layer.
-        new: Files of the new layer, other than those that the old one has as they are.
-
-    Returns:
-        Path of a new file -> old file; files that are like none are absent.
     """
     files = sorted(
         (entry for entry in old if entry.type is EntryKind.FILE and entry.size), key=lambda entry: entry.size
@@ -50,17 +43,17 @@ def counterparts(old: Iterable[IndexEntry], new: Iterable[IndexEntry]) -> Mappin
 
 
 def _form(path: str) -> str:
-    """Give a path without what changes from version to version."""
+    """Return a path without what changes from version to version."""
     return _VARIABLE.sub("#", path)
 
 
 def _near(files: Sequence[IndexEntry], size: int) -> Sequence[IndexEntry]:
-    """Give those of files, sorted by size, that have about a size."""
+    """Return those of files, sorted by size, that have about a size."""
     place = bisect_left(files, size, key=lambda entry: entry.size)
     return files[max(0, place - _NEAR) : place + _NEAR]
 
 
 def _distance(old: IndexEntry, new: IndexEntry) -> tuple[int, int, str]:
-    """Say how unlike two files are: by their folders, then by their sizes."""
+    """Describe how unlike two files are: by their folders, then by their sizes."""
     old_parts, new_parts = set(old.path.split("/")), set(new.path.split("/"))
     return -len(old_parts & new_parts), abs(old.size - new.size), old.path

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from venvstacks.archives.tree_writer import FileWriter
-from venvstacks.deltas.model import DeltaEntry, DeltaHeader, Source, Stretch
+from venvstacks.deltas.delta_format import DeltaEntry, DeltaHeader, Source, Stretch
 from venvstacks.errors import DeltaError
 
 _BLOCK = 1 << 20
@@ -37,20 +37,7 @@ class OldFiles:
         self._clones = sys.platform == "linux"  # what turns out not to be supported is not tried again
 
     def copy(self, path: str, entry: DeltaEntry, new: FileWriter) -> str:
-        """Copy a file; or clone it, where the file system can.
-
-        Args:
-            path: POSIX path relative to the folder.
-            entry: What it must be.
-            new: The file that it becomes.
-
-        Returns:
-            The hash of its content, of which the entry tells the first digits.
-
-        Raises:
-            DeltaError: It is not what it must be.
-            OSError: It cannot be read, or the new one cannot be written.
-        """
+        """Copy a file; or clone it, where the file system can."""
         with self._open(path, entry.size) as file:
             self._clones = self._clones and new.clone(file)
             if not self._clones:
@@ -72,15 +59,7 @@ class OldFiles:
             yield piece
 
     def prefix(self, stretches: tuple[Stretch, ...]) -> bytes:
-        """Put parts of verified files together.
-
-        Args:
-            stretches: Parts of the header's sources.
-
-        Raises:
-            DeltaError: A file is not what the header says.
-            OSError: A file cannot be read.
-        """
+        """Put parts of verified files together."""
         return b"".join(self._stretch(stretch) for stretch in stretches)
 
     def _stretch(self, stretch: Stretch) -> bytes:
@@ -135,15 +114,7 @@ class OldFiles:
             os.close(file)
 
     def refuse(self, path: str, problem: str) -> NoReturn:
-        """Say that a file is not what the delta was made for.
-
-        Args:
-            path: POSIX path relative to the folder.
-            problem: What is wrong, with ``it`` for the file.
-
-        Raises:
-            DeltaError: Always.
-        """
+        """Describe that a file is not what the delta was made for."""
         raise DeltaError(
             f"The delta cannot be applied: {self.folder}/{path} is not what was published: {problem}.",
             hint=f"fetch the whole archive, {self._header.archive}, and unpack it",

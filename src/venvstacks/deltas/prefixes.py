@@ -19,11 +19,6 @@ def compress(content: bytes, prefix: bytes, level: int) -> bytes:
     """Compress a frame.
 
     The window is as large as the content: then the codec sees all of the prefix up to the last byte.
-
-    Args:
-        content: At least one byte.
-        prefix: Old content; empty for none.
-        level: Of the compression, 1 to 22.
     """
     parameter = zstd.CompressionParameter
     options: dict[int, int] = {
@@ -36,16 +31,7 @@ def compress(content: bytes, prefix: bytes, level: int) -> bytes:
 
 
 def decompress(packed: bytes, prefix: bytes, size: int) -> bytes:
-    """Decompress a frame, without ever making more of it than was said to be in it.
-
-    Args:
-        packed: The frame, all of it and nothing else.
-        prefix: The old content that it was compressed with.
-        size: Of its content, in bytes.
-
-    Raises:
-        PrefixError: It is damaged, or does not have this size.
-    """
+    """Decompress a frame, without ever making more of it than was said to be in it."""
     limits: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX}
     try:
         stream = zstd.ZstdDecompressor(zstd_dict=_prefix(prefix), options=limits)

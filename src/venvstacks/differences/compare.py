@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
-from venvstacks.differences.model import (
+from venvstacks.differences.changes import (
     Difference,
     Fetch,
     FileChange,
@@ -13,17 +13,13 @@ from venvstacks.differences.model import (
     PackageChange,
     Status,
 )
-from venvstacks.trees import EntryKind
+from venvstacks.entries import EntryKind
 
 
 def compare_states(old: Sequence[LayerState], new: Sequence[LayerState]) -> Difference:
-    """Tell what became of layers.
+    """Return what became of layers.
 
     Layers are the same if they have the same name and platform; if each side has but one, these are compared.
-
-    Args:
-        old: What a client has.
-        new: What it shall get.
     """
     if len(old) == len(new) == 1:
         pairs: list[tuple[LayerState | None, LayerState | None]] = [(old[0], new[0])]
@@ -94,15 +90,7 @@ def _fetch(old: LayerState | None, new: LayerState, had: Collection[str]) -> Fet
 
 
 def lacking_size(index: ArchiveIndex, had: Collection[str]) -> int:
-    """Add up the frames that hold some of a file which a client lacks.
-
-    Args:
-        index: Of the new archive.
-        had: SHA-256 of all files that the client has.
-
-    Returns:
-        Their size in the archive, in bytes.
-    """
+    """Add up the frames that hold some of a file which a client lacks."""
     starts = list(accumulate((frame.content_size for frame in index.frames), initial=0))
     lacking: set[int] = set()
     for entry in index.entries:

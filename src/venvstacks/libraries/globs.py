@@ -10,12 +10,6 @@ def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
 
     A glob matches the last parts of a path, as many as it has. ``*``, ``?`` and ``[...]`` match within a part,
     ``**`` any number of parts. Upper and lower case count.
-
-    Args:
-        globs: Patterns with ``/`` between parts.
-
-    Returns:
-        A function that tells whether one of them matches.
     """
     patterns = [_compiled(glob) for glob in globs]
     return lambda path: any(pattern.fullmatch(path) for pattern in patterns)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from venvstacks.libraries.globs import matcher
-from venvstacks.libraries.model import (
+from venvstacks.libraries.linkage import (
     BASE_PYTHON,
     DYNLIB,
     LibraryLayer,
@@ -30,12 +30,7 @@ _LINKED = {Source.LAYER, Source.BELOW}
 
 
 def link(layer: LibraryLayer, below: Sequence[LibraryLayer]) -> Linking:
-    """Decide how a layer's files find what they need.
-
-    Args:
-        layer: The layer.
-        below: The layers below it, in path order.
-    """
+    """Decide how a layer's files find what they need."""
     linker = _Linker(layer, tuple(below))
     target = layer.compatibility.target
     uses = tuple(sorted(linker.uses(), key=lambda use: (use.file, use.needed)))
@@ -49,7 +44,7 @@ def link(layer: LibraryLayer, below: Sequence[LibraryLayer]) -> Linking:
 
 
 def _dyld(linker: "_Linker") -> tuple[str, ...]:
-    """Give the layers that processes have to be told of, for the files of this layer and of those below it."""
+    """Return the layers that processes have to be told of, for the files of this layer and of those below it."""
     linkers = (linker, *(_Linker(each, linker.below[n:]) for n, each in enumerate(linker.below, 1)))
     linked = {name for each in linkers for use in each.uses() for name in each.linked(use)}
     return tuple(each.install_target for each in linker.path if each.build_name in linked)
@@ -70,7 +65,7 @@ class _Linker:
     # ---- Who provides what
 
     def uses(self) -> Iterator[Use]:
-        """Give what every file needs that takes part, with who provides it."""
+        """Return what every file needs that takes part, with who provides it."""
         for file in self.layer.natives.files:
             if not self.is_excluded(file.path):
                 yield from (self._use(file, needed) for needed in dict.fromkeys(file.needed))
@@ -90,7 +85,7 @@ class _Linker:
         return Use(file.path, file.owner, needed, source, remark=self._remark(name))
 
     def _name(self, needed: str) -> str:
-        """Give the name by which layers offer a library."""
+        """Return the name by which layers offer a library."""
         match self.layer.compatibility.target.os:
             case "win":
                 return needed.lower()
@@ -134,7 +129,7 @@ class _Linker:
     # ---- Linux
 
     def additions(self, all_uses: Sequence[Use]) -> dict[str, tuple[str, ...]]:
-        """Give the entries that have to be added to where files look."""
+        """Return the entries that have to be added to where files look."""
         uses: dict[str, list[Use]] = {}
         for use in all_uses:
             uses.setdefault(use.file, []).append(use)
@@ -179,7 +174,7 @@ class _Linker:
     # to find what it needs.
 
     def _needing_from_links(self) -> set[str]:
-        """Give the offered libraries that somebody else may ask for, and the private ones that these need."""
+        """Return the offered libraries that somebody else may ask for, and the private ones that these need."""
         offered = {file.path: file for file in self.own.libraries.values()}
         waiting = [file for file in offered.values() if not _PRIVATE.fullmatch(file.file_name)]
         found = {file.path for file in waiting}
@@ -209,7 +204,7 @@ class _Linker:
     # ---- Windows
 
     def dll_folders(self) -> tuple[str, ...]:
-        """Give the folders with DLLs that processes have to be told of, in path order."""
+        """Return the folders with DLLs that processes have to be told of, in path order."""
         found: dict[str, None] = {}
         for each in self.path:
             start = "" if each is self.layer else f"../{each.install_target}/"

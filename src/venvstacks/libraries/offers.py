@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from venvstacks.binaries.model import Kind
+from venvstacks.binaries.native_image import Kind
 from venvstacks.libraries.globs import matcher
-from venvstacks.libraries.model import Conflict, LibraryLayer, NativeFile, Offers
+from venvstacks.libraries.linkage import Conflict, LibraryLayer, NativeFile, Offers
 from venvstacks.libraries.system import REDISTRIBUTABLE, system_libraries
 from venvstacks.platforms.targets import Target
 
@@ -18,7 +18,7 @@ _NAMES = {
 
 
 def is_shared_library(file: NativeFile, target: Target) -> bool:
-    """Tell a library that others can be linked with from programs, extension modules and plugins, by its name."""
+    """Return whether a file is a library to link with, by its name, and no program, extension module or plugin."""
     name = file.file_name
     return (
         file.kind is Kind.LIBRARY
@@ -28,7 +28,7 @@ def is_shared_library(file: NativeFile, target: Target) -> bool:
 
 
 def names_of(file: NativeFile, target: Target) -> tuple[str, ...]:
-    """Give the names under which a library may be needed: its file's, and on Linux its own (the soname)."""
+    """Return the names under which a library may be needed: its file's, and on Linux its own (the soname)."""
     if target.is_windows:
         return (file.file_name.lower(),)
     own = file.name if target.os == "linux" and _is_file_name(file.name) else ""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from venvstacks.findings import Finding
-from venvstacks.libraries.model import LibraryLayer, Linking, Source, Use
+from venvstacks.humanize import some_of
+from venvstacks.libraries.linkage import LibraryLayer, Linking, Source, Use
 from venvstacks.libraries.offers import EXTENSION_MODULE
-from venvstacks.wording import some_of
 
 _LISTED = 4  # names that a remedy spells out
 
@@ -16,13 +16,6 @@ def library_findings(layer: LibraryLayer, linking: Linking) -> tuple[Finding, ..
     A loader that does not find a library refuses the file that needs it. Whether anybody needs that file cannot be
     told: plugins, variants for other hardware and optional parts are often made so. Libraries that the target's
     system may bring are as common.
-
-    Args:
-        layer: The layer.
-        linking: How its files find what they need.
-
-    Returns:
-        One finding for each package and kind, sorted by package.
     """
     by_owner: dict[str, list[Use]] = {}
     for use in linking.uses:
@@ -72,7 +65,7 @@ def _file_name(needed: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """Give a name as it is, or quoted if it would look like something else."""
+    """Return a name as it is, or quoted if it would look like something else."""
     return name if name.isprintable() and name == name.strip() and name else repr(name)
 
 

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from venvstacks.binaries.model import Kind
-from venvstacks.libraries.model import NativeFile, Natives
+from venvstacks.binaries.native_image import Kind
+from venvstacks.libraries.linkage import NativeFile, Natives
 from venvstacks.platforms.targets import OperatingSystem
 
 Folders = tuple[str, ...]
@@ -42,24 +42,18 @@ class SearchPaths:
                 self._present.setdefault(link, self._present[path])
 
     def found(self, file: NativeFile, needed: str) -> NativeFile | None:
-        """Give what a file finds for a needed library, whichever way it is loaded itself."""
+        """Return what a file finds for a needed library, whichever way it is loaded itself."""
         results = [self._resolve(file, needed, passed) for passed in self._ways[file.path]]
         return results[0] if all(results) else None
 
     def found_alone(self, file: NativeFile, needed: str) -> NativeFile | None:
-        """Give what a file finds by its own settings, without those of the files that load it."""
+        """Return what a file finds by its own settings, without those of the files that load it."""
         return self._resolve(file, needed, ())
 
     def found_from(self, file: NativeFile, folder: str, needed: str, links: Mapping[str, str]) -> bool:
         """Whether a file on Linux that was loaded through a link finds a library by its own settings.
 
         The loader takes the folder of the link for ``$ORIGIN``.
-
-        Args:
-            file: The file.
-            folder: Where the link is, relative to the layer.
-            needed: The library.
-            links: What else is in that folder: name -> file.
         """
         folders = _folders(file, folder, self._system)
         return any(
@@ -68,7 +62,7 @@ class SearchPaths:
 
     @cached_property
     def _ways(self) -> Mapping[str, set[Folders]]:
-        """Give the folders that come to each file from those that load it, one set for each way to load it."""
+        """Return the folders that come to each file from those that load it, one set for each way to load it."""
         loaded: dict[str, set[Folders]] = defaultdict(set)
         waiting: list[tuple[NativeFile, Folders]] = [(file, ()) for file in self._files]
         while waiting:
@@ -115,7 +109,7 @@ def _macos_places(file: NativeFile, needed: str, passed: Folders) -> Iterator[st
 
 
 def _folders(file: NativeFile, folder: str, system: OperatingSystem) -> Folders:
-    """Give where a file looks if it is loaded from a folder, as far as that is in the layer."""
+    """Return where a file looks if it is loaded from a folder, as far as that is in the layer."""
     if system == "linux":
         return tuple(inside for entry in file.search for inside in _inside(_ORIGIN.sub("$", entry), "$", folder))
     marks = [(entry, entry.partition("/")[0]) for entry in file.search]
@@ -123,12 +117,12 @@ def _folders(file: NativeFile, folder: str, system: OperatingSystem) -> Folders:
 
 
 def _here(file: NativeFile) -> tuple[str, ...]:
-    """Give what stands for a file's own folder on macOS: the executable of a process is a program."""
+    """Return what stands for a file's own folder on macOS: the executable of a process is a program."""
     return ("@loader_path", "@executable_path") if file.kind is Kind.PROGRAM else ("@loader_path",)
 
 
 def _inside(entry: str, mark: str, folder: str) -> Iterator[str]:
-    """Give the place that an entry means, relative to the layer, if it leads there."""
+    """Return the place that an entry means, relative to the layer, if it leads there."""
     if entry == mark or entry.startswith(f"{mark}/"):
         path = posixpath.normpath(_join(folder, entry.removeprefix(mark).lstrip("/")))
         if path != ".." and not path.startswith("../"):

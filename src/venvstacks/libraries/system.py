@@ -50,14 +50,7 @@ another."""
 
 
 def system_libraries(compatibility: Compatibility) -> Callable[[str], bool]:
-    """Give a test for names of libraries, as files need them.
-
-    Args:
-        compatibility: The target with the layer's limits.
-
-    Returns:
-        A function that tells whether the target's system has a library; on Windows it takes names in lower case.
-    """
+    """Return a test for names of libraries, as files need them."""
     target = compatibility.target
     if target.is_windows:
         return lambda name: name in _WINDOWS or _WINDOWS_SETS.fullmatch(name) is not None

@@ -11,11 +11,11 @@ from urllib.request import url2pathname
 from packaging.pylock import PackageWheel
 from packaging.version import Version
 
-from venvstacks.locking.model import LockedPackage, LockedWheel
+from venvstacks.definition.stack import Layer
+from venvstacks.locking.layer_lock import LockedPackage, LockedWheel
 from venvstacks.locking.pylock import Candidates, choose_wheel
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,7 @@ def cover(
     lock_folder: Path,
     resolved_in: Path,
 ) -> tuple[tuple[LockedPackage, ...], tuple[Gap, ...]]:
-    """Choose the wheel that each target gets of each package.
-
-    Args:
-        layer: The layer.
-        needed: Name, version and target of everything the layer installs itself.
-        candidates: What the resolution offers on each target.
-        python: The exact base Python.
-        lock_folder: The folder of the lock file, which local wheels are written relative to.
-        resolved_in: The folder of uv's own lock file, which paths in the resolution are relative to.
-
-    Returns:
-        The packages, sorted, and the gaps.
-    """
+    """Choose the wheel that each target gets of each package."""
     wheels: dict[tuple[str, Version], dict[Target, LockedWheel]] = {}
     gaps: list[Gap] = []
     limits = {compatibility.target: compatibility for compatibility in layer.compatibilities}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer
 from venvstacks.errors import InvalidLockError, LockError
-from venvstacks.locking.model import LockedPackage
+from venvstacks.locking.layer_lock import LockedPackage
 from venvstacks.locking.pylock import parse_pylock
-from venvstacks.spec.model import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,7 @@ def read_earlier(pylock: Path) -> EarlierLock:
 
 
 def check_local(layer: Layer, packages: Sequence[LockedPackage], earlier: EarlierLock) -> None:
-    """Refuse to take from elsewhere what came from a local folder: its option was forgotten.
-
-    Raises:
-        LockError: The earlier lock has a package from a local folder that would come from an index now.
-    """
+    """Refuse to take from elsewhere what came from a local folder: its option was forgotten."""
     for package in packages:
         path, version = earlier.local.get(package.name), earlier.versions.get(package.name)
         if path is not None and all(wheel.path is None for wheel in package.wheels.values()):

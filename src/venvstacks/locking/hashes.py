@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from venvstacks.definition.source_trees import module_hash
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.files import json_hash
-from venvstacks.locking.model import LockMetadata
+from venvstacks.locking.layer_lock import LockMetadata
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.spec.model import Layer, Stack
-from venvstacks.spec.source_trees import module_hash
 
 DO_NOT_EDIT = (
     "# Made by venvstacks from the stack definition. Do not edit:\n"
@@ -45,7 +45,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def declared_text(layer: Layer) -> str:
-    """Give the content of ``requirements-L.in``: the declared requirements, one a line."""
+    """Return the content of ``requirements-L.in``: the declared requirements, one a line."""
     return DO_NOT_EDIT + "".join(f"{requirement}\n" for requirement in layer.requirements)
 
 
@@ -61,28 +61,14 @@ def lock_input_hash(layer: Layer) -> str:
 
 
 def other_inputs_hash(stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[str]) -> str:
-    """Hash whatever makes a lock stale beside the requirements and what is taken from the layers below.
-
-    Args:
-        stack: The stack, for its uv settings.
-        layer: The layer.
-        python: The exact base Python.
-        below: Install targets of the layers below, in path order.
-    """
+    """Hash whatever makes a lock stale beside the requirements and what is taken from the layers below."""
     return json_hash({**_other_inputs(stack, layer, python), "below": list(below)})
 
 
 def first_other_inputs_hash(
     stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[tuple[str, LockMetadata]]
 ) -> str:
-    """Hash the same as locks had it at first: with all that the layers below lock.
-
-    Args:
-        stack: The stack, for its uv settings.
-        layer: The layer.
-        python: The exact base Python.
-        below: Install target and lock metadata of each layer below, in path order.
-    """
+    """Hash the same as locks had it at first: with all that the layers below lock."""
     return json_hash(
         {
             **_other_inputs(stack, layer, python),

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import InvalidLockError
-from venvstacks.locking.contents import Content, Taken
-from venvstacks.locking.model import LockedPackage, LockMetadata, SharedPackage
+from venvstacks.locking.layer_lock import LockedPackage, LockMetadata, SharedPackage
+from venvstacks.locking.lock_contents import Content, Taken
 from venvstacks.locking.project import overridden_names
 from venvstacks.locking.pylock import parse_pylock, read_legacy_shared, read_packages
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS, Target
-from venvstacks.spec.model import Layer, Stack
 
 _LINUX = TARGETS["linux_x86_64"]
 
@@ -65,16 +65,7 @@ def _files(packages: Sequence[LockedPackage]) -> set[tuple[str, Version, Target,
 def read_legacy(  # noqa: PLR0917 - one call
     stack: Stack, layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str], text: str, where: str
 ) -> LegacyLock:
-    """Read a lock of venvstacks 0.8, and compare it with the definition.
-
-    Args:
-        stack: The stack.
-        layer: The layer.
-        metadata: Its lock metadata, as they stand in the file.
-        module_hashes: Import name -> hash of the launch and support modules.
-        text: The content of the pylock file.
-        where: How messages name that file.
-    """
+    """Read a lock of venvstacks 0.8, and compare it with the definition."""
     reason = _why_changed(stack, layer, metadata, module_hashes)
     if reason:
         return LegacyLock(reason=reason)
@@ -114,7 +105,7 @@ def _version_inputs(layer: Layer, module_hashes: Mapping[str, str]) -> str:
 
 
 def _unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, content: Content) -> str:
-    """Say which declared requirement the locked packages do not fulfil on some target."""
+    """Describe which declared requirement the locked packages do not fulfil on some target."""
     found = [(name, *each) for name, versions in content.own.items() for each in versions]
     found += [(item.name, item.version, item.targets) for item in content.taken]
     versions = {(name, target): version for name, version, targets in found for target in targets}

@@ -8,12 +8,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from venvstacks.definition.stack import Layer
 from venvstacks.errors import CoverageError, ResolutionError
 from venvstacks.locking.coverage import Gap, newer_limits
 from venvstacks.locking.pylock import Candidates, choose_wheel
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer
 
 _MOST_TRIES = 30  # resolutions with which a message looks for versions that would work
 _MOST_CHECKS = 60  # resolutions of single requirements with which it looks for further packages
@@ -48,17 +48,7 @@ class Search:
 def missing_wheels(
     layer: Layer, python: PythonVersion, error: ResolutionError, search: Search
 ) -> CoverageError | None:
-    """Find out whether a resolution failed because of missing wheels alone, and say so.
-
-    Args:
-        layer: The layer.
-        python: The exact base Python.
-        error: uv's words.
-        search: Ways to find out.
-
-    Returns:
-        The error with what would work, or None if something else is in the way on some target.
-    """
+    """Find out whether a resolution failed because of missing wheels alone, and say so."""
     if not _named_in(error.message):
         return None
     gaps: dict[Gap, None] = {}
@@ -82,7 +72,7 @@ def missing_wheels(
 
 
 def _gaps_of(layer: Layer, limits: Compatibility, search: Search) -> list[Gap] | None:
-    """Give the gaps of a layer with a single target, or None if something else is in the way."""
+    """Return the gaps of a layer with a single target, or None if something else is in the way."""
     try:
         return list(search.gaps_of(layer))
     except ResolutionError as error:
@@ -113,15 +103,7 @@ def _named_in(message: str) -> list[tuple[str, Version | None]]:
 def coverage_error(
     layer: Layer, python: PythonVersion, gaps: Sequence[Gap], search: Search, *, words: str = ""
 ) -> CoverageError:
-    """Say which packages lack wheels where, and what would work.
-
-    Args:
-        layer: The layer.
-        python: The exact base Python.
-        gaps: At least one gap.
-        search: Ways to find out.
-        words: What follows the list.
-    """
+    """Describe which packages lack wheels where, and what would work."""
     lines = []
     raised = _raised_limits(python, gaps)
     newest: dict[str, Version | None] = {}
@@ -148,7 +130,7 @@ def coverage_error(
 
 
 def _hint(layer: Layer, lacking: Collection[Target], raised: Mapping[str, str]) -> str:
-    """Say which settings would do."""
+    """Describe which settings would do."""
     ways = []
     if raised:
         rest = [target for target in lacking if target.os not in raised]
@@ -171,7 +153,7 @@ def _is_everywhere(layer: Layer, name: str, gaps: Sequence[Gap]) -> bool:
 
 
 def _needed_limits(python: PythonVersion, gaps: Sequence[Gap]) -> list[str]:
-    """Say for which newer systems the versions that were resolved have wheels; nothing unless all of them have."""
+    """Return for which newer systems the resolved versions have wheels; nothing unless all of them have."""
     found = [newer_limits(gap.wheels, gap.compatibility, python) for gap in gaps]
     texts = [each.describe() for each in found if each is not None]
     return list(dict.fromkeys(texts)) if len(texts) == len(gaps) else []

@@ -7,25 +7,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer
 from venvstacks.errors import LockError, ResolutionError
+from venvstacks.humanize import some_of
 from venvstacks.locking.earlier import EarlierLock
+from venvstacks.locking.layer_lock import LockedPackage
 from venvstacks.locking.missing import Search, packages_without_wheels
-from venvstacks.locking.model import LockedPackage
-from venvstacks.spec.model import Layer
-from venvstacks.wording import some_of
 
 
 def unexpected(
     layer: Layer, packages: Sequence[LockedPackage], earlier: EarlierLock, search: Search
 ) -> Iterator[str]:
-    """Say what is unexpected about the versions that a layer is going to install, in one sentence a kind.
-
-    Args:
-        layer: The layer.
-        packages: What it is going to install.
-        earlier: Its earlier lock.
-        search: Ways to find out.
-    """
+    """Describe what is unexpected about the versions that a layer is going to install, in one sentence a kind."""
     title = f"{layer.title[:1].upper()}{layer.title[1:]}"
     kinds = {
         f"Platforms of {layer.title} get different versions of packages": different_versions(packages),
@@ -56,15 +49,6 @@ def older_versions(
     """Find declared packages of which a newer release was passed over, since it or what it needs has no wheel.
 
     What an earlier lock pins is kept, and not looked at again. Nothing is built or executed to find out.
-
-    Args:
-        layer: The layer.
-        packages: What it is going to install.
-        earlier: Versions that its earlier lock has; of several, the newest.
-        search: Ways to find out.
-
-    Returns:
-        A part of a sentence for each.
     """
     locked = {each.name: each for each in packages if earlier.get(each.name) != each.version}
     declared = [

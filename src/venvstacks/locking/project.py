@@ -11,13 +11,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer, UvSettings
 from venvstacks.errors import LockError
 from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
-from venvstacks.locking.model import LayerLock
+from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.platforms.compatibility import PythonVersion, marker_of
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer, UvSettings
 
 Provided = Mapping[Target, tuple[Version, str]]
 """Target -> version of a package and build name of the layer that provides it."""
@@ -37,20 +37,7 @@ def write_project(
     find_links: Sequence[Path] = (),
     no_index: bool,
 ) -> None:
-    """Write the ``pyproject.toml`` from which uv resolves a layer.
-
-    Args:
-        folder: Where to write it.
-        layer: The layer.
-        python: The exact base Python.
-        settings: The stack's baseline settings.
-        pins: Constraints, among them what the layers below lock.
-        assigned: Packages with an index of their own that other packages require. uv takes an index from
-            direct requirements alone, so they become such, under a marker that is true nowhere.
-        find_links: Folders with wheels, absolute, beside those of the settings. They stand here and not on the
-            command line, where uv takes a comma for the end of a path.
-        no_index: Whether indexes are left out.
-    """
+    """Write the ``pyproject.toml`` from which uv resolves a layer."""
     import tomlkit  # noqa: PLC0415 - only locking needs it
 
     table = {name: settings.table[name] for name in RESOLUTION_SETTINGS if name in settings.table}
@@ -80,11 +67,7 @@ def write_project(
 
 
 def check_environments(layer: Layer, python: PythonVersion, settings: UvSettings) -> None:
-    """Check that ``environments`` of the settings, which narrow what is resolved for, leave no target out.
-
-    Raises:
-        LockError: No environment holds on one of the layer's targets, so that nothing could be locked for it.
-    """
+    """Check that ``environments`` of the settings, which narrow what is resolved for, leave no target out."""
     narrowed = settings.table.get("environments", ())
     markers = [Marker(text) for text in ([narrowed] if isinstance(narrowed, str) else narrowed)]
     left_out = [
@@ -101,7 +84,7 @@ def check_environments(layer: Layer, python: PythonVersion, settings: UvSettings
 
 
 def project_name(layer: Layer) -> str:
-    """Give the name under which the layer appears in uv's explanations."""
+    """Return the name under which the layer appears in uv's explanations."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", layer.build_name).strip("._-")
     return f"layer-{plain}" if plain else "layer"
 
@@ -157,11 +140,7 @@ def constraints_from_below(layer: Layer, below: Sequence[LayerLock]) -> list[str
 
 
 def provided_below(layer: Layer, below: Sequence[LayerLock]) -> dict[str, dict[Target, tuple[Version, str]]]:
-    """Say what the layers below provide on the layer's targets.
-
-    Returns:
-        Normalised package name -> target -> (version, build name of the layer); the first on the path wins.
-    """
+    """Describe what the layers below provide on the layer's targets."""
     provided: dict[str, dict[Target, tuple[Version, str]]] = {}
     targets = set(layer.targets)
     for lock in below:
@@ -172,12 +151,12 @@ def provided_below(layer: Layer, below: Sequence[LayerLock]) -> dict[str, dict[T
 
 
 def direct_names(requirements: Iterable[Requirement]) -> frozenset[str]:
-    """Give the normalised names of what is required on every target."""
+    """Return the normalised names of what is required on every target."""
     return frozenset(canonicalize_name(each.name) for each in requirements if each.marker is None)
 
 
 def overridden_names(settings: UvSettings) -> frozenset[str]:
-    """Give the normalised names of packages whose requirements the settings replace."""
+    """Return the normalised names of packages whose requirements the settings replace."""
     overrides = settings.table.get("override-dependencies", ())
     found = (_NAME.match(item) for item in overrides)
     return frozenset(canonicalize_name(match[0]) for match in found if match)

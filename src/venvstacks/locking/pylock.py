@@ -15,13 +15,13 @@ from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationErro
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer
 from venvstacks.documents import DocumentError, parse_toml
 from venvstacks.errors import InvalidLockError
 from venvstacks.locking.hashes import DO_NOT_EDIT
-from venvstacks.locking.model import FORMAT, LockedPackage, LockedWheel, SharedPackage
+from venvstacks.locking.layer_lock import FORMAT, LockedPackage, LockedWheel, SharedPackage
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
-from venvstacks.spec.model import Layer
 
 Candidates = Mapping[Target, Mapping[str, tuple[Package, tuple[PackageWheel, ...]]]]
 """Target -> normalised name -> a package and its wheels."""
@@ -30,16 +30,7 @@ _LEGACY_SHARED = re.compile(r"(?:\((?P<marker>.*)\) and )?sys_platform == 'from_
 
 
 def pylock_text(layer: Layer, packages: Sequence[LockedPackage], shared: Sequence[SharedPackage]) -> str:
-    """Write a layer's lock.
-
-    Args:
-        layer: The layer.
-        packages: What it installs itself.
-        shared: What layers below provide.
-
-    Returns:
-        The content of ``pylock.L.toml``: the same for the same packages.
-    """
+    """Write a layer's lock."""
     import tomlkit  # noqa: PLC0415 - only writing needs it
 
     document = tomlkit.document()
@@ -115,15 +106,7 @@ def _shared_table(shared: SharedPackage) -> Any:  # noqa: ANN401 - tomlkit's own
 
 
 def parse_pylock(text: str, where: str) -> Pylock:
-    """Read a pylock file.
-
-    Args:
-        text: Its content.
-        where: How messages name the file.
-
-    Raises:
-        InvalidLockError: It is no TOML, no valid pylock file, or of a version that is not known.
-    """
+    """Read a pylock file."""
     try:
         lock = Pylock.from_dict(_without_legacy(parse_toml(text)))
     except DocumentError as error:
@@ -159,16 +142,7 @@ def _invalid(where: str, why: str) -> InvalidLockError:
 
 
 def locked_packages(lock: Pylock, compatibilities: Iterable[Compatibility], python: PythonVersion) -> Candidates:
-    """Say which packages a lock has on each target.
-
-    Args:
-        lock: The lock.
-        compatibilities: The targets.
-        python: The exact base Python, for the markers.
-
-    Returns:
-        Target -> normalised name -> the package and its wheels.
-    """
+    """Describe which packages a lock has on each target."""
     found: dict[Target, dict[str, tuple[Package, tuple[PackageWheel, ...]]]] = {}
     for compatibility in compatibilities:
         environment: Mapping[str, str] = compatibility.marker_environment(python)
@@ -192,11 +166,7 @@ def choose_wheel(
 def read_packages(
     lock: Pylock, compatibilities: Sequence[Compatibility], python: PythonVersion, where: str
 ) -> tuple[LockedPackage, ...]:
-    """Read what a layer installs, with the wheel of each target, or without one where none is usable.
-
-    Raises:
-        InvalidLockError: A package has no version, or a wheel has no SHA-256 hash.
-    """
+    """Read what a layer installs, with the wheel of each target, or without one where none is usable."""
     wheels: dict[tuple[str, Version], dict[Target, LockedWheel]] = {}
     missing: dict[tuple[str, Version], set[Target]] = {}
     on_target = locked_packages(lock, compatibilities, python)
@@ -220,11 +190,7 @@ def read_packages(
 
 
 def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
-    """Read what layers below provide, as written under ``[tool.venvstacks]``.
-
-    Raises:
-        InvalidLockError: The table is not of the known form.
-    """
+    """Read what layers below provide, as written under ``[tool.venvstacks]``."""
     try:
         return tuple(
             SharedPackage(
@@ -244,14 +210,7 @@ def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
 def read_legacy_shared(
     lock: Pylock, compatibilities: Sequence[Compatibility], python: PythonVersion, where: str
 ) -> list[tuple[str, Version, Target]]:
-    """Read what layers below provide, as venvstacks 0.8 wrote it: without saying which layer does.
-
-    Returns:
-        Normalised name, version and target of everything that the layer shares, sorted.
-
-    Raises:
-        InvalidLockError: An entry is not of the known form.
-    """
+    """Read what layers below provide, as venvstacks 0.8 wrote it: without saying which layer does."""
     found: list[tuple[str, Version, Target]] = []
     for item in (lock.tool or {}).get("venvstacks", {}).get("from_lower_layer", ()):
         try:

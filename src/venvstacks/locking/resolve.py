@@ -12,15 +12,16 @@ from packaging.pylock import Package, Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import LockError, ResolutionError
 from venvstacks.events import Warned
 from venvstacks.files import write_text
 from venvstacks.locking.coverage import Gap, cover
 from venvstacks.locking.earlier import NO_LOCK, check_local, read_earlier
+from venvstacks.locking.layer_lock import LayerLock, LockedPackage, SharedPackage, read_time
+from venvstacks.locking.lock_paths import lock_paths
 from venvstacks.locking.missing import Search, coverage_error, missing_wheels
-from venvstacks.locking.model import LayerLock, LockedPackage, SharedPackage, read_time
 from venvstacks.locking.older import unexpected
-from venvstacks.locking.paths import lock_paths
 from venvstacks.locking.project import (
     check_environments,
     constraints_from_below,
@@ -32,7 +33,6 @@ from venvstacks.locking.pylock import Candidates, locked_packages, parse_pylock
 from venvstacks.locking.sharing import check_agreement, split_shared
 from venvstacks.platforms.compatibility import PythonVersion, marker_of
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer, Stack
 from venvstacks.uv import Uv, compile_lock
 from venvstacks.work import Work
 
@@ -82,27 +82,14 @@ class Resolver:
     work: Work
 
     def folder(self, layer: Layer) -> Path:
-        """Give the folder of a layer's project."""
+        """Return the folder of a layer's project."""
         return self.scratch / f"lock-{layer.build_name}"
 
 
 def resolve_layer(
     resolver: Resolver, layer: Layer, python: PythonVersion, below: Sequence[LayerLock], *, forget_pins: bool
 ) -> Resolution:
-    """Resolve a layer's requirements for all its targets.
-
-    Args:
-        resolver: What to resolve with.
-        layer: The layer.
-        python: The exact base Python.
-        below: The locks of the layers below, in path order.
-        forget_pins: Whether the layer's earlier lock has no say.
-
-    Raises:
-        LockError: The layers below contradict each other or this layer.
-        ResolutionError: uv found no solution.
-        CoverageError: A target has no usable wheel of some package.
-    """
+    """Resolve a layer's requirements for all its targets."""
     check_agreement(layer, below, python, overridden_names(resolver.stack.uv))
     if not layer.requirements:
         return Resolution((), ())
@@ -124,7 +111,7 @@ def resolve_layer(
 
 
 def _search(resolver: Resolver, python: PythonVersion, below: Sequence[LayerLock], folder: Path) -> Search:
-    """Give ways to find out what would work, each try in a folder of its own."""
+    """Return ways to find out what would work, each try in a folder of its own."""
     tries = count(1)
 
     def gaps_of(layer: Layer) -> Sequence[Gap]:
@@ -235,7 +222,7 @@ def _compiled(
 
 
 def _assigned_late(resolver: Resolver, layer: Layer, names: Collection[str], assigned: Sequence[str]) -> list[str]:
-    """Say which packages with an index of their own uv has looked for elsewhere."""
+    """Describe which packages with an index of their own uv has looked for elsewhere."""
     if resolver.sources.no_index:
         return []
     named = (layer.package_indexes or {}).keys() & names
@@ -276,13 +263,7 @@ def _has_local_wheels(below: Sequence[LayerLock], names: Collection[str]) -> boo
 
 
 def write_summary(path: Path, layer: Layer, resolution: Resolution) -> None:
-    """Write ``packages-L.txt``: own packages, then those shared from below, for people to read in a diff.
-
-    Args:
-        path: The file.
-        layer: The layer; what it excludes is marked.
-        resolution: The packages.
-    """
+    """Write ``packages-L.txt``: own packages, then those shared from below, for people to read in a diff."""
 
     def line(package: LockedPackage | SharedPackage, targets: Iterable[Target]) -> str:
         marker = marker_of(targets, layer.targets)
@@ -299,7 +280,7 @@ def write_summary(path: Path, layer: Layer, resolution: Resolution) -> None:
 
 
 def lock_time(stack: Stack, environ: Mapping[str, str]) -> str:
-    """Give the time a new lock records: ``exclude-newer`` if it names one, else now; ISO 8601 in UTC."""
+    """Return the time a new lock records: ``exclude-newer`` if it names one, else now; ISO 8601 in UTC."""
     limit = environ.get("UV_EXCLUDE_NEWER") or stack.uv.table.get("exclude-newer")
     try:
         moment = read_time(str(limit).strip().upper())

@@ -6,12 +6,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer
 from venvstacks.errors import LockError
-from venvstacks.locking.model import LayerLock, SharedPackage
+from venvstacks.locking.layer_lock import LayerLock, SharedPackage
 from venvstacks.locking.project import Provided, provided_below
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import Target
-from venvstacks.spec.model import Layer
 
 
 def check_agreement(
@@ -21,16 +21,6 @@ def check_agreement(
 
     Of a package that several of these lock, the first on the path counts; the others are shadowed. They may differ
     in version: builds of one package for CPUs and for GPUs do.
-
-    Args:
-        layer: The layer.
-        below: The locks of the layers below, in path order.
-        python: The exact base Python.
-        overridden: Normalised names of packages whose requirements ``[tool.uv]`` replaces.
-
-    Raises:
-        LockError: The layer declares a requirement that what is locked below does not fulfil. The message names
-            both layers.
     """
     provided = provided_below(layer, below)
     for requirement in layer.requirements:
@@ -57,19 +47,7 @@ def split_shared(
     resolved: Iterable[tuple[str, Version, Target]],
     below: Sequence[LayerLock],
 ) -> tuple[list[tuple[str, Version, Target]], tuple[SharedPackage, ...]]:
-    """Divide a resolution into what the layer installs and what it shares.
-
-    Args:
-        layer: The layer.
-        resolved: Name, version and target of everything that the layer needs.
-        below: The locks of the layers below, in path order.
-
-    Returns:
-        What the layer installs itself, and what layers below provide.
-
-    Raises:
-        LockError: The resolution wants another version than a layer below locks.
-    """
+    """Divide a resolution into what the layer installs and what it shares."""
     provided = provided_below(layer, below)
     own: list[tuple[str, Version, Target]] = []
     shared: dict[tuple[str, Version, str], list[Target]] = {}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from venvstacks.definition.stack import Layer, LayerKind, Stack
 from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import InvalidLockError, LockError
 from venvstacks.files import explain_os_error
-from venvstacks.locking.contents import NO_CONTENT, Content, read_content, why_apart
 from venvstacks.locking.hashes import (
     declared_text,
     first_other_inputs_hash,
@@ -22,10 +22,10 @@ from venvstacks.locking.hashes import (
     requirements_hash,
     version_inputs_hash,
 )
-from venvstacks.locking.model import FORMAT, LayerLock, LockMetadata, read_time
-from venvstacks.locking.paths import LockPaths, lock_paths
+from venvstacks.locking.layer_lock import FORMAT, LayerLock, LockMetadata, read_time
+from venvstacks.locking.lock_contents import NO_CONTENT, Content, read_content, why_apart
+from venvstacks.locking.lock_paths import LockPaths, lock_paths
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.spec.model import Layer, LayerKind, Stack
 
 if TYPE_CHECKING:
     from venvstacks.locking.legacy import LegacyLock
@@ -84,17 +84,14 @@ class LockState:
 
 
 def install_target(layer: Layer, lock_version: int) -> str:
-    """Give the deployed folder's name: the build name, with the lock version if the layer is versioned."""
+    """Return the deployed folder's name: the build name, with the lock version if the layer is versioned."""
     return f"{layer.build_name}@{lock_version}" if layer.versioned else layer.build_name
 
 
 def check_install_target(stack: Stack, layer: Layer, lock_version: int) -> None:
-    """See that a layer, locked so often, does not get the folder of another.
+    """Ensure that a layer, locked so often, does not get the folder of another.
 
     Only an unversioned layer whose name ends like a versioned one's folder can be in the way.
-
-    Raises:
-        LockError: It would.
     """
     folder = install_target(layer, lock_version)
     for other in stack.layers if layer.versioned else ():
@@ -107,16 +104,12 @@ def check_install_target(stack: Stack, layer: Layer, lock_version: int) -> None:
 
 
 def _folder_key(name: str) -> str:
-    """Give a key that is equal for names that some file systems take for one."""
+    """Return a key that is equal for names that some file systems take for one."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 def lock_states(stack: Stack) -> dict[str, LockState]:
-    """Look at the locks of all layers.
-
-    Returns:
-        Build name -> state, in the stack's order.
-    """
+    """Look at the locks of all layers."""
     states: dict[str, LockState] = {}
     for layer in stack.layers:
         states[layer.build_name] = lock_state(stack, layer, states)
@@ -239,17 +232,7 @@ def _judged_legacy(
 
 
 def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) -> LayerLock:
-    """Read a valid lock.
-
-    Args:
-        stack: The stack.
-        state: The lock's state.
-        below: The locks of the layers below, by build name.
-
-    Raises:
-        InvalidLockError: The lock is not valid, or cannot be understood.
-        LockError: Another layer would be installed in the same folder.
-    """
+    """Read a valid lock."""
     from venvstacks.locking.pylock import parse_pylock, read_packages, read_shared  # noqa: PLC0415 - judging a lock does not take it apart
 
     layer, metadata = state.layer, state.metadata
@@ -273,7 +256,7 @@ def load_lock(stack: Stack, state: LockState, below: Mapping[str, LayerLock]) ->
 
 
 def way_out(state: LockState) -> str:
-    """Say what to do about a lock that cannot be used."""
+    """Describe what to do about a lock that cannot be used."""
     if state.is_newer:
         return (
             "a newer venvstacks wrote it: update venvstacks, or make it anew with "
@@ -290,7 +273,7 @@ def _read(paths: LockPaths, layer: Layer) -> str:
 
 
 def python_of(state: LockState) -> PythonVersion | None:
-    """Give the exact Python that an earlier lock recorded, if it still fulfils the request."""
+    """Return the exact Python that an earlier lock recorded, if it still fulfils the request."""
     if state.metadata is None or not state.metadata.python_version:
         return None
     python = state.layer.python.exactly(state.metadata.python_version)

@@ -71,7 +71,7 @@ class Compatibility:
     macos_version: Version = (13, 0)
 
     def platform_tags(self) -> Iterator[str]:
-        """Give the wheel platform tags that fit, the most specific first (PEP 600, PEP 656)."""
+        """Return the wheel platform tags that fit, the most specific first (PEP 600, PEP 656)."""
         arch = self.target.arch
         if self.target.os == "macosx":
             yield from mac_platforms(self.macos_version, arch)
@@ -123,11 +123,11 @@ class Compatibility:
         return self.target.name
 
     def tags(self, python: PythonVersion) -> Mapping[Tag, int]:
-        """Give the wheel tags that fit, each with its rank; 0 is the best."""
+        """Return the wheel tags that fit, each with its rank; 0 is the best."""
         return _tags(self, python)
 
     def marker_environment(self, python: PythonVersion) -> dict[str, str]:
-        """Give the PEP 508 environment of a Python on this target.
+        """Return the PEP 508 environment of a Python on this target.
 
         Values that no lock can know (kernel release and version) are empty.
         """
@@ -150,7 +150,7 @@ class Compatibility:
 
 
 def host_compatibility() -> Compatibility:
-    """Give what this machine's own programs are made for; of limits, only the C library says something."""
+    """Return what this machine's own programs are made for; of limits, only the C library says something."""
     target = host_target()
     is_musl = target.os == "linux" and host_libc() == "musl"
     return Compatibility(target, "musl", (1, 2)) if is_musl else Compatibility(target)
@@ -172,15 +172,7 @@ def _tags(on: Compatibility, python: PythonVersion) -> Mapping[Tag, int]:
 
 
 def best_wheel(filenames: Iterable[str], tags: Mapping[Tag, int]) -> str | None:
-    """Choose the wheel an installer would choose.
-
-    Args:
-        filenames: Wheel file names.
-        tags: What fits, with ranks.
-
-    Returns:
-        The file name with the best tag (then the highest build number), or None if none fits.
-    """
+    """Choose the wheel an installer would choose."""
     best: tuple[int, BuildNumber, str] | None = None
     for filename in filenames:
         build, wheel_tags = _read_name(filename)
@@ -194,7 +186,7 @@ def best_wheel(filenames: Iterable[str], tags: Mapping[Tag, int]) -> str | None:
 
 @lru_cache(maxsize=10_000)
 def _read_name(filename: str) -> tuple[BuildNumber, frozenset[Tag]]:
-    """Give build number and tags of a wheel; no tags for what is no wheel."""
+    """Return build number and tags of a wheel; no tags for what is no wheel."""
     try:
         _, _, build, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename:
@@ -203,15 +195,7 @@ def _read_name(filename: str) -> tuple[BuildNumber, frozenset[Tag]]:
 
 
 def marker_of(targets: Iterable[Target], among: Iterable[Target]) -> Marker | None:
-    """Write a marker that is true on some targets only.
-
-    Args:
-        targets: Where it must be true.
-        among: All that matter; if ``targets`` are all of these, no marker is needed.
-
-    Returns:
-        The marker in a fixed order, or None if it would always be true.
-    """
+    """Write a marker that is true on some targets only."""
     chosen = sorted(set(targets))
     if set(chosen) == set(among):
         return None

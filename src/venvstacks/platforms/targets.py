@@ -55,12 +55,12 @@ TARGETS: dict[str, Target] = {
 
 
 def host_libc() -> Libc:
-    """Give the C library of this machine's own Python, which is a Linux machine."""
+    """Return the C library of this machine's own Python, which is a Linux machine."""
     return "glibc" if platform.libc_ver()[0] == "glibc" else "musl"
 
 
 def host_target() -> Target:
-    """Give the target that this machine is.
+    """Return the target that this machine is.
 
     Raises:
         UsageError: Layers cannot be made on this machine.

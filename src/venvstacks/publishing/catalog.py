@@ -37,18 +37,7 @@ class _Stack(msgspec.Struct, frozen=True):
 
 
 def read_catalog(path: Path) -> tuple[CataloguedLayer, ...]:
-    """Read what was published.
-
-    Args:
-        path: An output folder, also one with a folder for each platform; or the manifest of a stack or of a layer
-            in one.
-
-    Returns:
-        The layers, sorted by platform and build name.
-
-    Raises:
-        UsageError: There is no such folder or manifest.
-    """
+    """Read what was published."""
     found = list(_in_folder(path) if path.is_dir() else _in_manifest(path))
     if not found:
         what = "No layers are published in" if path.is_dir() else "There is no manifest of published layers:"
@@ -81,7 +70,7 @@ def _in_manifest(path: Path) -> Iterator[CataloguedLayer]:
 
 
 def _is_sound(manifest: ArchiveManifest) -> bool:
-    """Tell whether a manifest is complete, and names a file of the folder itself."""
+    """Return whether a manifest is complete, and names a file of the folder itself."""
     complete = UNSET not in (manifest.archive_size, manifest.archive_hashes, manifest.target_platform)
     name = manifest.archive_name
     return complete and name == PurePosixPath(name).name and "\\" not in name

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from venvstacks import files
-from venvstacks.trees import Entry, EntryKind
+from venvstacks.entries import Entry, EntryKind
 
 _CHUNK = 1 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -41,11 +41,7 @@ class Copier:
         self._hardlinks = True
 
     def copy(self, entry: Entry) -> None:
-        """Copy an entry, whose parent is there already.
-
-        Raises:
-            OSError: Something cannot be read or written.
-        """
+        """Copy an entry, whose parent is there already."""
         source = f"{self._source}/{entry.path}"
         destination = f"{self._destination}/{entry.path}"
         if entry.kind is EntryKind.FOLDER:
@@ -101,12 +97,7 @@ class Copier:
 
 
 def is_native(path: str, head: bytes) -> bool:
-    """Tell whether a file is native code.
-
-    Args:
-        path: Its name.
-        head: At least the first 4 KiB of its content, or all of it.
-    """
+    """Return whether a file is native code."""
     if path.endswith(_NATIVE_SUFFIXES) or head.startswith(_NATIVE_MAGICS):
         return True
     if head.startswith(b"MZ") and len(head) >= _PE_OFFSET_AT + 4:

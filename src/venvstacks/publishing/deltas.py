@@ -9,18 +9,18 @@ import msgspec
 from msgspec import UNSET
 
 from venvstacks import files
+from venvstacks.archives.archive_reader import ArchiveReader, open_archive
 from venvstacks.archives.formats import DELTA_SUFFIX, ArchiveFormat, Compression
 from venvstacks.archives.pool import FramePool, frame_pool
-from venvstacks.archives.reading import ArchiveReader, open_archive
 from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.make import Effort, write_delta
-from venvstacks.deltas.plan import plan_delta
-from venvstacks.deltas.promises import DeltaManifest
+from venvstacks.deltas.delta_manifest import DeltaManifest
+from venvstacks.deltas.delta_plan import plan_delta
+from venvstacks.deltas.delta_writer import Effort, write_delta
 from venvstacks.errors import ArchiveError, DeltaError
 from venvstacks.events import Meter, Step, Warned
-from venvstacks.publishing.delta_plan import PlannedDelta, delta_pattern
 from venvstacks.publishing.manifests import ArchiveManifest
-from venvstacks.publishing.plan import PlannedArchive, PublishOptions
+from venvstacks.publishing.planned_deltas import PlannedDelta, delta_pattern
+from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions
 from venvstacks.work import Work
 
 _MOST_JOBS = 4  # each thread takes up to 150 MB
@@ -28,12 +28,7 @@ _MOST_JOBS = 4  # each thread takes up to 150 MB
 
 @contextmanager
 def delta_maker(options: PublishOptions, work: Work) -> Iterator["DeltaMaker"]:
-    """Start what makes the deltas of one publication, and wait for the end of its threads.
-
-    Args:
-        options: How to publish.
-        work: How.
-    """
+    """Start what makes the deltas of one publication, and wait for the end of its threads."""
     with frame_pool(replace(work, jobs=min(work.jobs, _MOST_JOBS))) as pool:
         yield DeltaMaker(options, work, pool)
 
@@ -47,17 +42,7 @@ class DeltaMaker:
         self._pool = pool
 
     def make(self, planned: PlannedArchive, archive: Path, folder: Path) -> None:
-        """Make the deltas that lead to an archive, as far as they are a third smaller than it.
-
-        Args:
-            planned: What is planned for the layer.
-            archive: The archive, with its index beside it.
-            folder: Where the deltas are written.
-
-        Raises:
-            ArchiveError: An archive is damaged whose use was asked for.
-            OSError: Something cannot be read or written.
-        """
+        """Make the deltas that lead to an archive, as far as they are a third smaller than it."""
         with open_archive(archive) as new:
             for delta in planned.deltas:
                 if delta.old.content_hash == new.index.content_hash:
@@ -88,7 +73,7 @@ class DeltaMaker:
 
 
 def delta_effort(options: PublishOptions) -> Effort:
-    """Give how hard deltas are compressed: as hard as archives, but not below what makes patches small."""
+    """Return how hard deltas are compressed: as hard as archives, but not below what makes patches small."""
     usual = Effort()
     if options.compression is Compression.BEST:
         return Effort(usual.hard_level, usual.hard_level)
@@ -100,15 +85,7 @@ def delta_effort(options: PublishOptions) -> Effort:
 
 
 def with_deltas_beside(planned: PlannedArchive, manifest: ArchiveManifest) -> ArchiveManifest:
-    """Tell of the deltas that lead to an archive and are there, also of those that a killed run made.
-
-    Args:
-        planned: What was planned for the layer.
-        manifest: What is told of the archive.
-
-    Raises:
-        OSError: A delta cannot be read.
-    """
+    """Return the deltas that lead to an archive and are there, also of those that a killed run made."""
     earlier = planned.earlier
     known = {delta.name: delta for delta in earlier.deltas}
     if earlier.manifest is None or earlier.manifest.archive_content_hash != manifest.archive_content_hash:
@@ -138,7 +115,7 @@ def _beside(planned: PlannedArchive) -> list[Path]:
 
 
 def _describe(path: Path, manifest: ArchiveManifest) -> DeltaManifest | None:
-    """Tell of a delta, if it leads to an archive."""
+    """Return a delta's manifest, if it leads to an archive."""
     try:
         header, _ = read_header(path, promised=False)
     except DeltaError:

@@ -11,7 +11,8 @@ import msgspec
 
 from venvstacks import files
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER
-from venvstacks.building.model import BuiltLayer
+from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.definition.stack import Layer, LayerKind
 from venvstacks.errors import PublishError
 from venvstacks.platforms.targets import Target
 from venvstacks.publishing.manifests import (
@@ -23,8 +24,7 @@ from venvstacks.publishing.manifests import (
     read_manifest,
     stack_manifest_name,
 )
-from venvstacks.publishing.plan import Action
-from venvstacks.spec.model import Layer, LayerKind
+from venvstacks.publishing.publish_plan import Action
 
 
 class ExportReason(StrEnum):
@@ -120,7 +120,7 @@ class ExportPlan:
     manifest_path: Path
 
     def manifest(self, selected: Mapping[str, ExportManifest]) -> StackManifest:
-        """Give the stack's manifest.
+        """Return the stack's manifest.
 
         Args:
             selected: Build name -> manifest of the selected layers, as far as they are exported.
@@ -129,21 +129,12 @@ class ExportPlan:
         return describe_stack((kind, known[name]) for kind, name in self.stack if name in known)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the manifest that would be written."""
+        """Return the manifest that would be written."""
         return self.manifest({export.layer: export.manifest for export in self.exports}).as_json()
 
 
 def read_exported(layers: Iterable[Layer], target: Target, output: Path) -> Exported:
-    """Read what earlier exports left.
-
-    Args:
-        layers: All layers of the stack, in its order.
-        target: What is to be exported.
-        output: The folder that holds the exported layers.
-
-    Raises:
-        OSError: The folder cannot be read.
-    """
+    """Read what earlier exports left."""
     chosen = [layer for layer in layers if layer.on(target) is not None]
     found = {
         path.name: manifest
@@ -165,18 +156,7 @@ def read_exported(layers: Iterable[Layer], target: Target, output: Path) -> Expo
 def plan_export(
     built: Sequence[BuiltLayer], selected: Collection[str], options: ExportOptions, exported: Exported
 ) -> ExportPlan:
-    """Decide what an export will do; nothing is read or written.
-
-    Args:
-        built: Layers for one target, at least one.
-        selected: Build names of the layers that are wanted, all of them built.
-        options: How to export.
-        exported: What earlier exports left, by :func:`read_exported` for the whole stack.
-
-    Raises:
-        PublishError: A selected layer is not built, or its folder's name is taken by something else.
-        ValueError: The layers are for more than one target.
-    """
+    """Decide what an export will do; nothing is read or written."""
     (target,) = {layer.target for layer in built}
     layers = {layer.layer.build_name: layer for layer in built}
     for name in sorted(set(selected) - set(layers)):

@@ -9,10 +9,10 @@ from msgspec import UNSET, UnsetType
 
 from venvstacks import files
 from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
-from venvstacks.building.model import BuiltLayer
-from venvstacks.deltas.promises import DeltaManifest
+from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.definition.stack import LayerKind, SourceModule
+from venvstacks.deltas.delta_manifest import DeltaManifest
 from venvstacks.documents import DocumentError, read_json
-from venvstacks.spec.model import LayerKind, SourceModule
 
 
 class ModuleManifest(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ class StackManifest(msgspec.Struct, frozen=True):
     layers: dict[str, tuple[LayerManifest, ...]]
 
     def as_json(self) -> dict[str, Any]:
-        """Give the manifest as values for JSON."""
+        """Return the manifest as values for JSON."""
         return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
 
 
@@ -124,7 +124,7 @@ Manifest = TypeVar("Manifest", bound=LayerManifest)
 
 
 def describe_layer(built: BuiltLayer) -> LayerManifest:
-    """Tell what does not depend on how a layer is shipped."""
+    """Return what does not depend on how a layer is shipped."""
     layer, lock = built.layer, built.lock
     runtime = lock if layer.kind is LayerKind.RUNTIME else built.below[-1]
     frameworks = {below.layer: below.install_target for below in built.below}

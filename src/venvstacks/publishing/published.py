@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 from msgspec import UNSET
 
 from venvstacks.archives.index import SUFFIX
-from venvstacks.deltas.promises import DeltaManifest
+from venvstacks.definition.stack import Layer, LayerKind
+from venvstacks.deltas.delta_manifest import DeltaManifest
 from venvstacks.platforms.targets import Target
 from venvstacks.publishing.manifests import ArchiveManifest, layer_manifest_name, read_manifest
-from venvstacks.spec.model import Layer, LayerKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,7 @@ class EarlierArchive:
 def read_published(
     layers: Iterable[Layer], target: Target, output: Path, *, tag_outputs: bool
 ) -> Mapping[str, EarlierArchive]:
-    """Read the manifests of earlier publications.
-
-    Args:
-        layers: All layers of the stack, in its order.
-        target: What is to be published.
-        output: The output folder.
-        tag_outputs: Whether the names of manifests carry the target.
-
-    Returns:
-        Build name -> what is known, for the layers that are made for the target, in the stack's order.
-    """
+    """Read the manifests of earlier publications."""
     tag = target.name if tag_outputs else None
     found = {}
     for layer in layers:
@@ -63,7 +53,7 @@ def read_published(
 
 
 def _is_of(manifest: ArchiveManifest, layer: Layer, target: Target) -> bool:
-    """Tell whether a manifest is complete, of this layer and target, and names a file of the folder itself."""
+    """Return whether a manifest is complete, of this layer and target, and names a file of the folder itself."""
     complete = UNSET not in (manifest.archive_size, manifest.archive_hashes)
     right = (manifest.layer_name, manifest.target_platform) == (layer.build_name, target.name)
     names = [manifest.archive_name, *(delta.name for delta in manifest.archive_deltas or ())]

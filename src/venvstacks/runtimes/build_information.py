@@ -37,12 +37,7 @@ _NO_PLACE = ("lib/*/build-details.json", "lib/*/config-*/python-config.py")
 
 
 def move_build_information(folder: Path, prefixes: Iterable[str]) -> None:
-    """Have build information name the runtime's folder by its own place.
-
-    Args:
-        folder: The runtime.
-        prefixes: Where it was installed before, absolute.
-    """
+    """Let build information name the runtime's folder by its own place."""
     prefixes = {*prefixes}
     place = re.compile("|".join(map(_pattern, sorted(prefixes, key=len, reverse=True))))
     for path in _files(folder, "lib/*/_sysconfigdata*.py"):
@@ -96,14 +91,7 @@ def _configuration(values: dict[str, Any], place: re.Pattern[str], *, only_folde
 
 
 def _replace(path: Path, place: re.Pattern[str], prefix: str, *, first: tuple[str, str] | None = None) -> None:
-    """Replace paths in a text file.
-
-    Args:
-        path: The file.
-        place: What to look for.
-        prefix: What to write in its place.
-        first: How the line begins that defines ``prefix``, and what to write there.
-    """
+    """Replace paths in a text file."""
     lines = path.read_bytes().decode(errors="surrogateescape").splitlines(keepends=True)
     for number, line in enumerate(lines):
         defines = first is not None and line.startswith(first[0])

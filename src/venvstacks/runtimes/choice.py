@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvstacks.definition.stack import Layer, LocalRuntime, PythonRequest
 from venvstacks.errors import RuntimeProviderError, ToolError, VenvstacksError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree, temporary_beside
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.runtimes.interface import RuntimeProvider
-from venvstacks.spec.model import Layer, LocalRuntime, PythonRequest
 from venvstacks.work import Work
 
 
@@ -29,7 +29,7 @@ class FallbackRuntimes:
     work: Work
 
     def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
-        """Give the newest managed release that really can be downloaded, else the newest of this machine."""
+        """Return the newest managed release that really can be downloaded, else the newest of this machine."""
         host = next((compatibility for compatibility in on if compatibility.runs_here), None)
         try:
             python = self.managed.newest(request, on)
@@ -64,7 +64,7 @@ class FallbackRuntimes:
             self.work.observe(Warned(portability_warning(python, unavailable)))
 
     def program(self, python: PythonVersion) -> Path:
-        """Give the program of a managed Python, else that of an interpreter of this machine."""
+        """Return the program of a managed Python, else that of an interpreter of this machine."""
         try:
             return self.managed.program(python)
         except (RuntimeProviderError, ToolError):
@@ -86,23 +86,14 @@ def portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> 
 def providers(
     policy: LocalRuntime, managed: RuntimeProvider, local: RuntimeProvider, downloads: Path, work: Work
 ) -> RuntimeProvider:
-    """Give the provider that a policy asks for."""
+    """Return the provider that a policy asks for."""
     if policy == "always":
         return local
     return managed if policy == "never" else FallbackRuntimes(managed, local, downloads, work)
 
 
 def choose_python(provider: RuntimeProvider, layer: Layer, earlier: PythonVersion | None) -> PythonVersion:
-    """Give the exact Python of a runtime layer.
-
-    Args:
-        provider: Knows which releases there are.
-        layer: The runtime.
-        earlier: What its earlier lock recorded, if that still counts.
-
-    Raises:
-        RuntimeProviderError: No release fulfils the request.
-    """
+    """Return the exact Python of a runtime layer."""
     if layer.python.is_exact:
         return layer.python.exactly(layer.python.version)
     return earlier or provider.newest(layer.python, layer.compatibilities)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import RuntimeProviderError, ToolError
 from venvstacks.events import Warned
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.runtimes.finding import Interpreter, find_interpreters
-from venvstacks.spec.model import PythonRequest
+from venvstacks.runtimes.interpreters import Interpreter, find_interpreters
 from venvstacks.work import Work
 
 
@@ -30,16 +30,10 @@ class Compilers:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def program(self, python: PythonVersion) -> Path:
-        """Give the program of an interpreter that compiles for a Python.
+        """Return the program of an interpreter that compiles for a Python.
 
         The best is that very release, from the provider of base Pythons or installed on this machine. Releases
         of one minor version run each other's bytecode, but now and then write it differently.
-
-        Args:
-            python: What will run the bytecode.
-
-        Raises:
-            RuntimeProviderError: This machine has no interpreter of its minor version.
         """
         with self._guard:
             if python not in self._found:
@@ -66,7 +60,7 @@ class Compilers:
 
 
 def stand_ins(python: PythonVersion) -> tuple[PythonRequest, ...]:
-    """Say which interpreters of this machine may compile for a Python, the best first.
+    """Describe which interpreters of this machine may compile for a Python, the best first.
 
     The form of bytecode is fixed within a minor version, once that is released; builds with and without the
     global lock share it.

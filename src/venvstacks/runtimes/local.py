@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import host_target
 from venvstacks.runtimes.build_information import move_build_information
-from venvstacks.runtimes.checking import check_runtime
-from venvstacks.runtimes.finding import Interpreter, find_interpreters
+from venvstacks.runtimes.interpreters import Interpreter, find_interpreters
 from venvstacks.runtimes.runpaths import make_runpaths_relative
+from venvstacks.runtimes.smoke_test import check_runtime
 from venvstacks.runtimes.trimming import copy_file, copy_tree, trim_posix
-from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
 
 # Never part of a copy: packages of the machine, hooks of its distributor, and what only building Python needs.
@@ -34,7 +34,7 @@ class LocalRuntimes:
     work: Work
 
     def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
-        """Give the newest release on this machine."""
+        """Return the newest release on this machine."""
         del on  # a machine has interpreters for itself only; other targets are the definition's concern
         return self._find(request).python
 
@@ -57,7 +57,7 @@ class LocalRuntimes:
         check_runtime(folder, python, self.work, title=title, hint=_HINT)
 
     def program(self, python: PythonVersion) -> Path:
-        """Give the program of an interpreter."""
+        """Return the program of an interpreter."""
         return Path(self._find(_exactly(python)).executable)
 
     def _find(self, request: PythonRequest) -> Interpreter:

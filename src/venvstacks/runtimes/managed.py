@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import msgspec
 from packaging.version import Version
 
+from venvstacks.definition.stack import PythonRequest, UvSettings
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, host_compatibility
 from venvstacks.runtimes.build_information import NEUTRAL_PREFIX, move_build_information
-from venvstacks.runtimes.checking import check_runtime
+from venvstacks.runtimes.smoke_test import check_runtime
 from venvstacks.runtimes.trimming import copy_tree, trim_posix, trim_windows
-from venvstacks.spec.model import PythonRequest, UvSettings
 from venvstacks.uv import Uv, explanation, install_python, list_pythons
 from venvstacks.work import Work
 
@@ -65,7 +65,7 @@ class ManagedRuntimes:
     impatient: bool = False
 
     def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
-        """Give the newest release that is published for all targets."""
+        """Return the newest release that is published for all targets."""
         found = [d for d in self._list(request) if re.fullmatch(r"[\d.]+", d.version)]
         releases = {each: {d.version for d in found if _fits(d, each)} for each in on}
         common = set[str].intersection(*releases.values()) if releases else set()
@@ -97,7 +97,7 @@ class ManagedRuntimes:
         return next(kept / name for name in _programs(python, on) if (kept / name).is_file())
 
     def _kept(self, python: PythonVersion, on: Compatibility) -> Path:
-        """Give the folder of what was downloaded."""
+        """Return the folder of what was downloaded."""
         request = PythonRequest(python.implementation, python.release, python.freethreaded)
         download = next((d for d in self._list(request) if d.version == python.release and _fits(d, on)), None)
         if download is None:
@@ -168,14 +168,14 @@ def _missing_parts(kept: Path, python: PythonVersion, on: Compatibility) -> list
 
 
 def _programs(python: PythonVersion, on: Compatibility) -> list[str]:
-    """Give the names that the interpreter may have in a download."""
+    """Return the names that the interpreter may have in a download."""
     if on.target.is_windows:
         return ["python.exe"]
     return [f"bin/{name}" for name in (f"python{python.minor}", python.lib_name, "python3", "python")]
 
 
 def _address(text: str, folder: Path) -> str:
-    """Give a setting as an address: uv takes paths for some of them only, and relative to elsewhere."""
+    """Return a setting as an address: uv takes paths for some of them only, and relative to elsewhere."""
     if len(urlsplit(text).scheme) > 1:
         return text
     return Path(os.path.normpath(folder / Path(text).expanduser())).as_uri()

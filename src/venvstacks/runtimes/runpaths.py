@@ -6,24 +6,14 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from venvstacks.binaries.model import Format, Image
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.binaries.native_image import Format, Image
 from venvstacks.errors import BinaryFormatError, ToolError
 from venvstacks.work import Work
 
 
 def make_runpaths_relative(folder: Path, libpython: Path, environ: Mapping[str, str], work: Work) -> None:
-    """Have the files of a runtime look for its shared library in ``folder/lib``, and nowhere else.
-
-    Args:
-        folder: The runtime; its ELF files are private copies.
-        libpython: The shared library at its old place, absolute; its copy stands in ``folder/lib``.
-        environ: This process's environment, for ``PATH``.
-        work: The way to call it off.
-
-    Raises:
-        ToolError: There is no ``patchelf``, or it failed.
-    """
+    """Let the files of a runtime look for its shared library in ``folder/lib``, and nowhere else."""
     changes: dict[str, list[Path]] = {}
     for path in _binaries(folder):
         image = _elf_image(path)

@@ -18,13 +18,7 @@ _INTERPRETER = re.compile(r"(python|pypy)(\d+(\.\d+)?)?t?$")
 
 
 def copy_tree(source: Path, destination: Path, *, skip: Callable[[str], bool]) -> None:
-    """Copy a folder, with real copies of what its links lead to outside of it.
-
-    Args:
-        source: The folder.
-        destination: Where to; may exist.
-        skip: Tells from the name of an entry whether it is left out.
-    """
+    """Copy a folder, with real copies of what its links lead to outside of it."""
     _copy_folder(os.fspath(source), os.fspath(destination), source.resolve(), skip)
 
 
@@ -60,12 +54,7 @@ def _copy_link(source: Path, destination: Path, root: Path) -> None:
 
 
 def trim_posix(folder: Path, python: PythonVersion) -> None:
-    """Remove from an installation whatever is not part of a runtime: pip, scripts, tests, manuals.
-
-    Args:
-        folder: The installation.
-        python: What it is.
-    """
+    """Remove from an installation whatever is not part of a runtime: pip, scripts, tests, manuals."""
     _trim(folder, folder / "lib" / python.lib_name)
     remove_tree(folder / "share" / "man")
     for script in [*(folder / "bin").iterdir()]:
@@ -75,11 +64,7 @@ def trim_posix(folder: Path, python: PythonVersion) -> None:
 
 
 def trim_windows(folder: Path) -> None:
-    """Do as :func:`trim_posix` does with an installation in the Windows layout, and spell its folders in one way.
-
-    Args:
-        folder: The installation.
-    """
+    """Trim an installation in the Windows layout as :func:`trim_posix` does, and normalise its folder names."""
     for entry in [*folder.iterdir()]:
         spelled = _WINDOWS_FOLDERS.get(entry.name.casefold(), entry.name)
         if spelled != entry.name:
@@ -102,7 +87,7 @@ def _trim(folder: Path, library: Path) -> None:
 
 
 def _name_interpreters(bin_folder: Path, python: PythonVersion) -> None:
-    """See that ``python``, ``python3`` and ``pythonX.Y`` are there, as relative links to one file."""
+    """Ensure that ``python``, ``python3`` and ``pythonX.Y`` are there, as relative links to one file."""
     names = (f"python{python.minor}", "python3", "python")
     files = [path for path in sorted(bin_folder.iterdir()) if path.is_file() and not path.is_symlink()]
     wanted = [f"{python.lib_name}", names[0]]

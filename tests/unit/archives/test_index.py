@@ -19,9 +19,9 @@ from venvstacks.archives.index import (
     encode_index,
     index_schema,
 )
+from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
 from venvstacks.files import canonical_json
-from venvstacks.trees import EntryKind
 
 if sys.version_info >= (3, 14):
     from compression import zstd

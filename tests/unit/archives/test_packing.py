@@ -9,9 +9,9 @@ import pytest
 from fakes.archiving import pack, small_frames, unpack
 from fakes.built_layers import make_tree
 from venvstacks.archives import codecs, hashing, packing
-from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.archives.reading import open_archive
+from venvstacks.archives.frame_cache import FrameCache
 
 KIB = 1 << 10
 SIZES = {"large": 900 * KIB, "a": 40 * KIB, "b": 41 * KIB, "tiny": 5}

@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from venvstacks.archives.tar import padding, stream_end, stream_start, tar_header
-from venvstacks.trees import EntryKind
+from venvstacks.entries import EntryKind
 
 
 def header_of(path: str, kind: EntryKind = EntryKind.FILE, *, size: int = 0, target: str = "") -> bytes:

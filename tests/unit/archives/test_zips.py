@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from venvstacks.archives import zips
+from venvstacks.archives.archive_entries import Member
 from venvstacks.archives.codecs import Codec, compress, compressor
-from venvstacks.archives.members import Member
 from venvstacks.archives.zips import ZipWriter, combined_crc
-from venvstacks.trees import EntryKind
+from venvstacks.entries import EntryKind
 
 
 def file(name: str, content: bytes) -> tuple[Member, bytes]:

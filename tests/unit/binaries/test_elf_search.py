@@ -10,8 +10,8 @@ from fakes import native_files as native
 from fakes.c_wheels import Compiler
 from fakes.pythons import patchelf
 from venvstacks.binaries.elf_search import copy_with_search
-from venvstacks.binaries.model import Image
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.binaries.native_image import Image
 from venvstacks.errors import BinaryFormatError
 
 

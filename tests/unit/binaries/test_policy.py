@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from fakes import native_files as native
-from venvstacks import trees
 from venvstacks.binaries.policy import Owner, Violation, binaries_error, find_binaries, judge
+from venvstacks.entries import scan
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
 
@@ -36,7 +36,7 @@ def check(
         path = folder / site / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    violations = judge(find_binaries(trees.scan(folder), folder, lambda _: owner), on)
+    violations = judge(find_binaries(scan(folder), folder, lambda _: owner), on)
     assert {violation.package for violation in violations} <= {owner.name}
     return [f"{v.path.removeprefix(site)}: {v.found} / {v.allowed}" for v in violations]
 

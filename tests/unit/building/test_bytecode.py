@@ -6,12 +6,12 @@ import pytest
 
 from fakes.built_layers import make_tree
 from venvstacks.building.bytecode import Module, _chunks, modules_of, record_bytecode
-from venvstacks.building.layout import layer_layout
+from venvstacks.building.layer_layout import layer_layout
 from venvstacks.building.records import read_record
+from venvstacks.definition.stack import LayerKind
+from venvstacks.entries import Entry, EntryKind
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import LayerKind
-from venvstacks.trees import Entry, EntryKind
 
 PYTHON = PythonVersion("cpython", "3.13.0")
 POSIX = layer_layout(LayerKind.RUNTIME, TARGETS["linux_x86_64"], PYTHON)

@@ -6,12 +6,12 @@ import pytest
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
+from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.joining import Clash, Joining, Part, Parts, parts_of, plan_joining
-from venvstacks.building.layout import layer_layout
-from venvstacks.building.plan import LayerBuild
+from venvstacks.building.layer_layout import layer_layout
+from venvstacks.entries import scan
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.trees import scan
 
 SITE = "lib/python3.12/site-packages"
 

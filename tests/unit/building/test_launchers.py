@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.built_layers import make_built_layer
-from venvstacks.binaries.model import Format
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
+from venvstacks.binaries.native_image import Format
 from venvstacks.building.launchers import Command, Starting, launcher, launcher_inputs
+from venvstacks.definition.stack import SourceModule
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import SourceModule
 
 if TYPE_CHECKING:
-    from venvstacks.spec.model import Layer
+    from venvstacks.definition.stack import Layer
 
 LINUX = Starting(TARGETS["linux_x86_64"])
 TOOL = Command("tool", "package.cli", "Group.run", is_gui=False)

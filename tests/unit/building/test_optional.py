@@ -9,7 +9,7 @@ from packaging.version import Version
 from fakes.definitions import define
 from fakes.locks import make_lock, make_package
 from venvstacks.building.optional import optional_layers
-from venvstacks.locking.model import SharedPackage
+from venvstacks.locking.layer_lock import SharedPackage
 from venvstacks.platforms.targets import TARGETS
 
 HERE = TARGETS["linux_x86_64"]

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 from venvstacks.binaries.policy import Owner
-from venvstacks.building.layout import layer_layout
+from venvstacks.building.layer_layout import layer_layout
 from venvstacks.building.owners import BASE_PYTHON, THE_LAYER, owners_of
+from venvstacks.definition.stack import LayerKind
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import LayerKind
 
 LAYOUT = layer_layout(LayerKind.FRAMEWORK, TARGETS["linux_x86_64"], PythonVersion("cpython", "3.12.7"))
 

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.building.layout import Layout, layer_layout, venv_launchers
+from venvstacks.building.layer_layout import Layout, layer_layout, venv_launchers
 from venvstacks.building.overlaps import find_overlaps
 from venvstacks.building.records import Row, from_site, read_record, row_of, to_site, write_record
+from venvstacks.definition.stack import LayerKind
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import LayerKind
 
 PYTHON = PythonVersion("cpython", "3.13.0", freethreaded=True)
 SITE = "lib/python3.12/site-packages"

@@ -6,8 +6,8 @@ from zipfile import ZipFile, ZipInfo
 import pytest
 
 from fakes.wheels import make_wheel
-from venvstacks import trees
 from venvstacks.building.wheel_safety import check_names, check_wheel
+from venvstacks.entries import scan
 from venvstacks.errors import BuildError, WheelError
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
@@ -140,5 +140,5 @@ def test_files_of_two_packages_must_not_differ_only_in_case(tmp_path: Path) -> N
     with pytest.raises(
         BuildError, match="Framework 'f' cannot be unpacked on win_amd64:\n  - 'Yaml' and 'yaml' differ"
     ):
-        check_names(trees.scan(tmp_path), "framework 'f'", WIN)
-    check_names(trees.scan(tmp_path), "framework 'f'", LINUX)
+        check_names(scan(tmp_path), "framework 'f'", WIN)
+    check_names(scan(tmp_path), "framework 'f'", LINUX)

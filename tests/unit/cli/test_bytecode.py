@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from venvstacks.cli import main
-from venvstacks.spec import loading
-from venvstacks.spec.loading import load_stack
-from venvstacks.spec.model import Bytecode, LocalRuntime
+from venvstacks.definition import loading
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Bytecode, LocalRuntime
 
 DECLARED = '[tool.venvstacks]\nbytecode = "ship"\n'
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from venvstacks import files
-from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.cli import main
 
 

@@ -11,9 +11,9 @@ import pytest
 from fakes.deltas import Content, Pair, full_facts, make_pair, noise, rewrite
 from venvstacks import files
 from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.model import DeltaEntry, DeltaFrame, DeltaHeader, Source, Stretch
+from venvstacks.deltas.delta_format import DeltaEntry, DeltaFrame, DeltaHeader, Source, Stretch
+from venvstacks.entries import EntryKind
 from venvstacks.errors import DeltaError, VenvstacksError
-from venvstacks.trees import EntryKind
 
 Structs = msgspec.structs
 

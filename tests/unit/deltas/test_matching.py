@@ -2,7 +2,7 @@ import pytest
 
 from venvstacks.archives.index import IndexEntry
 from venvstacks.deltas.matching import counterparts
-from venvstacks.trees import EntryKind
+from venvstacks.entries import EntryKind
 
 
 def file(path: str, size: int = 1000) -> IndexEntry:

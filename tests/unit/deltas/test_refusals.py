@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.deltas import Pair, full_facts, make_pair
-from venvstacks.deltas import patching
+from venvstacks.deltas import patch_plan
 from venvstacks.errors import DeltaError, FilesystemError, VenvstacksError
 
 KEPT, MOVED, SOURCE, LARGE = "lib/pkg/same.py", "lib/moves.dat", "lib/pkg/a.py", "lib/large.so"
@@ -116,13 +116,13 @@ def test_destination_must_not_be_there(pair: Pair, kind: str) -> None:
 
 def test_destination_that_appears_meanwhile_is_left_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     place = pair.folder / "patched"
-    apply_delta = patching.apply_delta
+    apply_delta = patch_plan.apply_delta
 
     def slow(*arguments: object, **more: object) -> None:
         place.mkdir()
         apply_delta(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(patching, "apply_delta", slow)
+    monkeypatch.setattr(patch_plan, "apply_delta", slow)
     with pytest.raises(FilesystemError, match="is there already"):
         pair.patch()
     assert list(place.iterdir()) == []

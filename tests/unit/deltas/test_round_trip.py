@@ -23,12 +23,12 @@ from fakes.deltas import (
 )
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.deltas import make, prefixes
-from venvstacks.deltas.make import Effort
-from venvstacks.deltas.patching import plan_patch, run_patch
+from venvstacks.deltas import delta_writer, prefixes
+from venvstacks.deltas.delta_writer import Effort
+from venvstacks.deltas.patch_plan import plan_patch, run_patch
 from venvstacks.errors import DeltaError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
-from venvstacks.wording import size_text
+from venvstacks.humanize import size_text
 from venvstacks.work import Work
 
 
@@ -240,5 +240,5 @@ def test_what_is_truly_new_is_compressed_harder(tmp_path: Path, monkeypatch: pyt
     assert levels_to(edited(noise(5000), every=10), Effort()) == [(True, 12), (False, 12), (True, 19)]
     assert levels_to(texts, Effort()) == [(True, 12), (False, 12), (False, 19)]
     assert levels_to(texts, Effort(12, 12)) == [(True, 12), (False, 12)]
-    monkeypatch.setattr(make, "_MOST_EFFORT", 1000)
+    monkeypatch.setattr(delta_writer, "_MOST_EFFORT", 1000)
     assert levels_to(texts[1:], Effort()) == [(True, 12), (False, 12)]

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from fakes.libraries import MACOS, SITE, WINDOWS, library_layer, native_file
+from venvstacks.libraries.linkage import BASE_PYTHON, DYNLIB, LibraryLayer, Source
 from venvstacks.libraries.linking import link
-from venvstacks.libraries.model import BASE_PYTHON, DYNLIB, LibraryLayer, Source
 
 MODULE = native_file("pkg/m.so", "libfoo.so.1", "libc.so.6")
 LIBRARY = native_file("foo/libfoo.so.1")

@@ -9,8 +9,8 @@ from fakes.definitions import define
 from fakes.legacy_locks import legacy_case, make_legacy
 from fakes.locking import load_all
 from fakes.locks import file_of, lock_everything
+from venvstacks.definition.stack import Stack
 from venvstacks.locking.states import lock_states
-from venvstacks.spec.model import Stack
 
 
 def _reasons(stack: Stack) -> dict[str, str]:

@@ -4,10 +4,10 @@ import pytest
 
 from fakes.definitions import define
 from fakes.locks import file_of, lock_everything
+from venvstacks.definition.stack import Stack
 from venvstacks.errors import InvalidLockError, LockError
-from venvstacks.locking.lock import LockPlan, plan_lock
+from venvstacks.locking.lock_run import LockPlan, plan_lock
 from venvstacks.locking.states import lock_states
-from venvstacks.spec.model import Stack
 
 
 @pytest.fixture

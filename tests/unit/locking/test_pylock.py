@@ -6,8 +6,9 @@ from packaging.pylock import Pylock
 
 from fakes.definitions import define
 from fakes.locks import make_lock, make_package, targets
+from venvstacks.definition.stack import Layer
 from venvstacks.errors import InvalidLockError, LockError
-from venvstacks.locking.model import LockedPackage, SharedPackage
+from venvstacks.locking.layer_lock import LockedPackage, SharedPackage
 from venvstacks.locking.pylock import (
     choose_wheel,
     locked_packages,
@@ -19,7 +20,6 @@ from venvstacks.locking.pylock import (
 )
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import Layer
 
 PYTHON = PythonVersion("cpython", "3.12.7")
 LINUX = Compatibility(TARGETS["linux_x86_64"])

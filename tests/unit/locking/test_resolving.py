@@ -11,17 +11,17 @@ from packaging.version import Version
 
 from fakes.definitions import define
 from fakes.locks import make_lock, make_package
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import LockError, ResolutionError
 from venvstacks.locking.coverage import Gap, cover
 from venvstacks.locking.hashes import other_inputs_hash
+from venvstacks.locking.layer_lock import read_time
 from venvstacks.locking.missing import Search, missing_wheels
-from venvstacks.locking.model import read_time
 from venvstacks.locking.project import constraints_from_below, project_name, provided_below, write_project
 from venvstacks.locking.resolve import lock_time
 from venvstacks.locking.sharing import check_agreement
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import Layer, Stack
 
 PYTHON = PythonVersion("cpython", "3.12.7")
 UV_SAYS = Path(__file__).parent / "uv_says"

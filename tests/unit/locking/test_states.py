@@ -10,14 +10,14 @@ from packaging.version import Version
 
 from fakes.definitions import define
 from fakes.locks import file_of, lock_everything, make_package, targets, write_lock
+from venvstacks.definition.stack import Stack
 from venvstacks.errors import FilesystemError, InvalidLockError
 from venvstacks.files import json_hash
 from venvstacks.locking.hashes import first_other_inputs_hash, version_inputs_hash
-from venvstacks.locking.model import SharedPackage
+from venvstacks.locking.layer_lock import SharedPackage
 from venvstacks.locking.states import load_lock, lock_states, python_of
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.spec.model import Stack
 
 
 @pytest.fixture
@@ -349,7 +349,7 @@ def test_looking_at_many_layers_is_quick(tmp_path: Path) -> None:
 
 
 def test_looking_at_locks_imports_no_writers() -> None:
-    code = "import sys, venvstacks.spec.loading, venvstacks.locking.states; print('\\n'.join(sys.modules))"
+    code = "import sys, venvstacks.definition.loading, venvstacks.locking.states; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "venvstacks.locking.states" in done.stdout.split()
     assert not {"tomlkit", "packaging.pylock", "filelock", "rich"} & set(done.stdout.split())

@@ -13,7 +13,7 @@ from typing import Any
 from fakes.small_stack import export, make_stack, options_of, publish
 from venvstacks import files
 from venvstacks.archives import packing
-from venvstacks.archives.cache import FrameCache
+from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.events import Event
 from venvstacks.publishing.export_plan import ExportOptions
 from venvstacks.work import Work

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fakes.built_layers import make_tree
-from venvstacks import files, trees
+from venvstacks import files
+from venvstacks.entries import EntryKind, scan
 from venvstacks.publishing.copying import Copier, is_native
 
 PE = b"MZ".ljust(0x3C, b"\0") + struct.pack("<L", 0x40) + b"PE\0\0"
@@ -27,8 +28,8 @@ CONTENT: dict[str, bytes | str | None] = {
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     folder = make_tree(tmp_path / "source", CONTENT)
-    for entry in trees.scan(folder):
-        if entry.kind is trees.EntryKind.FILE:
+    for entry in scan(folder):
+        if entry.kind is EntryKind.FILE:
             os.utime(folder / entry.path, ns=(1, 1_600_000_000_123_456_000))
     return folder
 
@@ -36,7 +37,7 @@ def source(tmp_path: Path) -> Path:
 def copy(source: Path, destination: Path) -> None:
     destination.mkdir()
     copier = Copier(source, destination)
-    for entry in trees.scan(source):
+    for entry in scan(source):
         copier.copy(entry)
 
 
@@ -44,15 +45,15 @@ def shared(source: Path, destination: Path) -> set[str]:
     """Give the files that are hardlinks."""
     return {
         entry.path
-        for entry in trees.scan(source)
-        if entry.kind is trees.EntryKind.FILE and (source / entry.path).samefile(destination / entry.path)
+        for entry in scan(source)
+        if entry.kind is EntryKind.FILE and (source / entry.path).samefile(destination / entry.path)
     }
 
 
 def assert_equal(source: Path, destination: Path) -> None:
-    assert trees.scan(destination) == trees.scan(source)  # kinds, sizes, modes, targets, times
-    for entry in trees.scan(source):
-        if entry.kind is trees.EntryKind.FILE:
+    assert scan(destination) == scan(source)  # kinds, sizes, modes, targets, times
+    for entry in scan(source):
+        if entry.kind is EntryKind.FILE:
             assert (destination / entry.path).read_bytes() == (source / entry.path).read_bytes()
 
 
@@ -131,7 +132,7 @@ def test_file_that_grew_is_copied_whole(source: Path, tmp_path: Path) -> None:
     (tmp_path / "copy").mkdir()
     copier = Copier(source, tmp_path / "copy")
     (source / "grows").write_bytes(b"1")
-    (entry,) = (entry for entry in trees.scan(source) if entry.path == "grows")
+    (entry,) = (entry for entry in scan(source) if entry.path == "grows")
     (source / "grows").write_bytes(bytes(3 << 20))
     copier.copy(entry)
     assert (tmp_path / "copy/grows").stat().st_size == 3 << 20

@@ -13,16 +13,16 @@ from fakes.built_layers import make_built_layer, make_tree
 from fakes.deltas import edited, full_facts, noise, patch
 from fakes.small_stack import planned, publish, snapshot
 from venvstacks import files
+from venvstacks.archives.archive_reader import read_index
 from venvstacks.archives.formats import ArchiveFormat, Compression
-from venvstacks.archives.reading import read_index
-from venvstacks.building.model import BuiltLayer
+from venvstacks.building.built_layer import BuiltLayer
 from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.make import Effort
+from venvstacks.deltas.delta_writer import Effort
 from venvstacks.errors import ArchiveError, PublishError, UsageError
 from venvstacks.events import Event, Finished, Warned
 from venvstacks.publishing.deltas import delta_effort
-from venvstacks.publishing.plan import PublishOptions
-from venvstacks.publishing.publish import PublishedArchive
+from venvstacks.publishing.publication import PublishedArchive
+from venvstacks.publishing.publish_plan import PublishOptions
 from venvstacks.work import Work
 
 BASE = noise(30_000)

@@ -14,8 +14,8 @@ import pytest
 from fakes.archive_reading import read_archive
 from fakes.small_stack import export, make_stack, options_of, publish, snapshot
 from venvstacks.archives import packing
-from venvstacks.archives.cache import FrameCache
 from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.publishing.export_plan import ExportOptions
 
 SCRIPT = Path(__file__).with_name("killed_run.py")

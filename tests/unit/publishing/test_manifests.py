@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fakes.built_layers import make_built_layer
+from venvstacks.definition.stack import LayerKind, SourceModule
 from venvstacks.publishing.manifests import (
     ArchiveManifest,
     LayerManifest,
@@ -16,7 +17,6 @@ from venvstacks.publishing.manifests import (
     stack_manifest_name,
     write_manifest,
 )
-from venvstacks.spec.model import LayerKind, SourceModule
 
 COMMON = {
     "layer_name",

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from fakes.pythons import host
+from venvstacks.definition.stack import Layer, LayerKind, PythonRequest
 from venvstacks.errors import RuntimeProviderError, ToolError
 from venvstacks.events import Event, Warned
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.runtimes.choice import choose_python, providers
-from venvstacks.spec.model import Layer, LayerKind, PythonRequest
 from venvstacks.work import Work
 
 REQUEST = PythonRequest("cpython", "3.12")

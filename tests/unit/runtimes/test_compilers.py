@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from fakes.interpreters import NOBODY, fake
+from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import RuntimeProviderError, ToolError, VenvstacksError
 from venvstacks.events import Event, Warned
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.runtimes.compilers import Compilers, stand_ins
-from venvstacks.spec.model import PythonRequest
 from venvstacks.work import Work
 
 PYTHON = PythonVersion("cpython", "3.99.4")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fakes.pythons import patchelf
-from venvstacks.binaries.reading import read_binary
+from venvstacks.binaries.identify import read_binary
 from venvstacks.errors import ToolError
 from venvstacks.runtimes.runpaths import make_runpaths_relative
 from venvstacks.work import Work

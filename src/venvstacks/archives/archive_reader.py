@@ -1,0 +1,190 @@
+"""Reading an archive by its index: any file or frame of it, and nothing that the index does not vouch for."""
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from venvstacks import files
+from venvstacks.archives.codecs import CodecError, decompressed
+from venvstacks.archives.frame_layout import FrameContent, Slice, part_size
+from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, SUFFIX, ArchiveIndex, IndexEntry, decode_index
+from venvstacks.archives.index_validation import check_index
+from venvstacks.archives.manifest_check import check_promised, promises_for
+from venvstacks.errors import ArchiveError
+
+_KEPT_FRAMES = 2
+
+
+class ArchiveReader:
+    """An open archive; any thread may use it.
+
+    Args:
+        file: The archive.
+        name: How messages name it.
+        index: Its index, checked.
+        contents: What each frame holds, by :func:`~.checking.check_index`.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> None:
+        self.index = index
+        self.contents = contents
+        self._file = file
+        self._name = name
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def frame(self, number: int) -> bytes:
+        """Read, verify and decompress a frame."""
+        content = b"".join(self._decompressed(number))
+        place = 0
+        for part in self.contents[number].parts:
+            if isinstance(part, bytes):
+                self._compare(content[place : place + len(part)], part, number)
+            place += part_size(part)
+        return content
+
+    def walk(self, number: int) -> Iterator[tuple[Slice, memoryview]]:
+        """Read, verify and decompress a frame, and give the contents in it while that is done."""
+        pieces = self._decompressed(number)
+        waiting = memoryview(b"")
+        for part in self.contents[number].parts:
+            place, size = 0, part_size(part)
+            while place < size:
+                waiting = waiting or memoryview(next(pieces))
+                piece, waiting = waiting[: size - place], waiting[size - place :]
+                if isinstance(part, bytes):
+                    self._compare(piece, part[place : place + len(piece)], number)
+                else:
+                    yield part, piece
+                place += len(piece)
+        for _ in pieces:  # there is none, but this is where the frame's own end is looked at
+            raise self._error(f"frame {number} holds more than the index says")
+
+    def _decompressed(self, number: int) -> Iterator[bytes]:
+        frame = self.index.frames[number]
+        packed = self._read(frame.offset, frame.size)
+        if files.sha256(packed) != frame.sha256:
+            raise self._error(f"frame {number} is not the one that the index describes")
+        try:
+            yield from decompressed(self.index.codec, packed, frame.content_size)
+        except CodecError as error:
+            raise self._error(f"frame {number} is not what the index says: {error}") from error
+
+    def _compare(self, found: bytes | memoryview, expected: bytes, number: int) -> None:
+        if found != expected:
+            raise self._error(f"a header in frame {number} contradicts the index")
+
+    def pieces(self, entry: IndexEntry) -> Iterator[tuple[int, int, int]]:
+        """Return where a file's content is: number of a frame, where in its content, and how many bytes."""
+        left, number, start = entry.size, entry.frame, entry.offset
+        while left:
+            size = min(left, self.index.frames[number].content_size - start)
+            yield number, start, size
+            left, number, start = left - size, number + 1, 0
+
+    def content(self, entry: IndexEntry) -> Iterator[bytes]:
+        """Return a file's content in pieces, none larger than a frame.
+
+        The last piece is given only if the whole content has the hash that the index tells.
+        """
+        digest = hashlib.sha256()
+        waiting = b""
+        for number, start, size in self.pieces(entry):
+            for piece in self._slice(number, start, size):
+                if waiting:
+                    yield waiting
+                digest.update(piece)
+                waiting = bytes(piece)
+        if digest.hexdigest() != entry.sha256:
+            raise self._error(f"the content of {entry.path!r} is not what the index says")
+        if waiting:
+            yield waiting
+
+    def _slice(self, number: int, start: int, size: int) -> Iterator[bytes | memoryview]:
+        """Return a part of a frame's content; one that others will be wanted of as well is kept."""
+        if sum(isinstance(part, Slice) for part in self.contents[number].parts) == 1:
+            yield from (piece for _, piece in self.walk(number))
+        else:
+            yield self._kept_frame(number)[start : start + size]
+
+    def _kept_frame(self, number: int) -> bytes:
+        with self._guard:
+            content = self._kept.get(number)
+        if content is None:
+            content = self.frame(number)
+        with self._guard:
+            self._kept[number] = content
+            self._kept.move_to_end(number)
+            while len(self._kept) > _KEPT_FRAMES:
+                self._kept.popitem(last=False)
+        return content
+
+    def _read(self, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            pieces, missing = [], size
+            while missing and (piece := os.pread(self._file.fileno(), missing, offset + size - missing)):
+                pieces.append(piece)
+                missing -= len(piece)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        else:
+            with self._guard:
+                self._file.seek(offset)
+                data = self._file.read(size)
+        if len(data) != size:
+            raise self._error("it ends too early")
+        return data
+
+    def _error(self, problem: str) -> ArchiveError:
+        return ArchiveError(f"The archive {self._name} is damaged: {problem}.", hint=FETCH_AGAIN)
+
+
+def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
+    """Read and check the index beside an archive.
+
+    It is verified against the manifest that stands beside the archive, if there is one.
+    """
+    place = path.with_name(path.name + SUFFIX)
+    try:
+        with place.open("rb") as file:
+            data = file.read(LARGEST_INDEX + 1)
+    except FileNotFoundError:
+        if not path.is_file():
+            raise ArchiveError(
+                f"There is no archive {path}.", hint="name files that `venvstacks publish` has written"
+            ) from None
+        raise ArchiveError(
+            f"The archive {path.name} has no index: {place} is not there.",
+            hint="fetch the index as well, or open the archive with tar or unzip, which do not verify it",
+        ) from None
+    what = f"the index {place.name}"
+    if len(data) > LARGEST_INDEX:
+        raise ArchiveError(f"The index {place.name} is too large to be read.", hint=FETCH_AGAIN)
+    check_promised(data, place, promises_for(path))
+    index = decode_index(data, what)
+    return index, check_index(index, what)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[ArchiveReader]:
+    """Open an archive for reading, with the index beside it."""
+    index, contents = read_index(path)
+    with opened(path, index, contents) as reader:
+        yield reader
+
+
+@contextmanager
+def opened(path: Path, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> Iterator[ArchiveReader]:
+    """Open an archive for reading, whose index was read before."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != index.archive_size:
+            raise ArchiveError(
+                f"The archive {path.name} has {size} bytes, and its index says {index.archive_size}.",
+                hint=FETCH_AGAIN,
+            )
+        yield ArchiveReader(file, path.name, index, contents)

@@ -1,0 +1,153 @@
+"""Writing a folder as an archive, with its index."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from venvstacks import files
+from venvstacks.archives.archive_plan import ArchivePlan
+from venvstacks.archives.entry_rules import case_clash
+from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.frame_cache import FrameCache
+from venvstacks.archives.frame_layout import Slice, part_size
+from venvstacks.archives.index import FORMAT, SUFFIX, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
+from venvstacks.archives.packing import Packer
+from venvstacks.archives.pool import FramePool
+from venvstacks.archives.zips import ZipWriter
+from venvstacks.entries import EntryKind
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that was written.
+
+    Attributes:
+        name: Of the file.
+        size: In bytes.
+        sha256: Of its content, 64 hexadecimal digits.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenArchive:
+    """What identifies a written archive.
+
+    Attributes:
+        archive: The archive.
+        index: Its index, which stands beside it.
+        content_hash: Of everything that unpacking makes, ``sha256:HEX``: the same in every format.
+    """
+
+    archive: WrittenFile
+    index: WrittenFile
+    content_hash: str
+
+
+def write_archive(
+    plan: ArchivePlan,
+    folder: Path,
+    destination: Path,
+    *,
+    layer_name: str,
+    target_platform: str,
+    pool: FramePool,
+    cache: FrameCache | None,
+    progress: Callable[[int], None],
+    check: Callable[[], None],
+) -> WrittenArchive:
+    """Write a folder as an archive whose bytes depend on the plan and the contents of the files alone.
+
+    Archive and index appear under their names when they are complete, in this order. Memory use does not grow
+    with the sizes of files, and by some hundred bytes with each entry.
+    """
+    packer = Packer(plan, folder, cache, pool, progress=progress, check=check)
+    with _output(destination) as output:
+        frames = tuple(_write_zip(plan, packer, output) if _is_zip(plan) else _write_tar(plan, packer, output))
+        flushed = pool.submit(output.flush)  # the disk is at work while the index is made
+        archive = WrittenFile(destination.name, output.size, output.hash.hexdigest())
+        entries = tuple(_entries(plan, packer))
+        index = ArchiveIndex(
+            format=FORMAT,
+            archive=archive.name,
+            archive_size=archive.size,
+            codec=plan.profile.format.codec,
+            layer_name=layer_name,
+            install_target=plan.top,
+            target_platform=target_platform,
+            mtime=plan.mtime,
+            content_hash=content_hash(entries, plan.mtime),
+            differs_in_case=case_clash(entries) is not None,
+            frames=frames,
+            entries=entries,
+        )
+        data = encode_index(index)
+        flushed.result()
+    place = destination.with_name(destination.name + SUFFIX)
+    files.write_bytes(place, data)
+    return WrittenArchive(archive, WrittenFile(place.name, len(data), files.sha256(data)), index.content_hash)
+
+
+def _is_zip(plan: ArchivePlan) -> bool:
+    return plan.profile.format is ArchiveFormat.ZIP
+
+
+class _Output:
+    """A file that is hashed while it is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.hash.update(data)
+        self.size += len(data)
+
+    def flush(self) -> None:
+        """Let the disk hold what was written."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+@contextmanager
+def _output(destination: Path) -> Iterator[_Output]:
+    with files.atomic_path(destination) as temporary, temporary.open("xb") as file:
+        yield _Output(file)
+
+
+def _write_tar(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
+    for content, packed in zip(plan.frames, packer.pack(), strict=True):
+        offset = output.size
+        output.write(packed.data)
+        yield Frame(offset, len(packed.data), content.size, packed.sha256)
+
+
+def _write_zip(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
+    writer = ZipWriter(output.write, plan.members, plan.top, plan.mtime)
+    for content, packed in zip(plan.frames, packer.pack(), strict=True):
+        offset = writer.frame(packed.data, content.size, packed.crc)
+        yield Frame(offset, len(packed.data), content.size, packed.sha256)
+    writer.close()
+
+
+def _entries(plan: ArchivePlan, packer: Packer) -> Iterator[IndexEntry]:
+    places: dict[int, tuple[int, int]] = {}
+    for number, content in enumerate(plan.frames):
+        offset = 0
+        for part in content.parts:
+            if isinstance(part, Slice) and not part.start:
+                places[part.entry] = number, offset
+            offset += part_size(part)
+    for number, member in enumerate(plan.members):
+        sha256 = packer.sha256(number) if member.type is EntryKind.FILE else ""
+        frame, offset = places.get(number, (0, 0))
+        yield IndexEntry(member.path, member.type, member.mode, member.size, member.target, sha256, frame, offset)

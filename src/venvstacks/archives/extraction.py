@@ -1,0 +1,97 @@
+"""Unpacking archives: in parallel, verified while it is written, and whole or not at all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from venvstacks.archives.archive_reader import ArchiveReader
+from venvstacks.archives.frame_layout import Slice
+from venvstacks.archives.index import IndexEntry
+from venvstacks.archives.pool import FramePool
+from venvstacks.archives.staging import new_tree
+from venvstacks.archives.tree_writer import TreeWriter
+from venvstacks.entries import EntryKind
+
+
+def unpack_archive(
+    reader: ArchiveReader,
+    destination: Path,
+    pool: FramePool,
+    *,
+    replace: bool,
+    what: str,
+    progress: Callable[[int], None],
+) -> None:
+    """Unpack an archive into a folder that appears when it is complete."""
+    index = reader.index
+    with new_tree(destination, index.entries, index.mtime, what, replace=replace) as tree:
+        pool.run_all(_Unpacker(reader, tree, pool, progress).tasks())
+
+
+class _Unpacker:
+    """The parts of unpacking one archive."""
+
+    def __init__(
+        self, reader: ArchiveReader, tree: TreeWriter, pool: FramePool, progress: Callable[[int], None]
+    ) -> None:
+        self._reader = reader
+        self._tree = tree
+        self._pool = pool
+        self._progress = progress
+
+    def tasks(self) -> "list[Callable[[], None]]":
+        """Return the parts, which may be done in any order: large files first, as they take longest."""
+        entries = self._reader.index.entries
+        large: dict[int, IndexEntry] = {}
+        frames: list[Callable[[], None]] = []
+        for number, content in enumerate(self._reader.contents):
+            slices = [part for part in content.parts if isinstance(part, Slice)]
+            divided = [part for part in slices if part.size != entries[part.entry].size]
+            large |= {part.entry: entries[part.entry] for part in divided}
+            # also one that holds nothing but headers, which are compared with the index
+            if not slices or len(divided) < len(slices):
+                frames.append(partial(self._write_frame, number))
+        empty = [entry for entry in entries if entry.type is EntryKind.FILE and not entry.size]
+        largest_first = sorted(large.values(), key=lambda entry: -entry.size)
+        return [
+            *(partial(self._write_large, entry) for entry in largest_first),
+            *frames,
+            partial(self._write_empty, empty),
+        ]
+
+    def _write_empty(self, entries: Sequence[IndexEntry]) -> None:
+        for entry in entries:
+            self._tree.write(entry, ())
+
+    def _write_frame(self, number: int) -> None:
+        """Write the files of which a frame holds the whole content."""
+        entries = self._reader.index.entries
+        for part, pieces in groupby(self._reader.walk(number), key=itemgetter(0)):
+            entry = entries[part.entry]
+            if part.size == entry.size:
+                self._tree.write(entry, (piece for _, piece in pieces))
+                self._progress(entry.size)
+
+    def _write_large(self, entry: IndexEntry) -> None:
+        """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
+        pieces = tuple(self._reader.pieces(entry))
+        with self._tree.open(entry) as file:
+            for (number, start, size), content in self._pool.ahead(
+                pieces, lambda piece: self._reader.frame(piece[0])
+            ):
+                if content is not None:
+                    file.write(memoryview(content)[start : start + size])
+                else:
+                    for piece in self._own(entry, number):
+                        file.write(piece)
+                self._progress(size)
+
+    def _frame_of(self, piece: tuple[int, int, int]) -> bytes:
+        return self._reader.frame(piece[0])
+
+    def _own(self, entry: IndexEntry, number: int) -> Iterator[memoryview]:
+        """Return what a frame holds of a file."""
+        entries = self._reader.index.entries
+        return (piece for part, piece in self._reader.walk(number) if entries[part.entry] is entry)

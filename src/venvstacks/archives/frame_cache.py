@@ -1,0 +1,222 @@
+"""Compressed frames kept between runs, so that what was seen before is not compressed again.
+
+A folder that any number of runs may use at once, and that may be removed at any time. Each entry is a file that is
+whole or absent; one that was damaged is noticed by the hashes in it, and made again.
+"""
+
+import hashlib
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks import files
+
+DEFAULT_LIMIT = 10 * 10**9
+"""Bytes that a cache may hold, unless it is told otherwise."""
+
+_FOLDER = "v1"  # another form of entries gets another folder
+_MAGIC = b"venvstacks frame 1\n"
+_FACTS = struct.Struct("<32sL")  # hash of the data, CRC-32 of the content
+_DIGEST_SIZE = 32
+_STALE = 3600.0  # seconds after which no run can still be writing an entry
+_PARTS = 10  # after so much of the limit was written, the cache is looked through
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFrame:
+    """A frame as it is written, or whatever else is kept.
+
+    Attributes:
+        data: Compressed bytes.
+        sha256: Their hash, 64 hexadecimal digits.
+        crc: CRC-32 of their content, for zip; 0 for the others.
+    """
+
+    data: bytes
+    sha256: str
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSize:
+    """What a cache holds, or what was removed from it.
+
+    Attributes:
+        count: Number of entries.
+        size: Of all of them, in bytes.
+    """
+
+    count: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    size: int
+    used: float
+
+
+class FrameCache:
+    """Keeps entries under keys; any thread may use it.
+
+    A cache that cannot be read or written is one that holds nothing: the work goes on without it.
+
+    Args:
+        folder: Where the entries are; made when there is something to keep.
+        limit: Bytes that it may hold. When there are more, those go that were not used for the longest time.
+            0 keeps nothing.
+
+    Attributes:
+        problem: Why the last entry could not be kept; None if all could.
+    """
+
+    def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.problem: OSError | None = None
+        self._entries = folder / _FOLDER
+        self._guard = threading.Lock()
+        self._unseen = 0
+
+    def get(self, key: str) -> PackedFrame | None:
+        """Return the entry of a key, if it is there and whole."""
+        if not self.limit:
+            return None
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        found = _decoded(key, content)
+        with suppress(OSError):
+            if found is None:
+                path.unlink()
+            else:
+                os.utime(path)
+        return found
+
+    def put(self, key: str, data: bytes, *, crc: int = 0) -> PackedFrame:
+        """Keep an entry."""
+        digest = hashlib.sha256(data)
+        facts = _FACTS.pack(digest.digest(), crc)
+        if self.limit and self.problem is None:
+            path = self._path(key)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._write(path, (_MAGIC, facts, _check(key, facts), data))
+            except OSError as error:
+                self.problem = error
+            self._account(len(data))
+        return PackedFrame(data, digest.hexdigest(), crc)
+
+    def _write(self, path: Path, parts: tuple[bytes, ...]) -> None:
+        """Write an entry in one move. It need not reach the disk: if it does not, its hashes will tell."""
+        temporary = files.temporary_beside(path)
+        try:
+            with temporary.open("xb") as file:
+                file.writelines(parts)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _account(self, size: int) -> None:
+        with self._guard:
+            self._unseen += size
+            due = self._unseen > self.limit // _PARTS
+        if due:
+            self.trim()
+
+    def trim(self) -> CacheSize:
+        """Keep to the limit, if anything was written since the last time."""
+        with self._guard:
+            if not self._unseen:
+                return CacheSize(0, 0)
+            self._unseen = 0
+        try:
+            return self.prune(self.limit)
+        except OSError as error:
+            self.problem = error
+            return CacheSize(0, 0)
+
+    def measure(self) -> CacheSize:
+        """Return what the cache holds."""
+        return _size([*self._files()])
+
+    def prune(self, limit: int) -> CacheSize:
+        """Remove what was not used for the longest time, and what runs left that were killed."""
+        found = sorted(self._files(), key=lambda file: file.used)
+        surplus = sum(file.size for file in found) - limit
+        removed = []
+        for file in found:
+            if surplus <= 0:
+                break
+            with suppress(FileNotFoundError):  # another run does the same
+                os.unlink(file.path)  # noqa: PTH108 - a Path an entry is slow
+                removed.append(file)
+            surplus -= file.size
+        self._remove_unfinished()
+        return _size(removed)
+
+    def clear(self) -> CacheSize:
+        """Remove everything."""
+        size = self.measure()
+        files.remove_tree(self._entries)
+        return size
+
+    def _path(self, key: str) -> Path:
+        return self._entries / key[:2] / key[2:]
+
+    def _files(self) -> Iterator[_File]:
+        for item in self._scan():
+            if not item.name.startswith(files.TEMPORARY_PREFIX):
+                with suppress(FileNotFoundError):
+                    info = item.stat()
+                    yield _File(item.path, info.st_size, info.st_mtime)
+
+    def _remove_unfinished(self) -> None:
+        for item in self._scan():
+            if item.name.startswith(files.TEMPORARY_PREFIX):
+                with suppress(FileNotFoundError):
+                    if time.time() - item.stat().st_mtime > _STALE:
+                        os.unlink(item.path)  # noqa: PTH108 - as above
+
+    def _scan(self) -> Iterator[os.DirEntry[str]]:
+        for folder in _listed(self._entries):
+            yield from _listed(folder.path)
+
+
+def _listed(folder: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _size(found: list[_File]) -> CacheSize:
+    return CacheSize(len(found), sum(file.size for file in found))
+
+
+def _check(key: str, facts: bytes) -> bytes:
+    """Return what binds the facts of an entry to its key."""
+    return hashlib.sha256(key.encode() + facts).digest()
+
+
+def _decoded(key: str, content: bytes) -> PackedFrame | None:
+    facts_at = len(_MAGIC)
+    check_at = facts_at + _FACTS.size
+    data_at = check_at + _DIGEST_SIZE
+    facts = content[facts_at:check_at]
+    if content[:facts_at] != _MAGIC or content[check_at:data_at] != _check(key, facts):
+        return None
+    digest, crc = _FACTS.unpack(facts)
+    data = content[data_at:]
+    found = hashlib.sha256(data)
+    return PackedFrame(data, found.hexdigest(), crc) if found.digest() == digest else None

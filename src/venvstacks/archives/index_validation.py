@@ -1,0 +1,94 @@
+"""Whether an index makes sense: no size, place or name in it is believed before."""
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from venvstacks.archives.codecs import Codec
+from venvstacks.archives.entry_rules import case_clash, entry_problem
+from venvstacks.archives.frame_layout import FrameContent, Slice, divide, part_size, tar_parts, zip_parts
+from venvstacks.archives.index import FETCH_AGAIN, ArchiveIndex, content_hash
+from venvstacks.entries import EntryKind
+from venvstacks.errors import ArchiveError
+from venvstacks.file_names import control_characters
+from venvstacks.humanize import size_text
+
+LARGEST_FRAME = 96 << 20
+"""Bytes of the largest content of a frame."""
+
+_LONGEST_NAME = 255
+_LATEST = 1 << 35  # seconds since 1970; some file systems hold no later time
+_HARMLESS = 4 << 30  # bytes that any archive may unpack to
+_HIGHEST_RATIO = 1000
+
+
+def check_index(index: ArchiveIndex, what: str) -> tuple[FrameContent, ...]:
+    """Check an index by itself."""
+    try:
+        contents = _check(index)
+    except ValueError as error:
+        raise ArchiveError(f"{what[:1].upper()}{what[1:]} is refused: {error}.", hint=FETCH_AGAIN) from error
+    return contents
+
+
+def _check(index: ArchiveIndex) -> tuple[FrameContent, ...]:
+    if index.archive in ("", "..") or index.archive != PurePosixPath(index.archive).name or "\\" in index.archive:
+        raise ValueError(f"{index.archive!r} cannot be the name of an archive")
+    for name in (index.layer_name, index.target_platform):
+        if control_characters(name) or not 0 < len(name) <= _LONGEST_NAME:
+            raise ValueError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a layer or a platform")
+    if index.mtime > _LATEST:
+        raise ValueError(f"the time {index.mtime} is too late")
+    windows = os.name == "nt" or index.target_platform.startswith("win")
+    if problem := entry_problem(index.entries, index.install_target, windows=windows):
+        raise ValueError(problem)
+    if not index.differs_in_case and (clash := case_clash(index.entries)):
+        raise ValueError(f"{clash[0]!r} and {clash[1]!r} are one name where case does not count")
+    _check_frames(index)
+    is_zip = index.codec is Codec.DEFLATE
+    parts = zip_parts(index.entries) if is_zip else tar_parts(index.entries, index.install_target, index.mtime)
+    contents = divide(parts, [frame.content_size for frame in index.frames])
+    if is_zip and any(len(content.parts) != 1 for content in contents):
+        raise ValueError("a frame holds parts of two files")
+    _check_places(index, contents)
+    if content_hash(index.entries, index.mtime) != index.content_hash:
+        raise ValueError("its content hash is not that of its entries")
+    return contents
+
+
+def _check_frames(index: ArchiveIndex) -> None:
+    end = 0
+    for number, frame in enumerate(index.frames):
+        if not 0 < frame.content_size <= LARGEST_FRAME:
+            raise ValueError(f"frame {number} is said to hold {frame.content_size} bytes")
+        if not 0 < frame.size <= frame.content_size + frame.content_size // 64 + 4096:
+            raise ValueError(f"frame {number} is said to have {frame.size} bytes")
+        gap = frame.offset - end
+        if gap < 0 or (gap and index.codec is not Codec.DEFLATE):
+            raise ValueError(f"frame {number} is said to begin at {frame.offset}")
+        end = frame.offset + frame.size
+    if end > index.archive_size or (end != index.archive_size and index.codec is not Codec.DEFLATE):
+        raise ValueError(f"its frames end at {end}, and the archive at {index.archive_size}")
+    total = sum(frame.content_size for frame in index.frames)
+    if total > max(_HARMLESS, _HIGHEST_RATIO * index.archive_size):
+        sizes = f"{size_text(index.archive_size)} would become {size_text(total)}"
+        raise ValueError(f"{sizes}, which looks like an archive made to fill disks")
+
+
+def _check_places(index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> None:
+    places = dict(_places(contents))
+    for number, entry in enumerate(index.entries):
+        if bool(entry.sha256) != (entry.type is EntryKind.FILE):
+            raise ValueError(f"the hash of {entry.path!r} is {'there' if entry.sha256 else 'not there'}")
+        if (entry.frame, entry.offset) != places.get(number, (0, 0)):
+            raise ValueError(f"{entry.path!r} is said to be where it cannot be")
+
+
+def _places(contents: tuple[FrameContent, ...]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Return for each file with content its number, and frame and offset where the content begins."""
+    for number, content in enumerate(contents):
+        offset = 0
+        for part in content.parts:
+            if isinstance(part, Slice) and not part.start:
+                yield part.entry, (number, offset)
+            offset += part_size(part)

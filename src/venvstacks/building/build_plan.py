@@ -1,0 +1,241 @@
+"""What building a layer takes: everything that decides its content, gathered before anything is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from venvstacks.building.built_layer import ExcludedPackage
+from venvstacks.building.excluding import excluded_packages, installed_wheels
+from venvstacks.building.launchers import Starting, launcher_inputs
+from venvstacks.building.layer_layout import Layout, layer_layout
+from venvstacks.building.optional import optional_layers
+from venvstacks.definition.stack import Bytecode, Layer, LayerKind, Stack
+from venvstacks.files import json_hash
+from venvstacks.libraries.linkage import DYNLIB
+from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel
+from venvstacks.locking.lock_paths import lock_paths
+from venvstacks.locking.states import LockState, load_lock
+from venvstacks.platforms.compatibility import Compatibility
+from venvstacks.platforms.targets import Target, host_target
+
+REVISION = 3
+"""Rises when the same inputs give a layer with other content."""
+
+
+Key = tuple[str, str]
+"""Target name and build name: what tells a layer for a target from all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBuild:
+    """All that decides a layer's content.
+
+    Attributes:
+        layer: The layer.
+        lock: Its lock.
+        below: The locks of the layers below, in path order, the runtime's last.
+        compatibility: The target with the layer's limits.
+        folder: Where it will stand, absolute.
+        layout: Where things stand in it.
+        configuration: The content of ``venvstacks_layer.json``.
+        module_hashes: Import name -> hash of the launch and support modules.
+        inputs_hash: Hash of all of this.
+        local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
+            that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
+        excluded: What the layer leaves out of the packages that are locked for the target, sorted by name.
+        bytecode: Whether it holds its modules compiled.
+    """
+
+    layer: Layer
+    lock: LayerLock
+    below: tuple[LayerLock, ...]
+    compatibility: Compatibility
+    folder: Path
+    layout: Layout
+    configuration: Mapping[str, Any]
+    module_hashes: Mapping[str, str]
+    inputs_hash: str
+    local_runtime: str = ""
+    excluded: tuple[ExcludedPackage, ...] = ()
+    bytecode: Bytecode = "none"
+
+    @property
+    def wheels(self) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
+        """What is installed: packages with their wheels, sorted by name."""
+        return installed_wheels(self.layer, self.lock, self.target)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from all others."""
+        return self.target.name, self.layer.build_name
+
+    @property
+    def keys_below(self) -> tuple[Key, ...]:
+        """What tells the layers below it from all others, in path order."""
+        return tuple((self.target.name, name) for name in self.layer.below)
+
+    @property
+    def target(self) -> Target:
+        """The target platform."""
+        return self.compatibility.target
+
+    @property
+    def starting(self) -> Starting:
+        """How its launchers start."""
+        return _starting(self.layer, self.target, self.configuration)
+
+    @property
+    def headline(self) -> str:
+        """How a sentence about the layer begins: ``Framework 'Torch'``."""
+        return self.layer.title[0].upper() + self.layer.title[1:]
+
+
+def load_locks(stack: Stack, states: Mapping[str, LockState], build_names: set[str]) -> dict[str, LayerLock]:
+    """Read the locks of some layers and of all below them."""
+    wanted = set(build_names)
+    for layer in stack.named(build_names):
+        wanted.update(layer.below)
+    locks: dict[str, LayerLock] = {}
+    for layer in stack.named(wanted):
+        locks[layer.build_name] = load_lock(stack, states[layer.build_name], locks)
+    return locks
+
+
+def plan_layers(
+    stack: Stack,
+    locks: Mapping[str, LayerLock],
+    modules: Mapping[str, Mapping[str, str]],
+    target: Target,
+    build_folder: Path,
+) -> tuple[LayerBuild, ...]:
+    """Gather what building the locked layers for a target takes."""
+    folder = folder_of(target, build_folder)
+    return tuple(
+        _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, folder)
+        for layer in stack.named(locks)
+        if (compatibility := layer.on(target)) is not None
+    )
+
+
+def folder_of(target: Target, build_folder: Path) -> Path:
+    """Return the folder in the build folder that holds the layers for a target."""
+    return build_folder if target == host_target() else build_folder / target.name
+
+
+def _plan_layer(  # noqa: PLR0917 - one call, above
+    stack: Stack,
+    layer: Layer,
+    locks: Mapping[str, LayerLock],
+    module_hashes: Mapping[str, str],
+    compatibility: Compatibility,
+    folder: Path,
+) -> LayerBuild:
+    lock = locks[layer.build_name]
+    below = tuple(locks[name] for name in layer.below)
+    target = compatibility.target
+    layout = layer_layout(layer.kind, compatibility.target, lock.python)
+    configuration = _configuration(stack, layer, lock, below, compatibility.target)
+    inputs = {
+        "revision": REVISION,
+        "payload": {
+            name: payload(name) for name in ("activate.py", "libraries.py", "packages.py", "postinstall.py")
+        },
+        "python": lock.python.request,
+        "target": compatibility.describe(),
+        "install_target": lock.install_target,
+        "configuration": configuration,
+        "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
+        "modules": dict(module_hashes),
+        **launcher_inputs(layer, _starting(layer, target, configuration)),
+        "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
+    }
+    if stack.bytecode == "ship":
+        inputs["compiler"] = payload("compile_bytecode.py")
+    return LayerBuild(
+        layer=layer,
+        lock=lock,
+        below=below,
+        compatibility=compatibility,
+        folder=folder / layer.build_name,
+        layout=layout,
+        configuration=configuration,
+        module_hashes=module_hashes,
+        inputs_hash=json_hash(inputs),
+        # an interpreter of this machine can serve nobody else
+        local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
+        excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
+        bytecode=stack.bytecode,
+    )
+
+
+def _starting(layer: Layer, target: Target, configuration: Mapping[str, Any]) -> Starting:
+    return Starting(target, tuple(f"../{folder}" for folder in configuration.get("bin_dirs", ())), layer.isolated)
+
+
+def _library_inputs(
+    stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
+) -> list[object]:
+    """Return what decides, apart from the content of wheels, where a layer's files find libraries.
+
+    The versions of packages below do not count: whoever replaces a layer by one with a newer release of a package
+    need not replace the layers above it. If a library moved between two packages that stay, only building tells.
+    """
+    own = [layer.dynlib_exclude, layer.dynlib_allow_missing]
+    if not _with_binaries(lock, target):
+        return [*own, []]
+    lower = [[_with_binaries(each, target), stack.layer(each.layer).dynlib_exclude] for each in below]
+    return [*own, lower]
+
+
+def _with_binaries(lock: LayerLock, target: Target) -> list[str]:
+    """Name the packages of a layer whose wheels are for a platform, sorted."""
+    return sorted({p.name for p, wheel in lock.wheels_on(target) if not wheel.filename.endswith("-any.whl")})
+
+
+def _configuration(
+    stack: Stack, layer: Layer, lock: LayerLock, below: tuple[LayerLock, ...], target: Target
+) -> dict[str, Any]:
+    layout = layer_layout(layer.kind, target, lock.python)
+    pylib_dirs, bin_dirs = [], []
+    base_python = layout.python
+    for lower in below:
+        kind = stack.layer(lower.layer).kind
+        lower_layout = layer_layout(kind, target, lower.python)
+        pylib_dirs.append(f"../{lower.install_target}/{lower_layout.site}")
+        bin_dirs.append(f"../{lower.install_target}/{lower_layout.scripts}")
+        if kind is LayerKind.RUNTIME:
+            base_python = f"../{lower.install_target}/{lower_layout.python}"
+    configuration: dict[str, Any] = {
+        "python": layout.python,
+        "base_python": base_python,
+        "py_version": lock.python.release,
+        "site_dir": layout.site,
+        "pylib_dirs": pylib_dirs,
+        "dynlib_dirs": [] if target.is_windows else [f"../{lower.install_target}/{DYNLIB}" for lower in below],
+    }
+    locks = {lower.layer: lower for lower in (lock, *below)}
+    if optional := optional_layers(stack, layer, locks, target):
+        configuration["optional_layers"] = {
+            locks[name].install_target: {
+                "replaced_by": [locks[other].install_target for other in absence.replaced_by],
+                "needed_by": [locks[other].install_target for other in absence.needed_by],
+            }
+            for name, absence in optional.items()
+        }
+    if layer.launch_module is not None:
+        configuration["launch_module"] = layer.launch_module.name
+        configuration["bin_dirs"] = bin_dirs
+    if layer.isolated:
+        configuration["isolated"] = True
+    if stack.bytecode == "ship":
+        configuration["bytecode"] = stack.bytecode
+    return configuration
+
+
+@cache
+def payload(name: str) -> str:
+    """Return the text of a file that is copied into layers."""
+    return files("venvstacks.payload").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,174 @@
+"""What a layer is made for: its platforms, and the oldest systems it must run on."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from venvstacks.definition.drafts import Draft
+from venvstacks.definition.report import Report, did_you_mean, quoted
+from venvstacks.definition.tables import Table
+from venvstacks.platforms.compatibility import Compatibility, Version
+from venvstacks.platforms.targets import TARGETS, Libc, Target
+
+DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
+"""The environment variable that holds the default of ``macosx_target``."""
+
+_DEFAULT_MACOS: Version = (13, 0)
+_LINUX_TARGET = re.compile(r"(?P<libc>glibc|musl)(@(?P<major>[0-9]+)\.(?P<minor>[0-9]+))?")
+_MACOS_TARGET = re.compile(r"(?P<major>[0-9]+)(\.(?P<minor>[0-9]+)(\.[0-9]+)?)?")
+_SYSTEMS = {"darwin": "macosx", "mac": "macosx", "osx": "macosx", "win": "win", "linux": "linux"}
+_DEFAULT_LIBC: dict[Libc, Version] = {"glibc": (2, 28), "musl": (1, 2)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Linux:
+    libc: Libc
+    version: Version
+
+
+def default_macos(environ: Mapping[str, str], report: Report) -> Version:
+    """Return the macOS version of layers that do not set one."""
+    text = environ.get(DEPLOYMENT_TARGET, "").strip()
+    if not text:
+        return _DEFAULT_MACOS
+    version = _macos_version(text)
+    if version is None:
+        about = report.about(f"environment variable {DEPLOYMENT_TARGET}")
+        about.add(None, f"{quoted(text)} is not a macOS version: expected X or X.Y, for example '13.0'")
+    return version or _DEFAULT_MACOS
+
+
+def read_compatibilities(
+    table: Table, below: Sequence[Draft] | None, macos: Version
+) -> tuple[Compatibility, ...] | None:
+    """Find out what a layer is made for."""
+    targets = _own_targets(table)
+    linux = _linux_target(table, below or ())
+    macos_version = _macos_target(table, macos)
+    if below is None or targets is None or linux is None or macos_version is None:
+        return None
+    allowed = _common_targets(below)
+    if allowed is None:
+        return None  # a layer below has a problem of its own
+    if "platforms" not in table.given:
+        targets = allowed
+    surplus = sorted(targets - allowed)
+    if surplus:
+        _report_surplus(surplus, below, table.report)
+        return None
+    return tuple(
+        Compatibility(target, linux.libc, linux.version, macos_version)
+        if target.os == "linux"
+        else Compatibility(target, macos_version=macos_version)
+        for target in sorted(targets)
+    )
+
+
+def _own_targets(table: Table) -> frozenset[Target] | None:
+    """Return the platforms that a layer lists; all if it lists none itself."""
+    if "platforms" not in table.given:
+        return frozenset(TARGETS.values())
+    unknown = [name for name in table.texts("platforms") if name not in TARGETS]
+    for name in unknown:
+        table.report.add("platforms", f"{quoted(name)} is not a target platform", which_target(name))
+    if unknown or table.unusable("platforms"):
+        return None
+    return frozenset(TARGETS[name] for name in table.texts("platforms"))
+
+
+def which_target(found: str, words: Sequence[str] = ()) -> str:
+    """Describe which platforms there are to somebody who wrote another name."""
+    system = next((system for mark, system in _SYSTEMS.items() if mark in found.casefold()), "")
+    suffix = (
+        ("arm64", "aarch64") if "arm" in found.casefold() or "aarch" in found.casefold() else ("x86_64", "amd64")
+    )
+    meant = [name for name in TARGETS if name.startswith(system) and name.endswith(suffix)] if system else []
+    known = (*words, *TARGETS)
+    suggestion = f"did you mean {quoted(meant[0])}?" if meant else did_you_mean(found, known) or ""
+    return f"{suggestion} there are: {', '.join(known)}".lstrip()
+
+
+def _common_targets(below: Sequence[Draft]) -> frozenset[Target] | None:
+    common = frozenset(TARGETS.values())
+    for draft in below:
+        if draft.compatibilities is None:
+            return None
+        common &= {compatibility.target for compatibility in draft.compatibilities}
+    return common
+
+
+def _report_surplus(surplus: Sequence[Target], below: Sequence[Draft], report: Report) -> None:
+    limiting = [draft for draft in below if any(target not in _targets_of(draft) for target in surplus)]
+    names = ", ".join(f"'{target.name}'" for target in surplus)
+    layers = " and ".join(
+        f"{draft.title} ({', '.join(target.name for target in _targets_of(draft)) or 'no platform'})"
+        for draft in limiting
+    )
+    report.add("platforms", f"lists {names}, but stands on {layers}", "a layer can only narrow what is below it")
+
+
+def _targets_of(draft: Draft) -> tuple[Target, ...]:
+    return tuple(compatibility.target for compatibility in draft.compatibilities or ())
+
+
+def _linux_target(table: Table, below: Sequence[Draft]) -> _Linux | None:
+    """Read ``linux_target``; a layer without one on a musl runtime takes the runtime's.
+
+    The C library is loaded once into a process, so that all layers of a path must be made for the same one.
+    """
+    under = next(((draft.title, linux) for draft in reversed(below) if (linux := _linux_of(draft))), None)
+    if "linux_target" not in table.given:
+        return under[1] if under and under[1].libc == "musl" else _Linux("glibc", _DEFAULT_LIBC["glibc"])
+    text = table.text("linux_target")
+    if text is None:
+        return None
+    linux = _parse_linux(text, table.report)
+    if linux and under and linux.libc != under[1].libc:
+        table.report.add(
+            "linux_target", f"asks for {linux.libc}, but {under[0]} below is made for {under[1].libc}"
+        )
+        return None
+    return linux
+
+
+def _linux_of(draft: Draft) -> _Linux | None:
+    found = next((c for c in draft.compatibilities or () if c.target.os == "linux"), None)
+    return _Linux(found.libc, found.libc_version) if found else None
+
+
+def _parse_linux(text: str, report: Report) -> _Linux | None:
+    match = _LINUX_TARGET.fullmatch(text)
+    if match is None:
+        report.add(
+            "linux_target",
+            f"{quoted(text)} is not a C library: expected glibc, glibc@X.Y, musl or musl@X.Y",
+            "for example: 'glibc@2.28'",
+        )
+        return None
+    libc: Libc = "musl" if match["libc"] == "musl" else "glibc"
+    if match["major"] is None:
+        return _Linux(libc, _DEFAULT_LIBC[libc])
+    version = int(match["major"]), int(match["minor"])
+    if version[0] != _DEFAULT_LIBC[libc][0]:
+        known = _DEFAULT_LIBC[libc][0]
+        report.add("linux_target", f"{quoted(text)} is no release of {libc}: expected {libc}@{known}.Y")
+        return None
+    return _Linux(libc, version)
+
+
+def _macos_target(table: Table, default: Version) -> Version | None:
+    if "macosx_target" not in table.given:
+        return default
+    text = table.text("macosx_target")
+    if text is None:
+        return None
+    version = _macos_version(text)
+    if version is None:
+        message = f"{quoted(text)} is not a macOS version: expected X or X.Y"
+        table.report.add("macosx_target", message, "for example: '13.0'")
+    return version
+
+
+def _macos_version(text: str) -> Version | None:
+    match = _MACOS_TARGET.fullmatch(text)
+    return (int(match["major"]), int(match["minor"] or 0)) if match else None

@@ -1,0 +1,119 @@
+"""Applying a delta: what will be done, and doing it."""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks import files
+from venvstacks.archives.pool import frame_pool
+from venvstacks.archives.staging import remove_abandoned
+from venvstacks.deltas.apply import apply_delta
+from venvstacks.deltas.blob import opened, read_header
+from venvstacks.deltas.delta_format import DeltaHeader
+from venvstacks.errors import DeltaError, FilesystemError
+from venvstacks.events import Finished, Meter, Planned, Started, Step
+from venvstacks.humanize import size_text
+from venvstacks.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class PatchPlan:
+    """What applying a delta will do.
+
+    Attributes:
+        old: Folder of the old layer.
+        delta: The delta.
+        header: Its header, checked.
+        start: Where its frames begin, in bytes.
+        destination: Folder of the new layer.
+    """
+
+    old: Path
+    delta: Path
+    header: DeltaHeader
+    start: int
+    destination: Path
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files of the new layer."""
+        return sum(entry.size for entry in self.header.entries)
+
+    @property
+    def new_size(self) -> int:
+        """Bytes of those that are not in the old layer as they are."""
+        return sum(frame.content_size for frame in self.header.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchedLayer:
+    """A layer's folder, complete and verified.
+
+    Attributes:
+        layer: Build name.
+        delta: What it was made with.
+        path: The folder.
+        content_hash: Of everything in it.
+    """
+
+    layer: str
+    delta: Path
+    path: Path
+    content_hash: str
+
+
+def plan_patch(old: Path, delta: Path, destination: Path) -> PatchPlan:
+    """Decide what applying a delta will do; nothing is written, and the old folder is not read."""
+    try:
+        header, start = read_header(delta)
+        plan = PatchPlan(old, delta, header, start, destination)
+        _check_places(plan)
+    except OSError as error:
+        raise files.explain_os_error(error, f"apply {delta.name}") from error
+    return plan
+
+
+def _check_places(plan: PatchPlan) -> None:
+    if not plan.old.is_dir():
+        raise DeltaError(
+            f"{plan.delta.name} cannot be applied: there is no folder {plan.old}.",
+            hint="name the layer's own folder, as the old archive was unpacked",
+        )
+    if os.path.lexists(plan.destination):
+        raise _taken(plan)
+    parent = next(folder for folder in plan.destination.parents if folder.is_dir())
+    free = shutil.disk_usage(parent).free
+    if plan.size > free:
+        raise FilesystemError(
+            f"The new layer needs {size_text(plan.size)} in {parent}, and {size_text(free)} are free.",
+            hint="free some space, or name a folder on another disk",
+        )
+
+
+def _taken(plan: PatchPlan) -> FilesystemError:
+    return FilesystemError(
+        f"{plan.delta.name} cannot be applied: {plan.destination} is there already.",
+        hint="name a folder that is not there yet",
+    )
+
+
+def run_patch(plan: PatchPlan, work: Work) -> PatchedLayer:
+    """Make the folder of the new layer, which appears when it is complete and verified."""
+    begin = time.monotonic()
+    layer = plan.header.layer_name
+    work.observe(Planned(Step.PATCH, (layer,)))
+    work.observe(Started(Step.PATCH, layer))
+    try:
+        remove_abandoned(plan.destination.parent)
+        with frame_pool(work) as pool, opened(plan.delta, plan.header, plan.start) as delta:
+            progress = Meter(work.observe, Step.PATCH, layer, plan.size).add
+            apply_delta(delta, plan.old, plan.destination, pool, progress=progress)
+    except FileExistsError as error:
+        raise _taken(plan) from error
+    except OSError as error:
+        raise files.explain_os_error(error, f"apply {plan.delta.name}") from error
+    summary = f"{size_text(plan.size)}, of which {size_text(plan.new_size)} are new"
+    work.observe(Finished(Step.PATCH, layer, changed=True, summary=summary, seconds=time.monotonic() - begin))
+    return PatchedLayer(layer, plan.delta, plan.destination, plan.header.content_hash)

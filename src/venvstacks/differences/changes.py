@@ -1,0 +1,197 @@
+"""What is told of differences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from venvstacks.archives.index import ArchiveIndex
+
+
+class Status(StrEnum):
+    """What became of a layer."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerState:
+    """What is known of a layer on one side.
+
+    Attributes:
+        name: Build name.
+        platform: Target name; empty for locks.
+        identity: Equal on both sides if nothing has changed.
+        packages: Normalised name -> version; None if that is not known. Of a lock, the versions for all platforms
+            with commas between them.
+        files: Package name -> what tells files of one version apart; empty if that is not known.
+        index: Of the archive; None if there is none.
+        archive_size: In bytes; None for locks.
+        index_size: In bytes; 0 if there is none.
+        deltas: Content hash of an old layer -> bytes of the delta that leads from there.
+    """
+
+    name: str
+    platform: str
+    identity: str
+    packages: Mapping[str, str] | None
+    files: Mapping[str, str]
+    index: ArchiveIndex | None = None
+    archive_size: int | None = None
+    index_size: int = 0
+    deltas: Mapping[str, int] | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Platform and name."""
+        return self.platform, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    """A package that is there or gone, or has another version or other files.
+
+    Attributes:
+        name: Normalised name.
+        old: Version; None if it was not there.
+        new: Version; None if it is not there any more. Equal to ``old`` if only the files are others.
+    """
+
+    name: str
+    old: str | None
+    new: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values for JSON."""
+        return {"name": self.name, "old": self.old, "new": self.new}
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file or link that is there or gone, or is another.
+
+    Attributes:
+        path: POSIX path relative to the layer's folder.
+        old_size: In bytes; None if it was not there.
+        new_size: In bytes; None if it is not there any more.
+    """
+
+    path: str
+    old_size: int | None
+    new_size: int | None
+
+    @property
+    def status(self) -> Status:
+        """What became of it."""
+        if self.old_size is None:
+            return Status.ADDED
+        return Status.REMOVED if self.new_size is None else Status.CHANGED
+
+    @property
+    def size(self) -> int:
+        """Bytes that it has now, or had."""
+        return self.new_size if self.new_size is not None else self.old_size or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What a client that has the old layers can fetch to get a new one; any of these is enough.
+
+    Attributes:
+        archive: Bytes of the whole archive.
+        frames: Bytes of the index and of the frames whose files it lacks; None without an index.
+        delta: Bytes of a delta; None if there is none.
+    """
+
+    archive: int
+    frames: int | None
+    delta: int | None
+
+    @property
+    def least(self) -> int:
+        """Bytes of what is smallest."""
+        return min(size for size in (self.archive, self.frames, self.delta) if size is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDifference:
+    """What became of a layer.
+
+    Attributes:
+        name: Build name.
+        platform: Target name; empty for locks.
+        status: In one word.
+        packages: Sorted by name; None if that is not known.
+        files: Sorted by path; None if that is not known.
+        unchanged_files: How many files and links are the same.
+        fetch: None for locks, and for layers that are gone or unchanged.
+    """
+
+    name: str
+    platform: str
+    status: Status
+    packages: tuple[PackageChange, ...] | None
+    files: tuple[FileChange, ...] | None
+    unchanged_files: int
+    fetch: Fetch | None
+
+    def sums(self) -> dict[Status, tuple[int, int]]:
+        """Return for each kind of change the number of files, and their bytes."""
+        sums = {Status.ADDED: (0, 0), Status.REMOVED: (0, 0), Status.CHANGED: (0, 0)}
+        for change in self.files or ():
+            count, size = sums[change.status]
+            sums[change.status] = count + 1, size + change.size
+        return sums
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values for JSON."""
+        fetch = self.fetch
+        return {
+            "layer_name": self.name,
+            "target_platform": self.platform or None,
+            "status": self.status.value,
+            "packages": None if self.packages is None else [change.as_json() for change in self.packages],
+            "files": None if self.files is None else self._files_json(),
+            "fetch": None
+            if fetch is None
+            else {"archive": fetch.archive, "frames": fetch.frames, "delta": fetch.delta, "least": fetch.least},
+        }
+
+    def _files_json(self) -> dict[str, Any]:
+        sums = {status.value: {"count": count, "size": size} for status, (count, size) in self.sums().items()}
+        changes = [
+            {"path": c.path, "status": c.status.value, "old_size": c.old_size, "new_size": c.new_size}
+            for c in self.files or ()
+        ]
+        return {**sums, "unchanged": {"count": self.unchanged_files}, "changes": changes}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is other in the new than in the old.
+
+    Attributes:
+        layers: Platform by platform, sorted by build name.
+    """
+
+    layers: tuple[LayerDifference, ...]
+
+    @property
+    def least(self) -> int:
+        """Bytes that a client which has the old layers must fetch at least."""
+        return sum(layer.fetch.least for layer in self.layers if layer.fetch is not None)
+
+    @property
+    def archives(self) -> int:
+        """Bytes of the whole archives of all layers that are new or have changed."""
+        return sum(layer.fetch.archive for layer in self.layers if layer.fetch is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values for JSON."""
+        return {
+            "layers": [layer.as_json() for layer in self.layers],
+            "fetch": {"archives": self.archives, "least": self.least},
+        }

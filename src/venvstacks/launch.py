@@ -1,0 +1,124 @@
+"""Start an application of a stack that lies in a folder."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvstacks.documents import read_json
+from venvstacks.errors import RunError
+from venvstacks.files import explain_os_error
+from venvstacks.payload.activate import is_missed
+from venvstacks.processes import become
+
+_CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
+_PREFIX = "app-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """What of a layer's configuration starting it takes."""
+
+    python: str
+    base_python: str
+    launch_module: str
+    pylib_dirs: tuple[str, ...]
+    bin_dirs: tuple[str, ...]
+    isolated: bool
+    optional_layers: Mapping[str, Mapping[str, Sequence[str]]]
+
+    def missing(self, layer: Path) -> list[str]:
+        """Return what of other layers is not there, and no other layer stands for."""
+        parts = (self.base_python, *self.pylib_dirs)
+        missing = [part for part in parts if not (layer / part).exists()]  # from where the layer really is
+        present = {_layer_of(part) for part in parts if part not in missing}
+        return [part for part in missing if is_missed(self.optional_layers, _layer_of(part), present)]
+
+
+def run_application(
+    folder: Path, name: str, arguments: Sequence[str], *, built: bool, warn: Callable[[str], None]
+) -> int:
+    """Let an application take the place of this process."""
+    layer = _find(folder, name, built=built)
+    configuration = _configuration(layer)
+    for part in configuration.missing(layer):
+        raise RunError(
+            f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
+            hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
+        )
+    # -P: what lies in the current folder must not hide the application's own modules
+    python = _located(layer, configuration.python)
+    option = "-I" if configuration.isolated else "-P"
+    argv = [str(python), option, "-m", configuration.launch_module, *arguments]
+    try:
+        return become(
+            argv, env=_environment(python.parent, [layer / folder for folder in configuration.bin_dirs], warn)
+        )
+    except OSError as error:
+        raise explain_os_error(error, f"start {layer.name}") from error
+
+
+def _environment(own: Path, below: Sequence[Path], warn: Callable[[str], None]) -> dict[str, str]:
+    """Return the environment: on ``PATH`` its own programs come first, those of the layers below last."""
+    environ = dict(os.environ)
+    if environ.pop("PYTHONHOME", None) is not None:
+        warn("PYTHONHOME is set, which is of no use to an application: it starts without it.")
+    path = [
+        str(own),
+        *(folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if folder != str(own)),
+    ]
+    path += [folder for folder in map(os.path.realpath, below) if folder not in path]
+    return {**environ, "PATH": os.pathsep.join(path)}
+
+
+def applications(folder: Path) -> tuple[str, ...]:
+    """Return the names of the applications that lie in a folder, sorted; with ``@N`` for versioned ones."""
+    found = (path for path in folder.glob(f"{_PREFIX}*") if _is_layer(path) and not path.is_symlink())
+    return tuple(sorted(path.name.removeprefix(_PREFIX) for path in found))
+
+
+def _is_layer(path: Path) -> bool:
+    return (path / _CONFIGURATION).is_file()
+
+
+def _find(folder: Path, name: str, *, built: bool) -> Path:
+    for build_name in (name, f"{_PREFIX}{name}"):
+        layer = folder / build_name
+        if layer.name == build_name and build_name.startswith(_PREFIX) and _is_layer(layer):
+            return layer
+        versions = [path for path in folder.glob(f"{_PREFIX}*@*") if path.name.rpartition("@")[0] == build_name]
+        numbered = [path for path in versions if path.name.rpartition("@")[2].isdecimal() and _is_layer(path)]
+        if numbered:
+            return max(numbered, key=lambda path: int(path.name.rpartition("@")[2]))
+    found = applications(folder)
+    there = f"it has {', '.join(found)}" if found else "it has none"
+    hint = "run `venvstacks build` first" if built else "export or unpack the stack there first"
+    raise RunError(f"There is no application {name!r} in {folder}: {there}.", hint=None if found else hint)
+
+
+def _layer_of(part: str) -> str:
+    return part.removeprefix("../").partition("/")[0]
+
+
+def _located(layer: Path, part: str) -> Path:
+    return Path(os.path.abspath(layer / part))  # noqa: PTH100 - links are kept
+
+
+def _configuration(layer: Path) -> _Configuration:
+    path = layer / _CONFIGURATION
+    try:
+        read = read_json(path, dict)
+        return _Configuration(
+            str(read["python"]),
+            str(read["base_python"]),
+            str(read["launch_module"]),
+            tuple(map(str, read["pylib_dirs"])),
+            tuple(map(str, read.get("bin_dirs", ()))),
+            read.get("isolated", False) is True,
+            {
+                str(name): {key: tuple(map(str, absence[key])) for key in ("replaced_by", "needed_by")}
+                for name, absence in read.get("optional_layers", {}).items()
+            },
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{layer.name} cannot run: {path} is damaged ({error}).") from error

@@ -1,0 +1,243 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fakes.built_layers import make_built_layer
+from venvstacks.archives import codecs
+from venvstacks.archives.formats import ArchiveFormat, Compression
+from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.errors import PublishError, UsageError
+from venvstacks.publishing import publish_plan as planning
+from venvstacks.publishing.manifests import ArchiveManifest
+from venvstacks.publishing.publish_plan import Action, PlannedArchive, PublishOptions, Reason, plan_publish
+from venvstacks.publishing.published import EarlierArchive
+
+OUTPUT = Path("out")
+OPTIONS = PublishOptions(OUTPUT)
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> BuiltLayer:
+    return make_built_layer(tmp_path, "app-x", launch_module="x", install_target="app-x@1")
+
+
+def plan_one(
+    built: BuiltLayer, earlier: EarlierArchive | None = None, options: PublishOptions = OPTIONS
+) -> PlannedArchive:
+    known = {"app-x": earlier or EarlierArchive(built.layer.kind)}
+    (planned,) = plan_publish([built], ["app-x"], options, known).archives
+    return planned
+
+
+def published(
+    built: BuiltLayer, options: PublishOptions = OPTIONS, *, build: int = 1, **changes: Any
+) -> EarlierArchive:
+    """Give what a publication leaves that found an earlier build."""
+    planned = plan_one(built, None, options)
+    name = planned.manifest.archive_name.replace("-1.tar", f"-{build}.tar")
+    facts = {
+        "archive_size": 10,
+        "archive_hashes": {"sha256": "00"},
+        "archive_name": name,
+        "archive_build": build,
+        "archive_index_name": f"{name}.index.zst",
+        "archive_index_size": 5,
+        "archive_index_hashes": {"sha256": "11"},
+    }
+    manifest = msgspec.structs.replace(planned.manifest, **{**facts, **changes})
+    return EarlierArchive(built.layer.kind, manifest, 10, 5)
+
+
+def outcome(planned: PlannedArchive) -> tuple[Action, Reason, int, str]:
+    return planned.action, planned.reason, planned.manifest.archive_build, planned.destination.name
+
+
+def test_first_publication(built: BuiltLayer) -> None:
+    planned = plan_one(built)
+    assert outcome(planned) == (Action.CREATE, Reason.FIRST, 1, "app-x@1.tar.zst")
+    assert planned.destination == OUTPUT / "app-x@1.tar.zst"
+    assert planned.manifest_path == OUTPUT / "__venvstacks__/env_metadata/app-x.json"
+    assert planned.published_sha256 is None
+
+
+@pytest.mark.parametrize("kind", ArchiveFormat)
+def test_tagged_names(built: BuiltLayer, kind: ArchiveFormat) -> None:
+    options = PublishOptions(OUTPUT, kind, tag_outputs=True)
+    planned = plan_one(built, None, options)
+    assert planned.destination.name == f"app-x@1-linux_x86_64-1.{kind.value}"
+    assert planned.manifest_path == OUTPUT / "__venvstacks__/env_metadata/app-x-linux_x86_64.json"
+    plan = plan_publish([built], [], options, {})
+    assert plan.manifest_path == OUTPUT / "__venvstacks__/venvstacks-linux_x86_64.json"
+
+
+def test_unchanged(built: BuiltLayer) -> None:
+    earlier = published(built, build=3)
+    planned = plan_one(built, earlier)
+    assert outcome(planned) == (Action.KEEP, Reason.UNCHANGED, 3, "app-x@1.tar.zst")
+    assert planned.manifest == earlier.manifest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"inputs": "2"}, {"locked_at": "2024-03-01T12:00:01+00:00"}, {"target": "linux_aarch64"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_changed_layer(built: BuiltLayer, changes: dict[str, str]) -> None:
+    changed = make_built_layer(built.folder, "app-x", launch_module="x", install_target="app-x@1", **changes)  # type: ignore[arg-type]
+    assert outcome(plan_one(changed, published(built, build=3)))[1:3] == (Reason.CHANGED, 4)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"format": ArchiveFormat.TAR_XZ}, {"level": 1}, {"compression": Compression.BEST}]
+)
+def test_changed_options(built: BuiltLayer, changes: dict[str, Any]) -> None:
+    planned = plan_one(built, published(built, build=3), replace(OPTIONS, **changes))
+    assert (planned.reason, planned.manifest.archive_build) == (Reason.CHANGED, 4)
+
+
+def test_naming_the_default_level_changes_nothing(built: BuiltLayer) -> None:
+    for same in (
+        replace(OPTIONS, level=OPTIONS.profile.level),
+        replace(OPTIONS, compression=Compression.BALANCED),
+    ):
+        assert plan_one(built, published(built), same).reason is Reason.UNCHANGED
+
+
+def test_what_a_layer_takes_from_those_below_counts_once_it_is_known(built: BuiltLayer) -> None:
+    taken, other = replace(built, taken="1"), replace(built, taken="2")
+    assert outcome(plan_one(taken, published(taken)))[:2] == (Action.KEEP, Reason.UNCHANGED)
+    assert outcome(plan_one(other, published(taken)))[:3] == (Action.CREATE, Reason.CHANGED, 2)
+    not_built = plan_one(built, published(taken))
+    assert (not_built.reason, not_built.manifest.archive_links_hash) == (Reason.UNCHANGED, "1")
+    assert plan_one(taken, published(built)).reason is Reason.UNCHANGED, "an earlier manifest need not tell"
+
+
+def test_changed_codec(built: BuiltLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = published(built)
+    monkeypatch.setattr(planning, "codec_identity", lambda kind: f"{codecs.codec_identity(kind)}.1")
+    assert plan_one(built, earlier).reason is Reason.CHANGED
+
+
+def test_changed_writer(built: BuiltLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = published(built)
+    monkeypatch.setattr(planning, "WRITER_REVISION", 99)
+    assert plan_one(built, earlier).reason is Reason.CHANGED
+
+
+def test_forced(built: BuiltLayer) -> None:
+    planned = plan_one(built, published(built, build=3), replace(OPTIONS, force=True))
+    assert outcome(planned) == (Action.CREATE, Reason.FORCED, 4, "app-x@1.tar.zst")
+    assert planned.published_sha256 is None
+
+
+@pytest.mark.parametrize(("size", "reason"), [(None, Reason.MISSING), (9, Reason.DAMAGED)])
+def test_gone_or_damaged_archive_is_made_again_under_its_number(
+    built: BuiltLayer, size: int | None, reason: Reason
+) -> None:
+    options = replace(OPTIONS, tag_outputs=True)
+    earlier = replace(published(built, options, build=3), file_size=size)
+    planned = plan_one(built, earlier, options)
+    assert outcome(planned) == (Action.CREATE, reason, 3, "app-x@1-linux_x86_64-3.tar.zst")
+    assert planned.published_sha256 == "00"
+
+
+@pytest.mark.parametrize("size", [None, 4])
+def test_gone_or_damaged_index_is_made_again_with_its_archive(built: BuiltLayer, size: int | None) -> None:
+    planned = plan_one(built, replace(published(built, build=3), index_size=size))
+    assert outcome(planned)[:3] == (Action.CREATE, Reason.INDEX, 3)
+    assert planned.published_sha256 == "00"
+
+
+def test_tagged_rebuild_has_a_new_name(built: BuiltLayer) -> None:
+    options = replace(OPTIONS, tag_outputs=True)
+    planned = plan_one(built, published(built, options, build=3), replace(options, force=True))
+    assert planned.destination.name == "app-x@1-linux_x86_64-4.tar.zst"
+
+
+def test_new_lock_version_starts_again(built: BuiltLayer) -> None:
+    newer = make_built_layer(
+        built.folder, "app-x", launch_module="x", install_target="app-x@2", lock_version=2, inputs="2"
+    )
+    planned = plan_one(newer, published(built, build=3))
+    assert outcome(planned) == (Action.CREATE, Reason.CHANGED, 1, "app-x@2.tar.zst")
+
+
+def test_manifest_of_version_0_8_is_continued(built: BuiltLayer) -> None:
+    earlier = published(built, build=3, archive_inputs_hash=msgspec.UNSET, archive_content_hash=msgspec.UNSET)
+    assert outcome(plan_one(built, earlier))[1:3] == (Reason.CHANGED, 4)
+
+
+def test_kept_archive_gets_the_metadata_of_today(built: BuiltLayer) -> None:
+    earlier = published(built, requirements_hash="sha256:of-yesterday")
+    planned = plan_one(built, earlier)
+    assert planned.action is Action.KEEP
+    assert planned.manifest.requirements_hash == built.lock.metadata.requirements_hash
+
+
+def test_stack_lists_selected_and_earlier_layers_in_its_order(built: BuiltLayer) -> None:
+    runtime = make_built_layer(built.folder, "cpython-3.12")
+    framework = make_built_layer(built.folder, "framework-new")
+    earlier_runtime = plan_publish(
+        [runtime], ["cpython-3.12"], OPTIONS, {"cpython-3.12": EarlierArchive(runtime.layer.kind)}
+    ).archives[0]
+    known = {
+        "cpython-3.12": EarlierArchive(runtime.layer.kind, earlier_runtime.manifest, None),
+        "framework-new": EarlierArchive(framework.layer.kind),
+        "app-w": replace(published(built, layer_name="app-w"), file_size=None),
+        "app-x": EarlierArchive(built.layer.kind),
+    }
+    plan = plan_publish([built, runtime, framework], ["app-x"], OPTIONS, known)
+    listed = {kind: [layer["layer_name"] for layer in layers] for kind, layers in plan.as_json()["layers"].items()}
+    assert listed == {"runtimes": ["cpython-3.12"], "frameworks": [], "applications": ["app-w", "app-x"]}
+
+
+def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
+    (described,) = plan_publish(
+        [built], ["app-x"], OPTIONS, {"app-x": EarlierArchive(built.layer.kind)}
+    ).as_json()["layers"]["applications"]
+    of_files = {
+        "archive_size",
+        "archive_hashes",
+        "archive_index_name",
+        "archive_index_size",
+        "archive_index_hashes",
+    }
+    assert {key for key in described if key.startswith("archive_")} == {
+        "archive_name",
+        "archive_build",
+        "archive_inputs_hash",
+    }
+    (kept,) = plan_publish([built], ["app-x"], OPTIONS, {"app-x": published(built)}).as_json()["layers"][
+        "applications"
+    ]
+    assert kept.keys() - described.keys() == of_files
+
+
+def test_planning_reads_and_writes_nothing(built: BuiltLayer, tmp_path: Path) -> None:
+    plan_one(built, published(built), PublishOptions(tmp_path / "absent"))
+    assert not (tmp_path / "absent").exists()
+
+
+def test_selected_layer_must_be_built(built: BuiltLayer) -> None:
+    with pytest.raises(PublishError, match="'app-y' cannot be published for linux_x86_64: it is not built"):
+        plan_publish([built], ["app-y"], OPTIONS, {"app-x": EarlierArchive(built.layer.kind)})
+
+
+def test_impossible_level_is_refused_before_any_work(built: BuiltLayer) -> None:
+    with pytest.raises(UsageError, match=r"levels of tar.zst are 1 to 22, not 99"):
+        plan_one(built, None, replace(OPTIONS, level=99))
+
+
+def test_one_plan_is_for_one_target(built: BuiltLayer) -> None:
+    other = make_built_layer(built.folder, "app-x", launch_module="x", target="win_amd64")
+    with pytest.raises(ValueError, match="too many values"):
+        plan_publish([built, other], ["app-x"], OPTIONS, {})
+
+
+def test_archive_manifest_is_complete_when_kept(built: BuiltLayer) -> None:
+    manifest = plan_one(built, published(built)).manifest
+    assert isinstance(manifest, ArchiveManifest)
+    assert (manifest.archive_size, manifest.archive_hashes) == (10, {"sha256": "00"})
