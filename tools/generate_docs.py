@@ -21,17 +21,17 @@ INTRODUCTION = """\
 
 # Command line
 
-`venvstacks COMMAND [OPTIONS]`, also as `python -m venvstacks COMMAND [OPTIONS]`. Results go to stdout, everything
-else to stderr. The exit code is 0 when the work is done, 1 when the operation failed, 2 for wrong usage or a bad
-definition, and 130 after an interruption; `venvstacks run` gives the exit code of the application.
+`venvstacks COMMAND [OPTIONS]`, also as `python -m venvstacks COMMAND [OPTIONS]`. Results are printed to stdout,
+everything else to stderr. The exit code is 0 on success, 1 if the operation failed, 2 for wrong usage or an
+invalid definition, and 130 after an interruption; `venvstacks run` exits with the exit code of the application.
 
-Folders given as options are relative to the definition's folder. Of an option and its `--no-` form, the last one
-counts. `NO_COLOR` and `FORCE_COLOR` are honoured.
+Folders given as options are relative to the definition's folder. If an option and its `--no-` form are both given,
+the last one counts. `NO_COLOR` and `FORCE_COLOR` are honoured.
 
-`--include` selects layers. `--show` and `--show-only` print these and all other layers that work will be done on,
-each with its operations: `lock`, `reset-lock` (its earlier pins are forgotten), `build`, `build-if-needed` (below
-a layer that is built), `publish`, `export`. With `--json`, this is one object: `spec_name`, the absolute path of
-the definition, and the layers in `runtimes`, `frameworks` and `applications`. Each has `name`, `install_target`,
+`--include` selects layers. `--show` and `--show-only` print these and all other layers that will be processed,
+each with its operations: `lock`, `reset-lock` (its earlier pins are ignored), `build`, `build-if-needed` (below a
+layer that is built), `publish`, `export`. With `--json`, this is one object: `spec_name`, the absolute path of the
+definition, and the layers in `runtimes`, `frameworks` and `applications`. Each has `name`, `install_target`,
 `has_valid_lock`, `platforms`, `selected_operations` (`null` for `venvstacks show`) and, unless it is a runtime,
 `dependencies`: the layers below it in path order, with the same keys but without their own dependencies.
 """

@@ -34,14 +34,14 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
     is_eager=True,
     expose_value=False,
     callback=_print_version,
-    help="Print the version and exit.",
+    help="Show the version and exit.",
 )
 @verbosity_options
 def cli() -> None:
     """Ship Python applications as portable, deterministic layers.
 
-    A stack definition (venvstacks.toml) names runtimes, frameworks and applications. Lock them, build them,
-    and publish each as an archive of its own, or export them side by side and run them.
+    A stack definition (venvstacks.toml) names runtimes, frameworks and applications. Lock and build them as
+    layers, then publish an archive of each layer, or export the layers and run the applications.
 
     \b
     Example:

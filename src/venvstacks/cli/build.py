@@ -57,23 +57,23 @@ if TYPE_CHECKING:
 @click.command()
 @spec_argument
 @output_dir_option("_artifacts")
-@flag("--clean", help="Make layers anew, whatever stands in the build folder, and their archives.")
-@flag("--check-binaries", default=True, help="Check native files: whether the target can use them.")
-@flag("--strict", default=None, help="Fail when something may be wrong with a layer (default: as defined).")
-@flag("--lock-if-needed", "--lock", "lock", help="Lock first what has no valid lock.")
-@flag("--build", default=True, help="Build layers, or go on with those that are built.")
-@flag("--publish", help="Publish the layers as well.")
+@flag("--clean", help="Rebuild all layers, and create their archives again.")
+@flag("--check-binaries", default=True, help="Check that the target can use native files.")
+@flag("--strict", default=None, help="Treat warnings about layers as errors (default: the definition's setting).")
+@flag("--lock-if-needed", "--lock", "lock", help="First lock layers that have no valid lock.")
+@flag("--build", default=True, help="Build layers, or use those that are built already.")
+@flag("--publish", help="Also publish the layers.")
 @selection_options
 @platform_option
 @bytecode_option
 @lock_options
-@flag("--build-dependencies", default=None, help="Build those below the included layers, too.")
-@flag("--build-derived", help="Build those on top of the included layers, too.")
+@flag("--build-dependencies", default=None, help="Also build the layers below the included ones.")
+@flag("--build-derived", help="Also build the layers that depend on the included ones.")
 @publish_options
 @flag(
     "--include-dependencies",
     default=None,
-    help="Do everything to the layers below the included ones, too; or nothing but what is needed.",
+    help="Also apply every operation to the layers below the included ones, or only what they need.",
 )
 @archive_options
 @delta_options
@@ -107,10 +107,10 @@ def build(
     caching: Caching,
     working: Working,
 ) -> None:
-    """Build layers for this machine's platform, or for any others; nothing of these is executed.
+    """Build layers for one or more platforms.
 
-    Layers below an included one are built if they are needed and not built yet. A build with nothing to do
-    does nothing.
+    Layers for other platforms than this machine's are built without executing anything of them. Layers below an
+    included one are built if they are needed and not up to date.
 
     \b
     Example:

@@ -20,17 +20,17 @@ _folder_option = click.option(
     "--cache-dir",
     type=FOLDER,
     metavar="DIR",
-    help="Folder of the caches, relative to the current folder (default: the user's cache folder).",
+    help="Cache folder, relative to the current folder (default: the user's cache folder).",
 )
 
 
 @click.group()
 @verbosity_options
 def cache() -> None:
-    """Look after the compressed parts of archives that are kept from one publication to the next.
+    """Manage the cache of compressed archive parts.
 
-    They may be removed at any time: archives come out the same, it only takes longer. (What uv keeps is looked
-    after by `uv cache`.)
+    The cache makes publishing again faster. It may be removed at any time: archives will have the same content but
+    take longer to create. (For uv's own cache see `uv cache`.)
 
     \b
     Example:
@@ -43,7 +43,7 @@ def cache() -> None:
 @json_option
 @verbosity_options
 def info(*, cache_dir: Path | None, as_json: bool) -> None:
-    """Report where the cache is, and what it holds.
+    """Show where the cache is, its size and limit.
 
     \b
     Example:
@@ -60,11 +60,11 @@ def info(*, cache_dir: Path | None, as_json: bool) -> None:
 @cache.command()
 @_folder_option
 @click.option(
-    "--limit", metavar="SIZE", help="How much may stay, such as 2GB (default: VENVSTACKS_CACHE_LIMIT, or 10GB)."
+    "--limit", metavar="SIZE", help="Size to keep, such as 2GB (default: VENVSTACKS_CACHE_LIMIT, or 10GB)."
 )
 @verbosity_options
 def prune(*, cache_dir: Path | None, limit: str | None) -> None:
-    """Remove what was not used for the longest time, until the rest keeps to the limit.
+    """Remove the least recently used parts above the limit.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def prune(*, cache_dir: Path | None, limit: str | None) -> None:
 @_folder_option
 @verbosity_options
 def clear(*, cache_dir: Path | None) -> None:
-    """Remove everything.
+    """Remove the whole cache.
 
     \b
     Example:

@@ -7,7 +7,9 @@ import click
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print a script with which SHELL (bash, zsh or fish) completes commands, options and applications.
+    """Print a completion script for a shell.
+
+    The script completes commands, options and names of applications. SHELL is bash, zsh or fish.
 
     \b
     Example:

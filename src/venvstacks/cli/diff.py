@@ -20,15 +20,15 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 @click.command()
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@flag("--bytes", "as_bytes", help="Tell which entries of archives differ, and in which bytes.")
+@flag("--bytes", "as_bytes", help="Show which archive entries differ, and in which bytes.")
 @json_option
 @verbosity_options
 def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
-    """Report what changed from OLD to NEW, and how much a client that has OLD must fetch.
+    """Show what changed between archives, releases or locks.
 
-    Both are archives with their indexes beside them, output folders of `venvstacks publish`, manifests in such
-    folders, pylock files, or requirements folders. Files are listed with -v. With --bytes, both are archives or
-    folders with archives.
+    OLD and NEW are archives with their indexes beside them, output folders of `venvstacks publish`, manifests in
+    such folders, pylock files, or requirements folders. The size that a client with OLD has to download is shown
+    as well; with -v, so are files. With --bytes, both are archives or folders with archives.
 
     \b
     Example:

@@ -64,9 +64,9 @@ def local_export(
     showing: Showing,
     working: Working,
 ) -> None:
-    """Copy built layers side by side into a folder, ready to run.
+    """Copy built layers into a folder, ready to run.
 
-    On Linux and macOS the folder may be moved, renamed and made read-only: the applications run as they lie.
+    On Linux and macOS the folder may be moved, renamed and made read-only: its applications need no installation.
 
     \b
     Example:

@@ -37,7 +37,7 @@ from venvstacks.humanize import counted
 @click.command()
 @spec_argument
 @flag("--if-needed", help="Keep locks that are valid.")
-@flag("--clean", help="Forget what earlier runs downloaded.")
+@flag("--clean", help="Discard the downloads of earlier runs.")
 @selection_options
 @lock_options
 @find_options
@@ -59,8 +59,8 @@ def lock(
 ) -> None:
     """Lock layers for all their target platforms.
 
-    Layers below an included one are locked if they have no valid lock; layers on top of it are always locked
-    again. Earlier versions are kept where they still fit: --reset-lock forgets them.
+    Layers below an included one are locked if they have no valid lock; layers that depend on it are always locked
+    again. Earlier versions are kept where they still satisfy the requirements, unless --reset-lock is given.
 
     \b
     Example:

@@ -142,7 +142,7 @@ def flag(
     return click.option(*pairs, default=default, help=help)
 
 
-json_option = flag("--json", "as_json", help="Print data.")
+json_option = flag("--json", "as_json", help="Output JSON.")
 
 
 def spec_argument(command: Command) -> Command:
@@ -164,7 +164,7 @@ def build_dir_option(command: Command) -> Command:
 def jobs_option(what: str) -> Callable[[Command], Command]:
     """Add --jobs, for a number of something."""
     return click.option(
-        "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=f"{what} (default: processors)."
+        "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=f"{what} (default: number of processors)."
     )
 
 
@@ -182,7 +182,7 @@ def output_dir_option(default: str) -> Callable[[Command], Command]:
 bytecode_option = click.option(
     "--bytecode",
     type=click.Choice(["none", "ship"]),
-    help="Whether layers hold their modules compiled (default: as defined, or none).",
+    help="Whether layers contain compiled bytecode (default: the definition's setting, or none).",
 )
 
 
@@ -194,7 +194,7 @@ platform_option = click.option(
     show_default=True,
     metavar="NAME",
     shell_complete=lambda *arguments: _complete_platform(arguments[-1]),
-    help="Target platform, such as win_amd64, or host, or all; may be repeated.",
+    help="Target platform: a name such as win_amd64, host or all; may be repeated.",
 )
 
 
@@ -212,42 +212,43 @@ selection_options = _group(
         "--include",
         multiple=True,
         metavar="PATTERN",
-        help="Handle only layers whose build names match, such as 'app-*'; may be repeated.",
+        help="Only include layers whose build names match, such as 'app-*'; may be repeated.",
     ),
-    flag("--allow-missing", help="Warn, not fail, when a pattern matches no layer."),
+    flag("--allow-missing", help="Warn instead of failing when a pattern matches no layer."),
 )
 
 show_options = _group(
     "showing",
     Showing,
-    flag("--show", help="Print the layers with the chosen operations first."),
-    flag("--show-only", help="Print them and stop."),
-    flag("--json", "as_json", help="Print data; stops there unless --show is given."),
+    flag("--show", help="Print the selected layers and their operations first."),
+    flag("--show-only", help="Print the selected layers and their operations, and exit."),
+    flag("--json", "as_json", help="Output the plan as JSON, and exit unless --show is given."),
 )
 
 work_options = _group(
     "working",
     Working,
     build_dir_option,
-    jobs_option("Layers at once"),
-    flag("--wait", default=True, help="Wait for another run in the build folder, or fail if there is one."),
+    jobs_option("Maximum number of layers to process at once"),
+    flag("--wait", default=True, help="Wait while another run uses the build folder, instead of failing."),
 )
 
 find_options = _group(
     "finding",
     Finding,
-    flag("--index", default=True, help="Use package indexes, or local wheels alone."),
+    flag("--index", default=True, help="Use package indexes, or only local wheels."),
     click.option(
         "--local-wheels",
         type=FOLDER,
         multiple=True,
         metavar="DIR",
-        help="A folder with wheels, relative to the definition's folder; may be repeated.",
+        help="Folder of wheels, relative to the definition's folder; may be repeated.",
     ),
     click.option(
         "--local-runtime",
         type=click.Choice(["never", "fallback", "always"]),
-        help="Whether an interpreter of this machine may serve as a runtime (default: as defined, or never).",
+        help="When to use an interpreter of this machine as a runtime "
+        "(default: the definition's setting, or never).",
     ),
 )
 
@@ -258,8 +259,8 @@ cache_options = _group(
         "--cache-dir",
         type=FOLDER,
         metavar="DIR",
-        help="Keep downloads in DIR/uv and compressed parts of archives in DIR/frames; relative to the "
-        "definition's folder (default: uv's own cache, and the user's cache folder).",
+        help="Cache downloads in DIR/uv and compressed archive parts in DIR/frames; relative to the definition's "
+        "folder (default: uv's own cache, and the user's cache folder).",
     ),
 )
 
@@ -270,35 +271,38 @@ lock_options = _group(
         "--reset-lock",
         multiple=True,
         metavar="PATTERN",
-        help="Forget the earlier pins of matching layers; may be repeated.",
+        help="Ignore the earlier pins of matching layers; may be repeated.",
     ),
-    flag("--lock-dependencies", default=None, help="Lock the layers below the included ones, too."),
+    flag("--lock-dependencies", default=None, help="Also lock the layers below the included ones."),
 )
 
 publish_options = _group(
     "publishing",
     Publishing,
-    flag("--publish-dependencies", default=None, help="Publish those below the included layers, too."),
-    flag("--publish-derived", help="Publish those on top of the included layers, too."),
+    flag("--publish-dependencies", default=None, help="Also publish the layers below the included ones."),
+    flag("--publish-derived", help="Also publish the layers that depend on the included ones."),
 )
 
 archive_options = _group(
     "archiving",
     Archiving,
-    flag("--tag-outputs", help="Put platform and build number into names."),
+    flag("--tag-outputs", help="Add platform and build number to file names."),
     click.option(
         "--format",
         "archive_format",
         type=click.Choice(["tar.zst", "tar.xz", "tar.gz", "zip"]),
-        help="Format of the archives (default: as defined, or tar.zst).",
+        help="Archive format (default: the definition's setting, or tar.zst).",
     ),
     click.option(
         "--compression",
         type=click.Choice(["fast", "balanced", "best"]),
-        help="How much time compressing may take (default: balanced).",
+        help="Trade-off between speed and archive size (default: balanced).",
     ),
     click.option(
-        "--compression-level", type=int, metavar="N", help="A level of the format, in place of --compression."
+        "--compression-level",
+        type=int,
+        metavar="N",
+        help="Compression level of the format, instead of --compression.",
     ),
 )
 
@@ -310,23 +314,23 @@ delta_options = _group(
         type=click.Path(path_type=Path),
         multiple=True,
         metavar="DIR_OR_MANIFEST",
-        help="Make deltas from what is published in a folder or described by a manifest, relative to the "
-        "definition's folder; may be repeated.",
+        help="Create deltas from an earlier publication (an output folder or a manifest in it), relative to "
+        "the definition's folder; may be repeated.",
     ),
     click.option(
         "--deltas",
         type=click.IntRange(min=0),
         default=0,
         metavar="N",
-        help="Make deltas from the last N builds of each layer that are still in the output folder.",
+        help="Create deltas from the last N builds of each layer in the output folder.",
     ),
 )
 
 update_options = _group(
     "updating",
     Updating,
-    flag("--force", help="Make outputs anew although nothing has changed."),
-    flag("--dry-run", help="Print what would be done, and do nothing."),
+    flag("--force", help="Create outputs again even if nothing has changed."),
+    flag("--dry-run", help="Print what would be done without doing it."),
 )
 
 
@@ -348,9 +352,9 @@ def verbosity_options(command: Command) -> Command:
         count=True,
         expose_value=False,
         callback=_change_verbosity,
-        help="Tell more; repeatable.",
+        help="Increase verbosity; may be repeated.",
     )
     quiet = click.option(
-        "-q", "--quiet", count=True, expose_value=False, callback=_change_verbosity, help="Print only errors."
+        "-q", "--quiet", count=True, expose_value=False, callback=_change_verbosity, help="Only print errors."
     )
     return verbose(quiet(command))

@@ -14,19 +14,23 @@ from venvstacks.humanize import size_text
 @click.argument("old", metavar="OLD_DIR", type=FOLDER)
 @click.argument("delta", metavar="DELTA", type=click.Path(path_type=Path))
 @click.option(
-    "--to", "folder", type=FOLDER, required=True, metavar="NEW_DIR", help="The new layer's folder; must not exist."
+    "--to",
+    "folder",
+    type=FOLDER,
+    required=True,
+    metavar="NEW_DIR",
+    help="Folder to create for the new layer; must not exist.",
 )
-@flag("--dry-run", help="Check the delta, print what would be done, and do nothing.")
+@flag("--dry-run", help="Check the delta and print what would be done without doing it.")
 @json_option
-@jobs_option("Threads")
+@jobs_option("Number of threads")
 @verbosity_options
 def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool, jobs: int | None) -> None:
-    """Make a new layer's folder from the old one and a delta.
+    """Create a new layer's folder from an old one and a delta.
 
-    OLD_DIR is the folder of the layer as the old archive was unpacked. It is only read, and may hold other files
-    as well. NEW_DIR becomes what unpacking the new archive makes: it is verified file by file, and appears when
-    it is complete. If a file of OLD_DIR is not what was published, nothing is made: then the whole archive is
-    needed.
+    OLD_DIR is the folder that the old archive was unpacked into. It is not changed, and may contain other files.
+    NEW_DIR is created with the content of the new archive: each file is verified, and the folder appears when it
+    is complete. If a file of OLD_DIR is not the published one, the command fails: use the whole archive then.
 
     \b
     Example:

@@ -80,12 +80,12 @@ def publish(
     caching: Caching,
     working: Working,
 ) -> None:
-    """Make an archive of each built layer, and the manifests that describe them.
+    """Create an archive of each built layer, and manifests.
 
-    An archive is made again only if its inputs have changed, if it is gone, or with --force.
+    An archive is created again only if its inputs have changed, if it is missing, or with --force.
 
-    A delta leads from what clients have to the new content of a layer, for `venvstacks patch`. It is kept only if
-    it is at least a third smaller than the archive.
+    A delta leads from an earlier to the new content of a layer, for `venvstacks patch`. It is kept only if it is
+    at least a third smaller than the archive.
 
     \b
     Example:

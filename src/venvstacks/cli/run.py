@@ -26,25 +26,25 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     "source",
     type=FOLDER,
     metavar="DIR",
-    help="An export or a folder with unpacked layers, relative to the current folder.",
+    help="Export or folder of unpacked layers, relative to the current folder.",
 )
 @click.option(
     "--spec",
     type=click.Path(path_type=Path),
     default=_SPEC,
     show_default=True,
-    help="The definition whose build folder holds the application.",
+    help="Definition whose build folder contains the application.",
 )
 @build_dir_option
 @click.argument("app", shell_complete=_complete)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: tuple[str, ...]) -> int:
-    """Run an application from the build folder, or from an export.
+    """Run an application from the build folder or an export.
 
-    The application takes this command's place: streams, signals and exit status are its own. Options stand
-    before its name; what follows is the application's.
+    The application replaces this process: streams, signals and exit status are its own. Options of this command
+    come before the application's name; everything after it is passed to the application.
 
-    Programs of the application's layer come first on PATH, those of the layers below last. PYTHONHOME is left out.
+    Programs of the application's layer come first on PATH, those of the layers below last. PYTHONHOME is unset.
 
     \b
     Example:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     is_flag=False,
     flag_value="*",
     metavar="[LAYER]",
-    help="Show which shared libraries the files of built layers (or of one) need, and who provides them.",
+    help="Show which shared libraries the files of built layers (or of LAYER) need, and what provides them.",
 )
 @json_option
 @verbosity_options
@@ -46,13 +46,13 @@ def show(
     libraries: str | None,
     as_json: bool,
 ) -> None:
-    """Show the layers of a stack, and what each depends on.
+    """Show the layers of a stack and their dependencies.
 
-    With --include, what the included layers depend on and what depends on them is shown as well.
+    With --include, the dependencies and dependents of the included layers are shown as well.
 
-    A leading * marks a layer without a valid lock; an arrow leads to the name of the deployed folder where it
-    differs. Layers that are not made for the platform are marked; with -v, so are those that stand in the build
-    folder. With --libraries, -v also lists the files that need nothing but what the target's system has.
+    A leading * marks a layer without a valid lock; an arrow points to the name of the deployed folder where it
+    differs. Layers that are not for the chosen platform are marked; with -v, so are those that are built. With
+    --libraries, -v also lists the files that only need libraries of the target's system.
 
     \b
     Example:

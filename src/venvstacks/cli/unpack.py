@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("archives", metavar="ARCHIVE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--to", "folder", type=FOLDER, required=True, metavar="DIR", help="What will hold the layers' folders."
+    "--to", "folder", type=FOLDER, required=True, metavar="DIR", help="Folder to unpack the layers into."
 )
-@flag("--force", help="Replace what is there and is something else.")
-@flag("--dry-run", help="Check the indexes, print what would be done, and do nothing.")
+@flag("--force", help="Replace folders with other content.")
+@flag("--dry-run", help="Check the indexes and print what would be done without doing it.")
 @json_option
-@jobs_option("Threads")
+@jobs_option("Number of threads")
 @verbosity_options
 def unpack(
     *, archives: tuple[Path, ...], folder: Path, force: bool, dry_run: bool, as_json: bool, jobs: int | None
 ) -> None:
-    """Unpack published archives side by side into a folder, and verify them meanwhile.
+    """Unpack published archives and verify their content.
 
-    The index beside each archive is compared with the manifest, if that is there; then every part of the archive
-    and every file with the index. A layer's folder appears when it is complete. One that is there already and
-    has the right content is left alone. Of the files that a pattern such as `*` names, indexes, deltas and
-    manifests are skipped.
+    The index beside each archive is verified by the manifest, if there is one; every part of the archive and every
+    file is verified by the index. A layer's folder appears when it is complete; an existing folder with the right
+    content is left alone. Indexes, deltas and manifests among the arguments (from a pattern such as `*`) are
+    skipped.
 
     \b
     Example:

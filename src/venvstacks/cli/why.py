@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def why(*, package: str, spec: Path, build_dir: Path, platforms: tuple[str, ...], as_json: bool) -> None:
-    """Report which layers have a package, which requirements brought it there, and what it costs.
+    """Show which layers contain a package, and why.
 
-    The requirements and sizes are those of the built layers.
+    For each layer, the chain of requirements that leads to the package and its size are shown if the layer is
+    built.
 
     \b
     Example:

@@ -125,3 +125,14 @@ def test_arguments_of_an_application_are_its_own() -> None:
 def test_unknown_option_before_the_application() -> None:
     with pytest.raises(click.NoSuchOption):
         cli.commands["run"].make_context("run", ["--form", "x", "hello"])
+
+
+@pytest.mark.parametrize("group", ["", "cache"])
+def test_no_summary_is_cut(group: str) -> None:
+    """A line of the list of commands has room for a whole sentence on a terminal with 80 columns."""
+    command = cli.commands[group] if group else cli
+    assert isinstance(command, click.Group)
+    context = click.Context(command, info_name="venvstacks", terminal_width=80)
+    listed = command.get_help(context).partition("Commands:\n")[2].splitlines()
+    assert len(listed) == len(command.commands)
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
