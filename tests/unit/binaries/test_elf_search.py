@@ -53,6 +53,21 @@ def test_folders_are_added_behind_those_that_are_there(tmp_path: Path, compiler:
     assert (after.needed, after.name, after.glibc) == (before.needed, before.name, before.glibc)
 
 
+@pytest.mark.parametrize("kind", ["runpath", "rpath"])
+@pytest.mark.parametrize("search", [["$ORIGIN/y"], ["$ORIGIN/a/much/longer/path/than/before", "/opt/lib"], []])
+def test_folders_replace_those_that_are_there(
+    tmp_path: Path, compiler: Compiler, kind: str, search: list[str]
+) -> None:
+    source = placed(tmp_path / "liba.so.1", compiler.library("a", 2, **{kind: "$ORIGIN/x"}))
+    copy_with_search(source, tmp_path / "copy.so", search, replace=True)
+    before, after = image(source), image(tmp_path / "copy.so")
+    assert after.search == tuple(search)
+    assert after.passes_search == before.passes_search == (kind == "rpath")
+    assert (after.needed, after.name, after.glibc) == (before.needed, before.name, before.glibc)
+    assert patchelf("--print-rpath", tmp_path / "copy.so").strip() == ":".join(search)
+    assert ctypes.CDLL(str(tmp_path / "copy.so")).a() == 2
+
+
 @pytest.mark.parametrize("pie", [True, False])
 def test_programs_still_start(tmp_path: Path, compiler: Compiler, *, pie: bool) -> None:
     placed(tmp_path / "lib" / "libneeded.so.1", compiler.library("needed", 42))

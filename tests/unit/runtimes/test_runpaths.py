@@ -1,15 +1,14 @@
-import os
 import shutil
-import sys
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from fakes import native_files as native
 from fakes.pythons import patchelf
 from venvstacks.binaries.identify import read_binary
-from venvstacks.errors import ToolError
+from venvstacks.errors import RuntimeProviderError
 from venvstacks.runtimes.runpaths import make_runpaths_relative
-from venvstacks.work import Work
 
 LIBRARY = "libpython3.so"
 
@@ -31,6 +30,10 @@ def runtime(tmp_path: Path) -> Path:
     return folder
 
 
+def make_relative(runtime: Path) -> None:
+    make_runpaths_relative(runtime, Path("/old/lib") / LIBRARY, title="The copy", hint="use another")
+
+
 def runpath(path: Path) -> tuple[str, ...]:
     binary = read_binary(path)
     assert binary is not None
@@ -41,39 +44,43 @@ def test_paths_to_the_old_folder_become_relative(runtime: Path) -> None:
     module = runtime / "lib" / "python3" / "lib-dynload" / "_ssl.so"
     patchelf("--set-rpath", "/old/lib:/opt/openssl", module)
     patchelf("--set-rpath", "/old/lib", runtime / "bin" / "python")
-    make_runpaths_relative(runtime, Path("/old/lib") / LIBRARY, os.environ, Work())
+    make_relative(runtime)
     assert runpath(module) == ("$ORIGIN/../..", "/opt/openssl")
     assert runpath(runtime / "bin" / "python") == ("$ORIGIN/../lib",)
 
 
 def test_a_program_that_found_its_library_through_the_machine_gets_a_path(runtime: Path) -> None:
     patchelf("--remove-rpath", runtime / "bin" / "python")
-    make_runpaths_relative(runtime, Path("/old/lib") / LIBRARY, os.environ, Work())
+    make_relative(runtime)
     assert runpath(runtime / "bin" / "python") == ("$ORIGIN/../lib",)
     assert runpath(runtime / "lib" / "python3" / "lib-dynload" / "_ssl.so") == ()
 
 
-def test_what_is_relative_already_needs_no_patchelf(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_relative_already_is_left_alone(runtime: Path) -> None:
     patchelf("--set-rpath", "$ORIGIN/../lib", runtime / "bin" / "python")
-    before = (runtime / "bin" / "python").read_bytes()
-    monkeypatch.setattr("sysconfig.get_path", lambda _: "/nowhere")
-    make_runpaths_relative(runtime, Path("/old/lib") / LIBRARY, {}, Work())
-    assert (runtime / "bin" / "python").read_bytes() == before
+    before = (runtime / "bin" / "python").stat()
+    make_relative(runtime)
+    assert (runtime / "bin" / "python").stat() == before
 
 
-def test_a_missing_patchelf_is_named_with_the_way_to_get_it(
-    runtime: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sysconfig.get_path", lambda _: "/nowhere")
-    with pytest.raises(ToolError, match=r"'patchelf' was not found(.|\n)*pip install patchelf"):
-        make_runpaths_relative(runtime, Path("/old/lib") / LIBRARY, {"PATH": "/nowhere"}, Work())
+def test_an_rpath_stays_one_and_programs_stay_programs(runtime: Path) -> None:
+    program = runtime / "bin" / "python"
+    patchelf("--remove-needed", LIBRARY, program)
+    patchelf("--force-rpath", "--set-rpath", "/old/lib:/opt/openssl", program)
+    make_relative(runtime)
+    binary = read_binary(program)
+    assert binary is not None
+    assert (binary.images[0].search, binary.images[0].passes_search) == (("$ORIGIN/../lib", "/opt/openssl"), True)
+    assert (
+        subprocess.run([program, runtime / "bin"], capture_output=True, check=True).stdout == b"python\nscript\n"
+    )
 
 
-def test_a_failing_patchelf_is_quoted(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tools").mkdir()
-    fake = tmp_path / "tools" / "patchelf"
-    fake.write_text(f"#!{sys.executable}\nraise SystemExit('no space left')\n")
-    fake.chmod(0o755)
-    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path / "tools"))
-    with pytest.raises(ToolError, match="cannot set the RUNPATH of bin/python: no space left"):
-        make_runpaths_relative(runtime, Path("/old/lib") / LIBRARY, {}, Work())
+def test_a_file_that_cannot_be_changed_is_named(runtime: Path) -> None:
+    (runtime / "bin" / "python32").write_bytes(native.elf("i686", bits=32, needed=[LIBRARY]))
+    with pytest.raises(
+        RuntimeProviderError, match=r"The copy cannot be .*: where bin/python32 looks .* 64-bit"
+    ) as e:
+        make_relative(runtime)
+    assert e.value.hint == "use another"
+    assert [path.name for path in (runtime / "bin").iterdir() if path.name.startswith(".")] == []
