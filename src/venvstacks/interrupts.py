@@ -15,7 +15,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def signals_cancel(cancellation: Cancellation) -> Iterator[None]:
-    """Let handlers of signals that raise call work off; what they raise is raised when it has ended.
+    """Let signals whose handlers raise cancel the work; what they raise is raised when it has ended.
 
     A handler that raises, as that of Ctrl-C does, raises wherever the main thread happens to be. Where that is the
     middle of the library's handling of a lock, the lock is never released, and all wait forever for each other.

@@ -23,11 +23,11 @@ class Completed:
 
 
 class CancelledError(Exception):
-    """The work was called off; never shown, the reason for it is."""
+    """The work was cancelled; never shown to users, its reason is."""
 
 
 class Cancellation:
-    """Calls off work that several threads share, and ends the programs they started.
+    """A cancellation token that several threads share; cancelling ends the programs they started too.
 
     It takes no lock, so that a signal's handler may use it wherever it interrupts its thread.
     """
@@ -39,13 +39,13 @@ class Cancellation:
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def cancel(self) -> None:
-        """Call the work off: running programs are terminated, later checks raise."""
+        """Cancel the work: running programs are terminated, later checks raise."""
         self._cancelled = True
         for process in tuple(self._running):
             process.terminate()
 
     def check(self) -> None:
-        """Raise :class:`CancelledError` if the work was called off."""
+        """Raise :class:`CancelledError` if the work was cancelled."""
         if self._cancelled:
             raise CancelledError
 

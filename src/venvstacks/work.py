@@ -1,18 +1,24 @@
-"""How work is carried out: observed, in parallel, and able to be called off."""
+"""How work is carried out: observed, in parallel, and able to be cancelled."""
 
 import os
+import threading
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Generic, TypeVar
 
+from venvstacks.errors import VenvstacksError
 from venvstacks.events import Observer, silent
 from venvstacks.interrupts import signals_cancel
 from venvstacks.processes import Cancellation, CancelledError
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
+
+_AHEAD = 2  # tasks handed out for each thread, so that none waits for its next one
 
 
 def default_jobs() -> int:
@@ -43,19 +49,34 @@ class Task(Generic[Key, Result]):
     """A piece of work that may need the results of others.
 
     Attributes:
-        key: Its name among the tasks.
+        name: What it does, for stack traces and lists of threads: ``publish app-x for linux_x86_64``.
+        key: What tells it from the other tasks.
         needs: Keys of the tasks whose results it needs; those that are not among the tasks are ignored.
-        run: Does the work, given the results of all tasks that have ended so far.
+        run: Does the work, given the results of the tasks that it needs.
     """
 
+    name: str
     key: Key
     needs: tuple[Key, ...]
     run: Callable[[Mapping[Key, Result]], Result]
 
+    def __call__(self, done: Mapping[Key, Result]) -> Result:
+        """Run under the task's name: the thread bears it meanwhile, and an unexpected error gets a note of it."""
+        thread = threading.current_thread()
+        before, thread.name = thread.name, self.name
+        try:
+            return self.run(done)
+        except Exception as error:
+            if not isinstance(error, VenvstacksError):  # the message of such an error says all of it
+                error.add_note(f"in the task: {self.name}")
+            raise
+        finally:
+            thread.name = before
+
 
 @contextmanager
 def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
-    """Start threads, and wait for their end; meanwhile, signals call the work off, and so does an error."""
+    """Start threads, and wait for their end; meanwhile, signals cancel the work, and so does an error."""
     with signals_cancel(work.cancellation), ThreadPoolExecutor(max(1, work.jobs)) as pool:
         try:
             yield pool
@@ -67,18 +88,26 @@ def threads(work: Work) -> Iterator[ThreadPoolExecutor]:
 
 def run_tasks(tasks: Sequence[Task[Key, Result]], work: Work) -> dict[Key, Result]:
     """Run tasks in threads, each as soon as what it needs is there, ``work.jobs`` at a time."""
+    by_key = {task.key: task for task in tasks}
+    needs = {task.key: [key for key in task.needs if key in by_key] for task in tasks}
+    order = TopologicalSorter(dict.fromkeys(by_key, ()))  # of several that are ready, the first goes first
+    for task in tasks:
+        order.add(task.key, *needs[task.key])
+    order.prepare()
+    ready: deque[Key] = deque()
+    running: dict[Future[Result], Key] = {}
     results: dict[Key, Result] = {}
-    waiting = list(tasks)
-    names = {task.key for task in tasks}
-    running: dict[Future[Result], Task[Key, Result]] = {}
     with threads(work) as pool:
-        while waiting or running:
-            for task in [t for t in waiting if all(n in results for n in t.needs if n in names)]:
-                waiting.remove(task)
-                running[pool.submit(task.run, dict(results))] = task
+        while order.is_active():
+            ready.extend(order.get_ready())
+            while ready and len(running) < _AHEAD * max(1, work.jobs):
+                key = ready.popleft()
+                running[pool.submit(by_key[key], {need: results[need] for need in needs[key]})] = key
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             # dicts keep their order: of several errors the first task's is raised, and a cancellation last
             ended = [future for future in running if future in done]
             for future in sorted(ended, key=lambda f: isinstance(f.exception(), CancelledError)):
-                results[running.pop(future).key] = future.result()
+                key = running.pop(future)
+                results[key] = future.result()
+                order.done(key)
     return {task.key: results[task.key] for task in tasks}

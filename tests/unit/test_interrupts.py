@@ -39,7 +39,7 @@ def raising(cancellation: Cancellation, ended: list[str]) -> None:
         cancellation.check()
 
 
-def test_a_signal_calls_off_and_is_handled_at_the_end_of_the_outermost_section() -> None:
+def test_a_signal_cancels_and_is_handled_at_the_end_of_the_outermost_section() -> None:
     ended: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         raising(Cancellation(), ended)
@@ -53,7 +53,7 @@ def test_without_signals_errors_pass() -> None:
         raise ValueError("own")
 
 
-def test_a_handler_that_does_not_raise_calls_nothing_off() -> None:
+def test_a_handler_that_does_not_raise_cancels_nothing() -> None:
     told: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     cancellation = Cancellation()
@@ -82,7 +82,7 @@ def run_some_tasks() -> None:
     def run(done: Mapping[int, int]) -> int:
         return len(done)
 
-    run_tasks([Task(number, (number - 1,), run) for number in range(4)], Work(jobs=2))
+    run_tasks([Task(f"task {number}", number, (number - 1,), run) for number in range(4)], Work(jobs=2))
 
 
 def run_some_frames() -> None:

@@ -1,7 +1,7 @@
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
 import pytest
@@ -9,12 +9,12 @@ import pytest
 from venvstacks.processes import CancelledError
 from venvstacks.work import Task, Work, default_jobs, run_tasks
 
-PATIENT = [sys.executable, "-c", "import threading; threading.Event().wait(60)"]
+PATIENT = [sys.executable, "-S", "-c", "import threading; threading.Event().wait(60)"]
 Run = Callable[[Mapping[str, int]], int]
 
 
 def _task(key: str, needs: str = "", run: Run = len) -> Task[str, int]:
-    return Task(key, tuple(needs), run)
+    return Task(f"do {key}", key, tuple(needs), run)
 
 
 def test_results_stand_in_the_order_of_the_tasks() -> None:
@@ -41,36 +41,95 @@ def test_tasks_wait_for_what_they_need_and_get_its_results() -> None:
     assert run_tasks(tasks, Work(jobs=3)) == {"a": 1, "b": 2, "c": 3}
 
 
-def test_independent_tasks_run_at_the_same_time() -> None:
-    together = threading.Barrier(2, timeout=5)
-    assert run_tasks([_task(key, run=lambda _: together.wait() * 0) for key in "ab"], Work(jobs=2)) == {
-        "a": 0,
-        "b": 0,
-    }
-
-
-def test_no_more_than_the_given_number_of_tasks_run_at_once() -> None:
-    running, most = 0, 0
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_as_many_tasks_as_there_are_jobs_run_at_once(jobs: int) -> None:
     guard = threading.Lock()
+    together = threading.Barrier(jobs, timeout=5)  # breaks if fewer run at once
+    running, most = 0, 0
 
     def run(_: Mapping[str, int]) -> int:
         nonlocal running, most
         with guard:
             running += 1
             most = max(most, running)
+        together.wait()
         with guard:
             running -= 1
+        together.wait()
         return 0
 
-    assert len(run_tasks([_task(str(n), run=run) for n in range(20)], Work(jobs=1))) == 20
-    assert most == 1
+    run_tasks([_task(str(n), run=run) for n in range(4 * jobs)], Work(jobs=jobs))
+    assert most == jobs
+
+
+def test_no_more_tasks_than_jobs_run_at_once() -> None:
+    """While both threads are held up, no third task begins, however long that takes."""
+    guard = threading.Lock()
+    running: list[str] = []
+    most = 0
+    overtaken = threading.Event()
+
+    def run(_: Mapping[str, int]) -> int:
+        nonlocal most
+        name = threading.current_thread().name
+        with guard:
+            running.append(name)
+            most = max(most, len(running))
+            if len(running) > 2:
+                overtaken.set()
+        overtaken.wait(0.05)
+        with guard:
+            running.remove(name)
+        return 0
+
+    run_tasks([_task(str(n), run=run) for n in range(6)], Work(jobs=2))
+    assert most == 2
+
+
+def test_tasks_get_only_what_they_need() -> None:
+    tasks = [_task("a", run=lambda _: 1), _task("b", run=lambda _: 2), _task("c", "b?", run=lambda done: [*done])]  # type: ignore[list-item, return-value, arg-type]
+    assert run_tasks(tasks, Work(jobs=1))["c"] == ["b"]  # type: ignore[comparison-overlap]
+
+
+def test_of_the_tasks_that_are_ready_the_first_begins() -> None:
+    begun: list[str] = []
+    keys = "cabd"
+    tasks = [_task(key, "b" if key == "a" else "", lambda _, key=key: begun.append(key) or 0) for key in keys]  # type: ignore[misc, func-returns-value]
+    run_tasks(tasks, Work(jobs=1))
+    assert begun == ["c", "b", "d", "a"]
+
+
+def test_many_tasks_take_time_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for at once depends on the number of threads, and not on that of the tasks."""
+    waited: list[int] = []
+
+    def counting(futures: Collection[Future[int]], return_when: str) -> object:
+        waited.append(len(futures))
+        return wait(futures, return_when=return_when)
+
+    monkeypatch.setattr("venvstacks.work.wait", counting)
+    assert len(run_tasks([_task(str(n)) for n in range(100)], Work(jobs=2))) == 100
+    assert max(waited) == 4
+
+
+def test_a_stack_trace_names_the_task() -> None:
+    seen: list[str] = []
+
+    def run(_: Mapping[str, int]) -> int:
+        seen.append(threading.current_thread().name)
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong") as caught:
+        run_tasks([_task("a", run=run)], Work(jobs=1))
+    assert seen == ["do a"]
+    assert caught.value.__notes__ == ["in the task: do a"]
 
 
 def test_nothing_to_do() -> None:
     assert run_tasks([], Work(jobs=0)) == {}
 
 
-def test_an_error_calls_the_others_off() -> None:
+def test_an_error_cancels_the_others() -> None:
     work = Work(jobs=2)
     started = threading.Event()
     ended: list[str] = []
@@ -92,7 +151,7 @@ def test_an_error_calls_the_others_off() -> None:
         _task("patient", run=patient),
         _task("never", "p", lambda _: ended.append("x") or 0),
     ]
-    tasks[2] = Task("never", ("patient",), tasks[2].run)
+    tasks[2] = Task("do never", "never", ("patient",), tasks[2].run)
     with pytest.raises(ValueError, match="first"):
         run_tasks(tasks, work)
     assert ended == ["patient"]
@@ -112,7 +171,7 @@ def test_of_errors_at_the_same_time_the_first_tasks_is_raised(monkeypatch: pytes
     errors = [CancelledError(), ValueError("b"), ValueError("c")]
     tasks = [_task(str(number), run=failing(error)) for number, error in enumerate(errors)]
     monkeypatch.setattr("venvstacks.work.wait", lambda futures, **_: wait(futures))
-    with pytest.raises(ValueError, match=r"^b$"):
+    with pytest.raises(ValueError, match=r"^b\n"):
         run_tasks(tasks, work)
     with pytest.raises(CancelledError):
         work.cancellation.check()

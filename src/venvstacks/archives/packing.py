@@ -34,7 +34,7 @@ class Packer:
         cache: Frames of earlier runs; None to use none.
         pool: Does the work.
         progress: Called with the number of content bytes handled since the last call.
-        check: Called often; calls the work off by raising.
+        check: Called often; raises when the work was cancelled.
     """
 
     def __init__(

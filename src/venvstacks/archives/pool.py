@@ -33,7 +33,7 @@ class FramePool:
         self._slots = threading.BoundedSemaphore(2 * max(1, work.jobs) + 1)
 
     def check(self) -> None:
-        """Raise :class:`~venvstacks.processes.CancelledError` if the work was called off."""
+        """Raise :class:`~venvstacks.processes.CancelledError` if the work was cancelled."""
         self._work.cancellation.check()
 
     def submit(self, run: Callable[[], Result]) -> Future[Result]:

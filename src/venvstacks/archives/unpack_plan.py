@@ -118,7 +118,10 @@ def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[UnpackedLayer
         _prepare(folder, [planned for planned in plan if planned.destination.parent == folder])
     largest_first = sorted(plan, key=lambda planned: -planned.size)
     with frame_pool(work) as pool:
-        tasks = [Task(planned.destination, (), partial(_unpack, planned, pool, work)) for planned in largest_first]
+        tasks = [
+            Task(f"unpack {planned.archive.name}", planned.destination, (), partial(_unpack, planned, pool, work))
+            for planned in largest_first
+        ]
         done = run_tasks(tasks, work)
     return tuple(done[planned.destination] for planned in plan)
 

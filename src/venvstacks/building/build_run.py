@@ -1,6 +1,6 @@
 """Build layers: a plan, then its run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from venvstacks.building.build_plan import Key, LayerBuild
@@ -58,8 +58,8 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     # then does it matter what these offer: shared libraries. The checks see all layers together.
     with bytecode_maker(made, runtimes, installer.uv.environ, installer.scratch, work) as compiling:
         makers = [Maker(item, builds, installer, runtimes, compiling, staging[item.key]) for item in plan.layers]
-        fill = [Task[StepKey, Filled](("fill", m.item.key), m.needs_to_fill, m.fill) for m in makers]
-        finish = [Task[StepKey, Filled](("finish", m.item.key), m.needs_to_finish, m.finish) for m in makers]
+        fill = [_task("fill", maker, maker.needs_to_fill, maker.fill) for maker in makers]
+        finish = [_task("finish", maker, maker.needs_to_finish, maker.finish) for maker in makers]
         try:
             done = run_tasks([*fill, *finish], work)
         finally:
@@ -69,6 +69,12 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     _name_install_targets(plan)
     _check(plan, found, installer)
     return tuple(described(build, found[key], build.local_runtime) for key, build in builds.items())
+
+
+def _task(
+    step: str, maker: Maker, needs: tuple[StepKey, ...], run: Callable[[Mapping[StepKey, Filled]], Filled]
+) -> Task[StepKey, Filled]:
+    return Task(f"{step} {maker.item.name} for {maker.item.build.target.name}", (step, maker.item.key), needs, run)
 
 
 def _name_install_targets(plan: BuildPlan) -> None:

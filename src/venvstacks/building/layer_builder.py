@@ -113,7 +113,8 @@ class Maker:
         compiler = [("finish", self._runtime)] if needs_runtime(build) and build.key != self._runtime else []
         is_copying = build.target.is_windows or may_be_missing(build)
         copied = [("finish", key) for key in build.keys_below if is_copying]
-        return (*compiler, *copied, *(("fill", key) for key in (build.key, *build.keys_below)))
+        filled = [("fill", key) for key in (build.key, *build.keys_below)]
+        return (*self.needs_to_fill, *compiler, *copied, *filled)  # it may have to be filled again
 
     @property
     def _is_unchecked(self) -> bool:

@@ -146,7 +146,7 @@ def run_lock(
         return locked
 
     tasks = [
-        Task[str, LockedLayer](item.layer.build_name, item.layer.below, partial(lock, item))
+        Task(f"lock {item.layer.build_name}", item.layer.build_name, item.layer.below, partial(lock, item))
         for item in plan.layers
     ]
     return run_tasks(tasks, work)

@@ -113,12 +113,16 @@ class _Copy:
         layer = self._export.layer
         folders = [e for e in self._export.built.entries if e.kind is EntryKind.FOLDER]
         others = [e for e in self._export.built.entries if e.kind is not EntryKind.FOLDER]
-        yield Task((layer, "begin"), (), partial(self._explained, partial(self._make_folders, folders)))
-        keys = []
-        for number, chunk in enumerate(_chunks(others)):
-            keys.append((layer, f"part {number}"))
-            yield Task(keys[-1], ((layer, "begin"),), partial(self._explained, partial(self._copy_entries, chunk)))
-        yield Task((layer, "end"), ((layer, "begin"), *keys), partial(self._explained, self._put_in_place))
+        begin, end = (layer, "begin"), (layer, "end")
+        copies = {
+            (layer, f"part {n}"): partial(self._copy_entries, chunk) for n, chunk in enumerate(_chunks(others))
+        }
+        yield self._task(begin, (), partial(self._make_folders, folders))
+        yield from (self._task(key, (begin,), copy) for key, copy in copies.items())
+        yield self._task(end, (begin, *copies), self._put_in_place)
+
+    def _task(self, key: _Key, needs: tuple[_Key, ...], run: Callable[[], None]) -> Task[_Key, None]:
+        return Task(f"export {' '.join(key)}", key, needs, partial(self._explained, run))
 
     def _explained(self, run: Callable[[], None], _: Mapping[_Key, None]) -> None:
         with explained(f"export {self._export.built.layer.title}"):

@@ -70,7 +70,10 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
     largest_first = sorted(plan.archives, key=lambda archive: -content_size(archive.built))
     with frame_pool(work) as pool, delta_maker(plan.options, work) as deltas:
         run = _Run(plan.options, work, pool, cache, deltas)
-        tasks = [Task(a.layer, (), partial(_publish, a, run)) for a in largest_first]
+        tasks = [
+            Task(f"publish {a.layer} for {a.built.target.name}", a.layer, (), partial(_publish, a, run))
+            for a in largest_first
+        ]
         with truthful(plan, plan.archives, ArchiveManifest, "published"):
             done = run_tasks(tasks, work)
     if cache is not None:
