@@ -5,12 +5,13 @@ from pathlib import Path
 from fakes.built_layers import make_built_layer, make_tree
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.building.built_layer import BuiltLayer
-from venvstacks.publishing.delta_bases import read_states
+from venvstacks.manifests.published import find_published
+from venvstacks.publishing.delta_bases import find_delta_bases
+from venvstacks.publishing.describe import stack_order
 from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
 from venvstacks.publishing.export_run import ExportResult, run_export
 from venvstacks.publishing.publication import PublishResult, run_publish
 from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, plan_publish
-from venvstacks.publishing.published import read_published
 from venvstacks.work import Work
 
 NAMES = ("cpython-3.12", "framework-numbers", "app-hello")
@@ -49,11 +50,15 @@ def make_stack(folder: Path, *, inputs: str = "1", version: int | None = None) -
 def planned(
     built: tuple[BuiltLayer, ...], options: PublishOptions, selected: tuple[str, ...] | None = None
 ) -> PublishPlan:
-    layers, target = [each.layer for each in built], built[0].target
-    published = read_published(layers, target, options.output, tag_outputs=options.tag_outputs)
-    names = [layer.build_name for layer in layers] if selected is None else selected
-    old = read_states(options.output, names, target, asked=options.delta_from, earlier=options.deltas > 0)
-    return plan_publish(built, names, options, published, old)
+    target = built[0].target
+    order = stack_order([each.layer for each in built], target)
+    names = [name for _, name in order]
+    published = find_published(options.output, names, target.name, tagged=options.tag_outputs)
+    chosen = names if selected is None else selected
+    bases = find_delta_bases(
+        options.output, chosen, target, requested=options.delta_from, earlier=options.deltas > 0
+    )
+    return plan_publish(built, chosen, options, order, published=published, bases=bases)
 
 
 def publish(

@@ -29,11 +29,12 @@ from venvstacks.archives.codecs import (
     decompress_text,
 )
 from venvstacks.archives.extraction import unpack_archive
-from venvstacks.archives.index import SUFFIX, ArchiveIndex, IndexEntry, content_hash, decode_index, encode_index
+from venvstacks.archives.index import ArchiveIndex, IndexEntry, content_hash, decode_index, encode_index
 from venvstacks.archives.index_validation import check_index
 from venvstacks.archives.pool import frame_pool
 from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
+from venvstacks.manifests.manifest_format import INDEX_SUFFIX, index_beside
 from venvstacks.work import Work
 
 SEEDS = Path(__file__).with_name("seeds")
@@ -64,8 +65,8 @@ class Seed:
 def seeds() -> tuple[Seed, ...]:
     """Read the seeds."""
     found = []
-    for path in sorted(SEEDS.glob(f"*{SUFFIX}")):
-        archive = path.with_name(path.name.removesuffix(SUFFIX))
+    for path in sorted(SEEDS.glob(f"*{INDEX_SUFFIX}")):
+        archive = path.with_name(path.name.removesuffix(INDEX_SUFFIX))
         data = path.read_bytes()
         text = decompress_text(data, 1 << 20)
         found.append(
@@ -227,7 +228,7 @@ def _write(
     data += gaps[-1]
     archive.write_bytes(data)
     described = msgspec.structs.replace(index, frames=tuple(listed), archive_size=len(data))
-    archive.with_name(archive.name + SUFFIX).write_bytes(encode_index(described))
+    index_beside(archive).write_bytes(encode_index(described))
 
 
 def _unpack(reader: Any, archive: Path) -> None:

@@ -9,11 +9,12 @@ from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.built_layers import expected
 from venvstacks.builds import chosen_layers, find_layers, gather_builds, made_here, output_folder
 from venvstacks.definition.stack import Stack
+from venvstacks.manifests.published import find_published
 from venvstacks.options import Options, cache_folder, in_definition
-from venvstacks.publishing.delta_bases import read_states
+from venvstacks.publishing.delta_bases import find_delta_bases
+from venvstacks.publishing.describe import stack_order
 from venvstacks.publishing.publication import PublishResult, run_publish
 from venvstacks.publishing.publish_plan import Action, PublishOptions, PublishPlan, plan_publish
-from venvstacks.publishing.published import read_published
 from venvstacks.selection import HOST
 from venvstacks.session import held
 from venvstacks.workspace import held_output
@@ -45,11 +46,12 @@ def plan_publication(
             format=settings.format or ArchiveFormat(stack.archive_formats[target.name]),
         )
         layers = expected(builds)
-        published = read_published(stack.layers, target, here.output, tag_outputs=here.tag_outputs)
+        order = stack_order(stack.layers, target)
+        published = find_published(here.output, [n for _, n in order], target.name, tagged=here.tag_outputs)
         names = made_here(layers, chosen)
-        asked = [in_definition(stack, path) for path in here.delta_from]
-        old = read_states(here.output, names, target, asked=asked, earlier=here.deltas > 0)
-        plans.append(plan_publish(layers, names, here, published, old))
+        requested = [in_definition(stack, path) for path in here.delta_from]
+        bases = find_delta_bases(here.output, names, target, requested=requested, earlier=here.deltas > 0)
+        plans.append(plan_publish(layers, names, here, order, published=published, bases=bases))
     return tuple(plans)
 
 

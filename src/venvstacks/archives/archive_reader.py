@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import UNSET
+
 from venvstacks import files
 from venvstacks.archives.codecs import CodecError, decompressed
 from venvstacks.archives.frame_layout import FrameContent, Slice, part_size
-from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, SUFFIX, ArchiveIndex, IndexEntry, decode_index
+from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, ArchiveIndex, IndexEntry, decode_index
 from venvstacks.archives.index_validation import check_index
-from venvstacks.archives.manifest_check import check_promised, promises_for
 from venvstacks.errors import ArchiveError
+from venvstacks.manifests.manifest_format import ArchiveManifest, index_beside, read_manifests
 
 _KEPT_FRAMES = 2
 
@@ -148,7 +150,7 @@ def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
 
     It is verified against the manifest that stands beside the archive, if there is one.
     """
-    place = path.with_name(path.name + SUFFIX)
+    place = index_beside(path)
     try:
         with place.open("rb") as file:
             data = file.read(LARGEST_INDEX + 1)
@@ -164,9 +166,24 @@ def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
     what = f"the index {place.name}"
     if len(data) > LARGEST_INDEX:
         raise ArchiveError(f"The index {place.name} is too large to be read.", hint=FETCH_AGAIN)
-    check_promised(data, place, promises_for(path))
+    _check_described(data, place, path)
     index = decode_index(data, what)
     return index, check_index(index, what)
+
+
+def _check_described(data: bytes, index: Path, archive: Path) -> None:
+    """Check that an index is one that a manifest beside the archive describes, if any does."""
+    described: dict[Path, tuple[object, ...]] = {}
+    for path, manifest in read_manifests(archive.parent, ArchiveManifest):
+        if manifest.archive_name == archive.name and manifest.archive_index_name is not UNSET:
+            sha256 = (manifest.archive_index_hashes or {}).get("sha256")
+            described[path] = manifest.archive_index_name, manifest.archive_index_size, sha256
+    if described and (index.name, len(data), files.sha256(data)) not in described.values():
+        first = next(iter(described))
+        raise ArchiveError(
+            f"The index {index.name} is not the one that {first} describes: it was damaged or exchanged.",
+            hint=FETCH_AGAIN,
+        )
 
 
 @contextmanager

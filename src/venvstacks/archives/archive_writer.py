@@ -14,11 +14,12 @@ from venvstacks.archives.entry_rules import case_clash
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.archives.frame_layout import Slice, part_size
-from venvstacks.archives.index import FORMAT, SUFFIX, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
+from venvstacks.archives.index import FORMAT, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
 from venvstacks.archives.packing import Packer
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.zips import ZipWriter
 from venvstacks.entries import EntryKind
+from venvstacks.manifests.manifest_format import index_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def write_archive(
         )
         data = encode_index(index)
         flushed.result()
-    place = destination.with_name(destination.name + SUFFIX)
+    place = index_beside(destination)
     files.write_bytes(place, data)
     return WrittenArchive(archive, WrittenFile(place.name, len(data), files.sha256(data)), index.content_hash)
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks.archives.archive_reader import ArchiveReader, open_archive
-from venvstacks.archives.index import SUFFIX, IndexEntry
+from venvstacks.archives.index import IndexEntry
 from venvstacks.entries import EntryKind
+from venvstacks.manifests.manifest_format import INDEX_SUFFIX, index_beside
 
 _SHOWN = 16  # bytes on each side
 _BLOCK = 1 << 20
@@ -51,8 +52,8 @@ def compare_folders(one: Path, two: Path) -> Iterator[ByteDifference]:
         left, right = one / name, two / name
         if not (left.is_file() and right.is_file()):
             yield ByteDifference(name, None, *("a file" if each.is_file() else None for each in (left, right)))
-        elif name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in names:
-            archive = name.removesuffix(SUFFIX)
+        elif name.endswith(INDEX_SUFFIX) and name.removesuffix(INDEX_SUFFIX) in names:
+            archive = name.removesuffix(INDEX_SUFFIX)
             if not any(compare_archives(one / archive, two / archive)):
                 yield from compare_files(left, right, name)
         else:
@@ -63,7 +64,7 @@ def compare_archives(one: Path, two: Path, name: str = "") -> Iterator[ByteDiffe
     """Find where two archives differ: in entries, or else in bytes."""
     name = name or one.name
     bytewise = list(compare_files(one, two, name))
-    if not bytewise or not all(each.with_name(each.name + SUFFIX).is_file() for each in (one, two)):
+    if not bytewise or not all(index_beside(each).is_file() for each in (one, two)):
         yield from bytewise
         return
     with ExitStack() as stack:

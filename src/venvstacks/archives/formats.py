@@ -9,14 +9,6 @@ from venvstacks.errors import UsageError
 WRITER_REVISION = 2
 """Rises when the same entries would give other bytes, so that published archives are made anew."""
 
-METADATA_FOLDER = "__venvstacks__"
-"""The folder beside archives with what is told about them."""
-
-LAYER_METADATA_FOLDER = f"{METADATA_FOLDER}/env_metadata"
-
-DELTA_SUFFIX = ".vdelta"
-"""How the file names of deltas end, which stand beside archives."""
-
 _MIB = 1 << 20
 
 

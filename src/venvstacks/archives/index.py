@@ -17,9 +17,6 @@ from venvstacks.errors import ArchiveError
 FORMAT = 1
 """Version of the index's form; readers refuse newer ones."""
 
-SUFFIX = ".index.zst"
-"""What is added to an archive's file name to name its index."""
-
 FETCH_AGAIN = "fetch the archive and its index again, from where they were published"
 
 LARGEST_INDEX = 32 << 20

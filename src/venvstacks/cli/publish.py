@@ -111,8 +111,8 @@ def publish(
         for archive in (archive for plan in plans for archive in plan.archives):
             name = archive.destination.relative_to(located(stack, output_dir)).as_posix()
             click.echo(f"{archive.action}  {name}  ({archive.reason})")
-            for delta in archive.deltas:
-                click.echo(f"delta  {delta.name}  (from {shown(delta.old.archive)}, if it is worth it)")
+            for delta, base in archive.deltas.items():
+                click.echo(f"delta  {delta}  (from {shown(base.archive)}, if it is worth it)")
 
 
 def publish_settings(

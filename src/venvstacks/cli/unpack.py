@@ -63,10 +63,13 @@ def unpack(
 
 def _archives_among(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     """Leave out what stands beside archives."""
-    from venvstacks.archives.formats import DELTA_SUFFIX, METADATA_FOLDER  # noqa: PLC0415 - help must be quick
-    from venvstacks.archives.index import SUFFIX  # noqa: PLC0415
+    from venvstacks.manifests.manifest_format import (  # noqa: PLC0415 - help must be quick
+        DELTA_SUFFIX,
+        INDEX_SUFFIX,
+        METADATA_FOLDER,
+    )
 
-    beside = (SUFFIX, DELTA_SUFFIX, METADATA_FOLDER)
+    beside = (INDEX_SUFFIX, DELTA_SUFFIX, METADATA_FOLDER)
     archives = tuple(path for path in paths if not path.name.endswith(beside))
     if not archives:
         raise UsageError(

@@ -1,10 +1,12 @@
 """Delta files: a start of fixed size, a header, and frames (described in the reference, *Deltas*)."""
 
+import hashlib
 import os
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,10 +16,10 @@ from venvstacks import files
 from venvstacks.archives import codecs
 from venvstacks.deltas import prefixes
 from venvstacks.deltas.delta_format import DeltaHeader
-from venvstacks.deltas.delta_manifest import check_promised
 from venvstacks.deltas.delta_validation import FETCH_ANOTHER, check_header
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import DeltaError
+from venvstacks.manifests.manifest_format import ArchiveManifest, read_manifests
 
 FORMAT = 1
 """Version of the format; readers refuse newer ones."""
@@ -68,14 +70,33 @@ class DeltaReader:
             raise _damaged(self.name, f"frame {number + 1} is not what the header says: {error}") from error
 
 
-def read_header(path: Path, *, promised: bool = True) -> tuple[DeltaHeader, int]:
+def read_header(path: Path, *, check: bool = True) -> tuple[DeltaHeader, int]:
     """Read and check the header of a delta."""
     with path.open("rb") as file:
-        if promised:
-            check_promised(file, path)
+        if check:
+            _check_described(file, path)
         header, start = _decode(file, path.name)
         check_header(header, os.fstat(file.fileno()).st_size - start, path.name)
     return header, start
+
+
+def _check_described(file: BufferedReader, path: Path) -> None:
+    """Check that a delta is one that a manifest beside it describes, if any does."""
+    described = [
+        (place, delta)
+        for place, manifest in read_manifests(path.parent, ArchiveManifest)
+        for delta in manifest.archive_deltas or ()
+        if delta.name == path.name
+    ]
+    if not described:
+        return
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = file.tell()
+    if all((delta.size, delta.hashes.get("sha256")) != (size, digest) for _, delta in described):
+        raise DeltaError(
+            f"The delta {path.name} is not the one that {described[0][0]} describes: it was damaged or exchanged.",
+            hint=FETCH_ANOTHER,
+        )
 
 
 @contextmanager

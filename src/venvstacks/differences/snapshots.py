@@ -5,20 +5,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import msgspec
-from msgspec import UNSET
 from packaging.utils import canonicalize_name
 
 from venvstacks import files
 from venvstacks.archives.archive_reader import read_index
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.archives.index import SUFFIX, IndexEntry
+from venvstacks.archives.index import IndexEntry
 from venvstacks.definition.stack import LayerKind
 from venvstacks.differences.changes import LayerState
 from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import UsageError
 from venvstacks.locking.pylock import parse_pylock
-from venvstacks.publishing.catalog import CataloguedLayer, read_catalog
-from venvstacks.publishing.manifests import ArchiveManifest
+from venvstacks.manifests.manifest_format import METADATA_FOLDER, index_beside
+from venvstacks.manifests.published import PublishedLayer, read_published
 
 _LOCK = re.compile(r"pylock\.(.+)\.toml")
 _DIST_INFO = re.compile(r"(?:.*/)?site-packages/([^/]+)-([^/-]+)\.dist-info")
@@ -28,15 +27,15 @@ def read_states(path: Path) -> tuple[LayerState, ...]:
     """Read what is known of layers."""
     if path.is_dir():
         locks = sorted(path.rglob("pylock.*.toml"))
-        if locks and not (path / "__venvstacks__").is_dir():
+        if locks and not (path / METADATA_FOLDER).is_dir():
             return tuple(_of_lock(lock) for lock in locks)
-        return tuple(_of_layer(layer) for layer in read_catalog(path))
+        return tuple(_of_layer(layer) for layer in read_published(path))
     if is_lock(path):
         return (_of_lock(path),)
     if is_archive(path):
         return (_of_archive(path),)
     if path.suffix == ".json":
-        return tuple(_of_layer(layer) for layer in read_catalog(path))
+        return tuple(_of_layer(layer) for layer in read_published(path))
     what = f"{path} is not something that can be compared." if path.exists() else f"There is no {path}."
     raise UsageError(
         what,
@@ -56,19 +55,19 @@ def is_lock(path: Path) -> bool:
 
 def _of_archive(path: Path) -> LayerState:
     try:
-        catalog = read_catalog(path.parent)
+        published = read_published(path.parent)
     except UsageError:  # archives need no manifests beside them
-        catalog = ()
-    for layer in catalog:
+        published = ()
+    for layer in published:
         if layer.archive == path:
             return _of_layer(layer)
     return _with_index(path, None)
 
 
-def _of_layer(layer: CataloguedLayer) -> LayerState:
+def _of_layer(layer: PublishedLayer) -> LayerState:
     manifest = layer.manifest
-    if layer.archive.with_name(layer.archive.name + SUFFIX).is_file():
-        return _with_index(layer.archive, manifest)
+    if layer.index_size is not None:
+        return _with_index(layer.archive, layer)
     hashes = manifest.archive_hashes or {}
     return LayerState(
         manifest.layer_name,
@@ -81,27 +80,27 @@ def _of_layer(layer: CataloguedLayer) -> LayerState:
     )
 
 
-def _with_index(path: Path, manifest: ArchiveManifest | None) -> LayerState:
+def _with_index(path: Path, layer: PublishedLayer | None) -> LayerState:
     index, _ = read_index(path)
-    deltas = () if manifest is None or manifest.archive_deltas is UNSET else manifest.archive_deltas
+    deltas = (layer.manifest.archive_deltas if layer is not None else ()) or ()
     return LayerState(
         index.layer_name,
         index.target_platform,
         index.content_hash,
-        {**_python(manifest), **installed_packages(index.entries)},
+        {**_python(layer), **installed_packages(index.entries)},
         {},
         index,
         index.archive_size,
-        path.with_name(path.name + SUFFIX).stat().st_size,
+        index_beside(path).stat().st_size,
         {delta.from_content_hash: delta.size for delta in deltas},
     )
 
 
-def _python(manifest: ArchiveManifest | None) -> dict[str, str]:
+def _python(layer: PublishedLayer | None) -> dict[str, str]:
     """Count a runtime's Python among its packages."""
-    if manifest is None or manifest.runtime_layer != manifest.install_target:
+    if layer is None or layer.manifest.runtime_layer != layer.manifest.install_target:
         return {}
-    name, _, version = manifest.python_implementation.partition("@")
+    name, _, version = layer.manifest.python_implementation.partition("@")
     return {name: version}
 
 

@@ -9,17 +9,16 @@ import msgspec
 from msgspec import UNSET
 
 from venvstacks import files
-from venvstacks.archives.archive_reader import ArchiveReader, open_archive
-from venvstacks.archives.formats import DELTA_SUFFIX, ArchiveFormat, Compression
+from venvstacks.archives.archive_reader import open_archive
+from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.delta_manifest import DeltaManifest
 from venvstacks.deltas.delta_plan import plan_delta
 from venvstacks.deltas.delta_writer import Effort, write_delta
 from venvstacks.errors import ArchiveError, DeltaError
 from venvstacks.events import Meter, Step, Warned
-from venvstacks.publishing.manifests import ArchiveManifest
-from venvstacks.publishing.planned_deltas import PlannedDelta, delta_pattern
+from venvstacks.manifests.manifest_format import ArchiveManifest, DeltaManifest
+from venvstacks.publishing.delta_bases import find_deltas
 from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions
 from venvstacks.work import Work
 
@@ -27,49 +26,39 @@ _MOST_JOBS = 4  # each thread takes up to 150 MB
 
 
 @contextmanager
-def delta_maker(options: PublishOptions, work: Work) -> Iterator["DeltaMaker"]:
-    """Start what makes the deltas of one publication, and wait for the end of its threads."""
+def delta_pool(work: Work) -> Iterator[FramePool]:
+    """Start the threads that make the deltas of one publication, and wait for their end."""
     with frame_pool(replace(work, jobs=min(work.jobs, _MOST_JOBS))) as pool:
-        yield DeltaMaker(options, work, pool)
+        yield pool
 
 
-class DeltaMaker:
-    """Makes the deltas of one publication; see :func:`delta_maker`."""
-
-    def __init__(self, options: PublishOptions, work: Work, pool: FramePool) -> None:
-        self._work = work
-        self._effort = delta_effort(options)
-        self._pool = pool
-
-    def make(self, planned: PlannedArchive, archive: Path, folder: Path) -> None:
-        """Make the deltas that lead to an archive, as far as they are a third smaller than it."""
-        with open_archive(archive) as new:
-            for delta in planned.deltas:
-                if delta.old.content_hash == new.index.content_hash:
-                    continue
-                try:
-                    self._make(planned, delta, new, folder)
-                except ArchiveError as error:
-                    if delta.old.asked:
-                        raise
-                    title = planned.built.layer.title
-                    self._work.observe(Warned(f"There is no delta from an earlier {title}. {error.message}"))
-
-    def _make(self, planned: PlannedArchive, delta: PlannedDelta, new: ArchiveReader, folder: Path) -> None:
-        with open_archive(delta.old.archive) as old:
-            plan = plan_delta(old.index, new.index)
-            platform = planned.built.target.name
-            meter = Meter(self._work.observe, Step.PUBLISH, planned.layer, plan.content_size, platform)
-            write_delta(
-                plan,
-                old,
-                new,
-                folder / delta.name,
-                largest=new.index.archive_size * 2 // 3,
-                pool=self._pool,
-                effort=self._effort,
-                progress=meter.add,
-            )
+def make_deltas(
+    planned: PlannedArchive, archive: Path, folder: Path, *, options: PublishOptions, pool: FramePool, work: Work
+) -> None:
+    """Make the deltas that lead to an archive, as far as they are a third smaller than it."""
+    layer, platform = planned.built.layer, planned.built.target.name
+    effort = delta_effort(options)
+    with open_archive(archive) as new:
+        for name, base in planned.deltas.items():
+            if base.content_hash == new.index.content_hash:
+                continue
+            try:
+                with open_archive(base.archive) as old:
+                    plan = plan_delta(old.index, new.index)
+                    write_delta(
+                        plan,
+                        old,
+                        new,
+                        folder / name,
+                        largest=new.index.archive_size * 2 // 3,
+                        pool=pool,
+                        effort=effort,
+                        progress=Meter(work.observe, Step.PUBLISH, planned.layer, plan.content_size, platform).add,
+                    )
+            except ArchiveError as error:
+                if base.requested:
+                    raise
+                work.observe(Warned(f"There is no delta from an earlier {layer.title}. {error.message}"))
 
 
 def delta_effort(options: PublishOptions) -> Effort:
@@ -84,40 +73,29 @@ def delta_effort(options: PublishOptions) -> Effort:
     return Effort(level, max(level, usual.hard_level))
 
 
-def with_deltas_beside(planned: PlannedArchive, manifest: ArchiveManifest) -> ArchiveManifest:
-    """Return the deltas that lead to an archive and are there, also of those that a killed run made."""
+def describe_deltas(planned: PlannedArchive, manifest: ArchiveManifest) -> ArchiveManifest:
+    """Add the deltas that lead to an archive and are there, also those that a killed run made."""
     earlier = planned.earlier
-    known = {delta.name: delta for delta in earlier.deltas}
-    if earlier.manifest is None or earlier.manifest.archive_content_hash != manifest.archive_content_hash:
-        known = {}
-    told = []
-    for path in _beside(planned):
-        delta = known.get(path.name) or _describe(path, manifest)
-        if delta is not None:
-            told.append(delta)
-    return msgspec.structs.replace(manifest, archive_deltas=tuple(told) or UNSET)
+    known = {}
+    if earlier is not None and earlier.manifest.archive_content_hash == manifest.archive_content_hash:
+        known = {delta.name: delta for delta in earlier.deltas}
+    found = [known.get(path.name) or _describe(path, manifest) for path in find_deltas(planned.destination)]
+    deltas = tuple(delta for delta in found if delta is not None)
+    return msgspec.structs.replace(manifest, archive_deltas=deltas or UNSET)
 
 
 def remove_useless_deltas(planned: PlannedArchive, manifest: ArchiveManifest) -> None:
     """Remove deltas that lead to an archive which was there before, under the same name."""
     names = {delta.name for delta in manifest.archive_deltas or ()}
-    for path in _beside(planned):
+    for path in find_deltas(planned.destination):
         if path.name not in names:
             path.unlink(missing_ok=True)
-
-
-def _beside(planned: PlannedArchive) -> list[Path]:
-    """Find everything that is called like a delta that leads to an archive."""
-    pattern = delta_pattern(planned.stem)
-    return sorted(
-        path for path in planned.destination.parent.glob(f"*{DELTA_SUFFIX}") if pattern.fullmatch(path.name)
-    )
 
 
 def _describe(path: Path, manifest: ArchiveManifest) -> DeltaManifest | None:
     """Return a delta's manifest, if it leads to an archive."""
     try:
-        header, _ = read_header(path, promised=False)
+        header, _ = read_header(path, check=False)
     except DeltaError:
         return None
     if header.content_hash != manifest.archive_content_hash:

@@ -10,20 +10,18 @@ from typing import Any
 import msgspec
 
 from venvstacks import files
-from venvstacks.archives.formats import LAYER_METADATA_FOLDER
 from venvstacks.building.built_layer import BuiltLayer
 from venvstacks.definition.stack import Layer, LayerKind
 from venvstacks.errors import PublishError
-from venvstacks.platforms.targets import Target
-from venvstacks.publishing.manifests import (
+from venvstacks.manifests.manifest_format import (
     ExportManifest,
     StackManifest,
-    describe_layer,
-    describe_stack,
     layer_manifest_name,
-    read_manifest,
+    read_manifests,
     stack_manifest_name,
 )
+from venvstacks.platforms.targets import Target
+from venvstacks.publishing.describe import describe_layer, describe_stack, stack_order
 from venvstacks.publishing.publish_plan import Action
 
 
@@ -135,14 +133,9 @@ class ExportPlan:
 
 def read_exported(layers: Iterable[Layer], target: Target, output: Path) -> Exported:
     """Read what earlier exports left."""
-    chosen = [layer for layer in layers if layer.on(target) is not None]
-    found = {
-        path.name: manifest
-        for path in sorted((output / LAYER_METADATA_FOLDER).glob("*.json"))
-        if (manifest := read_manifest(path, ExportManifest)) is not None
-    }
+    found = {path.name: manifest for path, manifest in read_manifests(output, ExportManifest)}
     return Exported(
-        tuple((layer.kind, layer.build_name) for layer in chosen),
+        stack_order(layers, target),
         {
             manifest.layer_name: manifest
             for name, manifest in found.items()

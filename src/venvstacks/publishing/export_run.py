@@ -11,9 +11,9 @@ from venvstacks import files
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.events import Finished, Meter, Planned, Started, Step
 from venvstacks.humanize import size_text
+from venvstacks.manifests.manifest_format import ExportManifest, StackManifest, write_manifest
 from venvstacks.publishing.copying import Copier
 from venvstacks.publishing.export_plan import ExportPlan, PlannedExport
-from venvstacks.publishing.manifests import ExportManifest, StackManifest, write_manifest
 from venvstacks.publishing.outcomes import content_size, explained, remove_leftovers, truthful
 from venvstacks.publishing.publish_plan import Action
 from venvstacks.work import Task, Work, run_tasks

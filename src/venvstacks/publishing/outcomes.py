@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from venvstacks import files
-from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
 from venvstacks.building.built_layer import BuiltLayer
 from venvstacks.errors import PublishError, VenvstacksError
-from venvstacks.publishing.manifests import LayerManifest, StackManifest, read_manifest, write_manifest
+from venvstacks.manifests.manifest_format import (
+    LAYER_METADATA_FOLDER,
+    METADATA_FOLDER,
+    LayerManifest,
+    StackManifest,
+    read_manifest,
+    write_manifest,
+)
 
 Manifest_contra = TypeVar("Manifest_contra", bound=LayerManifest, contravariant=True)
 

@@ -11,15 +11,14 @@ import msgspec
 from venvstacks import files
 from venvstacks.archives.archive_plan import plan_archive
 from venvstacks.archives.archive_writer import write_archive
-from venvstacks.archives.formats import DELTA_SUFFIX
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.building.owners import distributions_of
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.humanize import counted, size_text
-from venvstacks.publishing.deltas import DeltaMaker, delta_maker, remove_useless_deltas, with_deltas_beside
-from venvstacks.publishing.manifests import ArchiveManifest, StackManifest, write_manifest
+from venvstacks.manifests.manifest_format import DELTA_SUFFIX, ArchiveManifest, StackManifest, write_manifest
+from venvstacks.publishing.deltas import delta_pool, describe_deltas, make_deltas, remove_useless_deltas
 from venvstacks.publishing.outcomes import content_size, explained, remove_leftovers, truthful
 from venvstacks.publishing.publish_plan import Action, PlannedArchive, PublishOptions, PublishPlan
 from venvstacks.work import Task, Work, run_tasks
@@ -68,8 +67,8 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
     remove_leftovers(plan.options.output)
     work.observe(Planned(Step.PUBLISH, tuple(archive.layer for archive in plan.archives)))
     largest_first = sorted(plan.archives, key=lambda archive: -content_size(archive.built))
-    with frame_pool(work) as pool, delta_maker(plan.options, work) as deltas:
-        run = _Run(plan.options, work, pool, cache, deltas)
+    with frame_pool(work) as pool, delta_pool(work) as deltas:
+        run = _Run(plan.options, work, pool, deltas, cache)
         tasks = [
             Task(f"publish {a.layer} for {a.built.target.name}", a.layer, (), partial(_publish, a, run))
             for a in largest_first
@@ -91,8 +90,8 @@ class _Run:
     options: PublishOptions
     work: Work
     pool: FramePool
+    delta_pool: FramePool
     cache: FrameCache | None
-    deltas: DeltaMaker
 
 
 def _tidy(cache: FrameCache, work: Work) -> None:
@@ -114,7 +113,7 @@ def _publish(planned: PlannedArchive, run: _Run, _: Mapping[str, PublishedArchiv
             manifest = _make_with_deltas(planned, run)
         else:
             manifest = _make(planned, run, planned.destination) if created else planned.manifest
-        manifest = with_deltas_beside(planned, manifest)
+        manifest = describe_deltas(planned, manifest)
         write_manifest(planned.manifest_path, manifest)
         remove_useless_deltas(planned, manifest)
     changed = created or manifest != planned.manifest
@@ -145,7 +144,7 @@ def _make_with_deltas(planned: PlannedArchive, run: _Run) -> ArchiveManifest:
         if planned.action is Action.CREATE:
             archive = staging / planned.destination.name
             manifest = _make(planned, run, archive)
-        run.deltas.make(planned, archive, staging)
+        make_deltas(planned, archive, staging, options=run.options, pool=run.delta_pool, work=run.work)
         # Deltas first: should the process end before the manifest is written, the next run finds them.
         for path in sorted(staging.iterdir(), key=lambda path: (path.suffix != DELTA_SUFFIX, path.name)):
             path.replace(output / path.name)

@@ -14,17 +14,15 @@ from venvstacks.archives.formats import WRITER_REVISION, ArchiveFormat, Compress
 from venvstacks.building.built_layer import BuiltLayer
 from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import PublishError
-from venvstacks.publishing.delta_bases import OldState
-from venvstacks.publishing.manifests import (
+from venvstacks.manifests.manifest_format import (
     ArchiveManifest,
     StackManifest,
-    describe_layer,
-    describe_stack,
     layer_manifest_name,
     stack_manifest_name,
 )
-from venvstacks.publishing.planned_deltas import PlannedDelta, archive_stem, plan_deltas
-from venvstacks.publishing.published import EarlierArchive
+from venvstacks.manifests.published import PublishedLayer
+from venvstacks.publishing.delta_bases import DeltaBase, plan_deltas
+from venvstacks.publishing.describe import describe_layer, describe_stack
 
 
 class Action(StrEnum):
@@ -97,8 +95,8 @@ class PlannedArchive:
         manifest_path: The layer's manifest.
         manifest: Its content, as far as it is known before the archive is made.
         published_sha256: Hash that the archive must have because it was published before; None if it is new.
-        earlier: What is known of the last publication.
-        deltas: Those that will be made, as far as they are worth it.
+        earlier: The last publication; None if there is no usable one.
+        deltas: Those that will be made, as far as they are worth it: file name -> where it leads from.
     """
 
     built: BuiltLayer
@@ -108,8 +106,8 @@ class PlannedArchive:
     manifest_path: Path
     manifest: ArchiveManifest
     published_sha256: str | None
-    earlier: EarlierArchive
-    deltas: tuple[PlannedDelta, ...] = ()
+    earlier: PublishedLayer | None
+    deltas: Mapping[str, DeltaBase]
 
     @property
     def layer(self) -> str:
@@ -124,11 +122,6 @@ class PlannedArchive:
             ours.archive_build,
             ours.archive_inputs_hash,
         )
-
-    @property
-    def stem(self) -> str:
-        """The archive's name without the ending that tells its format."""
-        return archive_stem(self.destination.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,31 +160,33 @@ def plan_publish(
     built: Sequence[BuiltLayer],
     selected: Collection[str],
     options: PublishOptions,
-    published: Mapping[str, EarlierArchive],
-    old: Mapping[str, Sequence[OldState]] | None = None,
+    stack: Sequence[tuple[LayerKind, str]],
+    *,
+    published: Mapping[str, PublishedLayer],
+    bases: Mapping[str, Sequence[DeltaBase]],
 ) -> PublishPlan:
     """Decide what a publication will do; nothing is read or written."""
     (target,) = {layer.target for layer in built}
     layers = {layer.layer.build_name: layer for layer in built}
     for name in sorted(set(selected) - set(layers)):
         raise PublishError(f"{name!r} cannot be published for {target.name}: it is not built.")
-    wanted = sorted(set(selected), key=list(published).index)
+    wanted = [name for _, name in stack if name in selected]
     return PublishPlan(
         options,
-        tuple(_plan_archive(layers[name], options, published[name], (old or {}).get(name, ())) for name in wanted),
-        tuple((earlier.kind, name) for name, earlier in published.items()),
-        {name: e.manifest for name, e in published.items() if e.manifest is not None and name not in wanted},
+        tuple(_plan_archive(layers[n], options, published.get(n), bases.get(n, ())) for n in wanted),
+        tuple(stack),
+        {name: earlier.manifest for name, earlier in published.items() if name not in wanted},
         options.output / stack_manifest_name(target.name if options.tag_outputs else None),
     )
 
 
 def _plan_archive(
-    built: BuiltLayer, options: PublishOptions, earlier: EarlierArchive, old: Sequence[OldState]
+    built: BuiltLayer, options: PublishOptions, earlier: PublishedLayer | None, bases: Sequence[DeltaBase]
 ) -> PlannedArchive:
     described = describe_layer(built)
     inputs_hash = _inputs_hash(built, options)
     build, expected_name = 1, ""
-    if earlier.manifest is not None and earlier.manifest.lock_version == described.lock_version:
+    if earlier is not None and earlier.manifest.lock_version == described.lock_version:
         build = earlier.manifest.archive_build
         expected_name = _archive_name(built, options, build)
     reason = _reason(earlier, inputs_hash, built.taken, expected_name, force=options.force)
@@ -206,7 +201,7 @@ def _plan_archive(
         archive_links_hash=msgspec.UNSET if built.taken is None else built.taken,
     )
     published_sha256, reached = None, set[str]()
-    if earlier.manifest is not None and reason is Reason.UNCHANGED:
+    if earlier is not None and reason is Reason.UNCHANGED:
         reached = {earlier.manifest.archive_content_hash or "", *(d.from_content_hash for d in earlier.deltas)}
         manifest = msgspec.structs.replace(
             manifest,
@@ -220,7 +215,7 @@ def _plan_archive(
             archive_index_hashes=earlier.manifest.archive_index_hashes,
             archive_deltas=earlier.manifest.archive_deltas,
         )
-    elif earlier.manifest is not None and reason in (Reason.MISSING, Reason.DAMAGED, Reason.INDEX):
+    elif earlier is not None and reason in (Reason.MISSING, Reason.DAMAGED, Reason.INDEX):
         published_sha256 = (earlier.manifest.archive_hashes or {}).get("sha256")
     tag = built.target.name if options.tag_outputs else None
     return PlannedArchive(
@@ -232,30 +227,24 @@ def _plan_archive(
         manifest,
         published_sha256,
         earlier,
-        plan_deltas(
-            old,
-            options.deltas,
-            title=built.layer.title,
-            stem=archive_stem(name),
-            reached=reached,
-        ),
+        plan_deltas(bases, options.deltas, title=built.layer.title, archive_name=name, reached=reached),
     )
 
 
 def _reason(
-    earlier: EarlierArchive, inputs_hash: str, taken: str | None, expected_name: str, *, force: bool
+    earlier: PublishedLayer | None, inputs_hash: str, taken: str | None, expected_name: str, *, force: bool
 ) -> Reason:
-    manifest = earlier.manifest
-    if manifest is None:
+    if earlier is None:
         return Reason.FIRST
+    manifest = earlier.manifest
     takes_other = taken is not None and manifest.archive_links_hash not in {taken, msgspec.UNSET}
     if manifest.archive_inputs_hash != inputs_hash or takes_other or not expected_name:
         return Reason.CHANGED
     if force:
         return Reason.FORCED
-    if earlier.file_size is None or manifest.archive_name != expected_name:
+    if earlier.archive_size is None or manifest.archive_name != expected_name:
         return Reason.MISSING
-    if earlier.file_size != manifest.archive_size:
+    if earlier.archive_size != manifest.archive_size:
         return Reason.DAMAGED
     return Reason.UNCHANGED if earlier.index_size == manifest.archive_index_size else Reason.INDEX
 

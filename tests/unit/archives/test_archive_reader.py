@@ -1,6 +1,5 @@
 """Archives that are damaged or forged are refused; what is read is what was packed."""
 
-import json
 import lzma
 import re
 import zlib
@@ -13,6 +12,7 @@ import pytest
 
 from fakes.archiving import MTIME, pack, small_frames, unpack
 from fakes.built_layers import make_tree
+from fakes.manifests import archive_manifest, place_manifest
 from venvstacks import files
 from venvstacks.archives.archive_reader import open_archive, read_index
 from venvstacks.archives.codecs import Codec, compress, compressor
@@ -318,26 +318,20 @@ def test_missing_archive_is_explained(tmp_path: Path) -> None:
         read_index(tmp_path / "absent.tar.zst")
 
 
-def write_manifest(archive: Path, **changes: Any) -> Path:
+def describe(archive: Path, **changes: Any) -> Path:
     index = archive.with_name(f"{archive.name}.index.zst")
-    path = archive.parent / "__venvstacks__/env_metadata/app.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = {
-        "layer_name": "app",
         "archive_name": archive.name,
-        "archive_size": archive.stat().st_size,
-        "archive_hashes": {"sha256": files.file_sha256(archive)},
         "archive_index_name": index.name,
         "archive_index_size": index.stat().st_size,
         "archive_index_hashes": {"sha256": files.file_sha256(index)},
     }
-    path.write_text(json.dumps({**facts, **changes}))
-    return path
+    return place_manifest(archive.parent, archive_manifest("app", **{**facts, **changes}))
 
 
 def test_index_is_compared_with_the_manifest_beside_it(tree: Path) -> None:
     archive = packed(tree)
-    manifest = write_manifest(archive)
+    manifest = describe(archive)
     read_index(archive)
     forge(archive, lambda index: msgspec.structs.replace(index, layer_name="bpp"))
     assert refused(archive) == (
@@ -356,16 +350,14 @@ def test_index_is_compared_with_the_manifest_beside_it(tree: Path) -> None:
 )
 def test_every_fact_of_the_manifest_counts(tree: Path, change: dict[str, Any]) -> None:
     archive = packed(tree)
-    write_manifest(archive, **change)
+    describe(archive, **change)
     assert "is not the one that" in refused(archive)
 
 
 def test_manifests_of_other_archives_and_of_older_versions_do_not_count(tree: Path) -> None:
     archive = packed(tree)
-    write_manifest(archive, archive_name="y.tar.zst", archive_index_size=1)
-    (archive.parent / "__venvstacks__/env_metadata/old.json").write_text(
-        json.dumps({"archive_name": archive.name})
-    )
+    describe(archive, archive_name="y.tar.zst", archive_index_size=1)
+    place_manifest(archive.parent, archive_manifest("old", archive_name=archive.name))
     (archive.parent / "__venvstacks__/env_metadata/bad.json").write_text("{")
     read_index(archive)
 

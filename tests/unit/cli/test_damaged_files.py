@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.archives.formats import LAYER_METADATA_FOLDER
 from venvstacks.building.state import STATE_FILE
 from venvstacks.cli import main
+from venvstacks.manifests.manifest_format import LAYER_METADATA_FOLDER
 
 _DEEP = 100_000
 _DEFINITION = """

@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from fakes.deltas import Content, Pair, full_facts, make_pair, noise, rewrite
+from fakes.manifests import archive_manifest, place_manifest
 from venvstacks import files
 from venvstacks.deltas.blob import read_header
 from venvstacks.deltas.delta_format import DeltaEntry, DeltaFrame, DeltaHeader, Source, Stretch
 from venvstacks.entries import EntryKind
 from venvstacks.errors import DeltaError, VenvstacksError
+from venvstacks.manifests.manifest_format import DeltaManifest
 
 Structs = msgspec.structs
 
@@ -245,31 +247,28 @@ def test_result_that_is_another_layer(pair: Pair, change: Change) -> None:
     assert problem(pair) == (f"cannot be applied: what it makes of {pair.old} is not the layer that it names.")
 
 
-def manifest(folder: Path, *deltas: dict[str, Any]) -> None:
-    place = folder / "__venvstacks__/env_metadata"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "app.json").write_bytes(msgspec.json.encode({"layer_name": "app", "archive_deltas": deltas}))
-    (place / "other.json").write_bytes(b"{")
+def describe(folder: Path, *deltas: DeltaManifest) -> Path:
+    path = place_manifest(folder, archive_manifest("app", archive_deltas=deltas))
+    path.with_name("other.json").write_bytes(b"{")
+    return path
 
 
-def promise(pair: Pair, **changes: Any) -> dict[str, Any]:
-    hashes = {"sha256": pair.written.sha256}
-    facts = {"name": pair.delta.name, "size": pair.written.size, "hashes": hashes, "from_content_hash": "x"}
-    return {**facts, **changes}
+def manifest(pair: Pair, **changes: Any) -> DeltaManifest:
+    told = DeltaManifest(pair.delta.name, pair.written.size, {"sha256": pair.written.sha256}, "x")
+    return msgspec.structs.replace(told, **changes)
 
 
 def test_manifest_beside_it_vouches_for_a_delta(pair: Pair) -> None:
-    manifest(pair.folder, promise(pair, name="other"), promise(pair))
+    describe(pair.folder, manifest(pair, name="other"), manifest(pair))
     assert full_facts(pair.patch().path) == full_facts(pair.new)
 
 
 @pytest.mark.parametrize("change", [{"size": 7}, {"hashes": {"sha256": "0" * 64}}, {"hashes": {}}])
 def test_delta_that_is_not_the_one_of_the_manifest(pair: Pair, change: dict[str, Any]) -> None:
-    manifest(pair.folder, promise(pair, **change))
-    place = pair.folder / "__venvstacks__/env_metadata/app.json"
+    place = describe(pair.folder, manifest(pair, **change))
     assert problem(pair) == f"is not the one that {place} describes: it was damaged or exchanged."
 
 
 def test_manifest_that_does_not_name_a_delta_says_nothing_of_it(pair: Pair) -> None:
-    manifest(pair.folder, promise(pair, name="other.vdelta", size=1))
+    describe(pair.folder, manifest(pair, name="other.vdelta", size=1))
     pair.patch()

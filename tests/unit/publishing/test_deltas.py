@@ -379,8 +379,9 @@ def test_dry_run_says_what_might_be_made(release: Release, options: PublishOptio
     other = published(release.built(2), PublishOptions(tmp_path / "1"))
     plan = planned((release.built(3),), replace(options, deltas=1, delta_from=(tmp_path / "1",)))
     (archive,) = plan.archives
-    assert [delta.old.archive for delta in archive.deltas] == [other.path, options.output / "app-x.tar.zst"]
-    assert archive.deltas[0].name == name_of(other)
+    bases = [base.archive for base in archive.deltas.values()]
+    assert bases == [other.path, options.output / "app-x.tar.zst"]
+    assert next(iter(archive.deltas)) == name_of(other)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from venvstacks.events import Event, Finished, Planned, Progressed, Started, Ste
 from venvstacks.humanize import size_text
 from venvstacks.processes import Cancellation, CancelledError
 from venvstacks.publishing.publish_plan import PublishOptions
-from venvstacks.publishing.published import read_published
 from venvstacks.work import Work
 
 Built = tuple[BuiltLayer, ...]
@@ -213,35 +212,6 @@ def test_stack_manifest_keeps_earlier_layers_and_drops_removed_ones(built: Built
     assert listed(options) == ["cpython-3.12", "app-hello"]
     publish(built[:2], options, selected=("framework-numbers",))
     assert listed(options) == ["cpython-3.12", "framework-numbers"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"layer_name": "app-other"},
-        {"target_platform": "win_amd64"},
-        {"archive_name": "../app-hello.tar.zst"},
-        {"archive_name": "..\\app-hello.tar.zst"},
-        {"archive_size": None},
-    ],
-    ids=str,
-)
-def test_foreign_metadata_counts_as_absent(
-    built: Built, options: PublishOptions, change: dict[str, object]
-) -> None:
-    publish(built, options)
-    path = options.output / "__venvstacks__/env_metadata/app-hello.json"
-    told = {k: v for k, v in {**layer_json(options, "app-hello"), **change}.items() if v is not None}
-    path.write_text(json.dumps(told), encoding="utf-8")
-    found = read_published([each.layer for each in built], built[0].target, options.output, tag_outputs=False)
-    assert [name for name, earlier in found.items() if earlier.manifest is None] == ["app-hello"]
-
-
-def test_layers_not_made_for_the_target_are_no_part_of_the_stack(built: Built, options: PublishOptions) -> None:
-    runtime, *others = (each.layer for each in built)
-    narrow = replace(runtime, compatibilities=runtime.compatibilities[-1:])
-    found = read_published([narrow, *others], built[0].target, options.output, tag_outputs=False)
-    assert list(found) == list(NAMES[1:])
 
 
 def test_events(built: Built, options: PublishOptions) -> None:

@@ -9,11 +9,19 @@ from fakes.built_layers import make_built_layer
 from venvstacks.archives import codecs
 from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import PublishError, UsageError
+from venvstacks.manifests.manifest_format import ArchiveManifest
+from venvstacks.manifests.published import PublishedLayer
 from venvstacks.publishing import publish_plan as planning
-from venvstacks.publishing.manifests import ArchiveManifest
-from venvstacks.publishing.publish_plan import Action, PlannedArchive, PublishOptions, Reason, plan_publish
-from venvstacks.publishing.published import EarlierArchive
+from venvstacks.publishing.publish_plan import (
+    Action,
+    PlannedArchive,
+    PublishOptions,
+    PublishPlan,
+    Reason,
+    plan_publish,
+)
 
 OUTPUT = Path("out")
 OPTIONS = PublishOptions(OUTPUT)
@@ -24,17 +32,23 @@ def built(tmp_path: Path) -> BuiltLayer:
     return make_built_layer(tmp_path, "app-x", launch_module="x", install_target="app-x@1")
 
 
+def plan(
+    built: BuiltLayer, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
+) -> PublishPlan:
+    known = {} if earlier is None else {"app-x": earlier}
+    return plan_publish([built], ["app-x"], options, [(built.layer.kind, "app-x")], published=known, bases={})
+
+
 def plan_one(
-    built: BuiltLayer, earlier: EarlierArchive | None = None, options: PublishOptions = OPTIONS
+    built: BuiltLayer, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
 ) -> PlannedArchive:
-    known = {"app-x": earlier or EarlierArchive(built.layer.kind)}
-    (planned,) = plan_publish([built], ["app-x"], options, known).archives
+    (planned,) = plan(built, earlier, options).archives
     return planned
 
 
 def published(
     built: BuiltLayer, options: PublishOptions = OPTIONS, *, build: int = 1, **changes: Any
-) -> EarlierArchive:
+) -> PublishedLayer:
     """Give what a publication leaves that found an earlier build."""
     planned = plan_one(built, None, options)
     name = planned.manifest.archive_name.replace("-1.tar", f"-{build}.tar")
@@ -48,7 +62,7 @@ def published(
         "archive_index_hashes": {"sha256": "11"},
     }
     manifest = msgspec.structs.replace(planned.manifest, **{**facts, **changes})
-    return EarlierArchive(built.layer.kind, manifest, 10, 5)
+    return PublishedLayer(planned.destination, manifest, 10, 5)
 
 
 def outcome(planned: PlannedArchive) -> tuple[Action, Reason, int, str]:
@@ -69,8 +83,7 @@ def test_tagged_names(built: BuiltLayer, kind: ArchiveFormat) -> None:
     planned = plan_one(built, None, options)
     assert planned.destination.name == f"app-x@1-linux_x86_64-1.{kind.value}"
     assert planned.manifest_path == OUTPUT / "__venvstacks__/env_metadata/app-x-linux_x86_64.json"
-    plan = plan_publish([built], [], options, {})
-    assert plan.manifest_path == OUTPUT / "__venvstacks__/venvstacks-linux_x86_64.json"
+    assert plan(built, None, options).manifest_path == OUTPUT / "__venvstacks__/venvstacks-linux_x86_64.json"
 
 
 def test_unchanged(built: BuiltLayer) -> None:
@@ -138,7 +151,7 @@ def test_gone_or_damaged_archive_is_made_again_under_its_number(
     built: BuiltLayer, size: int | None, reason: Reason
 ) -> None:
     options = replace(OPTIONS, tag_outputs=True)
-    earlier = replace(published(built, options, build=3), file_size=size)
+    earlier = replace(published(built, options, build=3), archive_size=size)
     planned = plan_one(built, earlier, options)
     assert outcome(planned) == (Action.CREATE, reason, 3, "app-x@1-linux_x86_64-3.tar.zst")
     assert planned.published_sha256 == "00"
@@ -180,24 +193,26 @@ def test_kept_archive_gets_the_metadata_of_today(built: BuiltLayer) -> None:
 def test_stack_lists_selected_and_earlier_layers_in_its_order(built: BuiltLayer) -> None:
     runtime = make_built_layer(built.folder, "cpython-3.12")
     framework = make_built_layer(built.folder, "framework-new")
-    earlier_runtime = plan_publish(
-        [runtime], ["cpython-3.12"], OPTIONS, {"cpython-3.12": EarlierArchive(runtime.layer.kind)}
-    ).archives[0]
+    order = [
+        (LayerKind.RUNTIME, "cpython-3.12"),
+        (LayerKind.FRAMEWORK, "framework-new"),
+        (LayerKind.APPLICATION, "app-w"),
+        (LayerKind.APPLICATION, "app-x"),
+    ]
+    (earlier_runtime,) = plan_publish([runtime], ["cpython-3.12"], OPTIONS, order, published={}, bases={}).archives
     known = {
-        "cpython-3.12": EarlierArchive(runtime.layer.kind, earlier_runtime.manifest, None),
-        "framework-new": EarlierArchive(framework.layer.kind),
-        "app-w": replace(published(built, layer_name="app-w"), file_size=None),
-        "app-x": EarlierArchive(built.layer.kind),
+        "cpython-3.12": PublishedLayer(earlier_runtime.destination, earlier_runtime.manifest, None, None),
+        "app-w": replace(published(built, layer_name="app-w"), archive_size=None),
     }
-    plan = plan_publish([built, runtime, framework], ["app-x"], OPTIONS, known)
-    listed = {kind: [layer["layer_name"] for layer in layers] for kind, layers in plan.as_json()["layers"].items()}
+    planned = plan_publish(
+        [built, runtime, framework], ["app-x"], OPTIONS, order, published=known, bases={}
+    ).as_json()["layers"]
+    listed = {kind: [layer["layer_name"] for layer in layers] for kind, layers in planned.items()}
     assert listed == {"runtimes": ["cpython-3.12"], "frameworks": [], "applications": ["app-w", "app-x"]}
 
 
 def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
-    (described,) = plan_publish(
-        [built], ["app-x"], OPTIONS, {"app-x": EarlierArchive(built.layer.kind)}
-    ).as_json()["layers"]["applications"]
+    (described,) = plan(built).as_json()["layers"]["applications"]
     of_files = {
         "archive_size",
         "archive_hashes",
@@ -210,9 +225,7 @@ def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
         "archive_build",
         "archive_inputs_hash",
     }
-    (kept,) = plan_publish([built], ["app-x"], OPTIONS, {"app-x": published(built)}).as_json()["layers"][
-        "applications"
-    ]
+    (kept,) = plan(built, published(built)).as_json()["layers"]["applications"]
     assert kept.keys() - described.keys() == of_files
 
 
@@ -223,7 +236,7 @@ def test_planning_reads_and_writes_nothing(built: BuiltLayer, tmp_path: Path) ->
 
 def test_selected_layer_must_be_built(built: BuiltLayer) -> None:
     with pytest.raises(PublishError, match="'app-y' cannot be published for linux_x86_64: it is not built"):
-        plan_publish([built], ["app-y"], OPTIONS, {"app-x": EarlierArchive(built.layer.kind)})
+        plan_publish([built], ["app-y"], OPTIONS, [(built.layer.kind, "app-x")], published={}, bases={})
 
 
 def test_impossible_level_is_refused_before_any_work(built: BuiltLayer) -> None:
@@ -234,7 +247,7 @@ def test_impossible_level_is_refused_before_any_work(built: BuiltLayer) -> None:
 def test_one_plan_is_for_one_target(built: BuiltLayer) -> None:
     other = make_built_layer(built.folder, "app-x", launch_module="x", target="win_amd64")
     with pytest.raises(ValueError, match="too many values"):
-        plan_publish([built, other], ["app-x"], OPTIONS, {})
+        plan_publish([built, other], ["app-x"], OPTIONS, [], published={}, bases={})
 
 
 def test_archive_manifest_is_complete_when_kept(built: BuiltLayer) -> None:

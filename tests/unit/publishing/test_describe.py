@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,17 +5,8 @@ import pytest
 
 from fakes.built_layers import make_built_layer
 from venvstacks.definition.stack import LayerKind, SourceModule
-from venvstacks.publishing.manifests import (
-    ArchiveManifest,
-    LayerManifest,
-    StackManifest,
-    describe_layer,
-    describe_stack,
-    layer_manifest_name,
-    read_manifest,
-    stack_manifest_name,
-    write_manifest,
-)
+from venvstacks.manifests.manifest_format import LayerManifest, StackManifest
+from venvstacks.publishing.describe import describe_layer, describe_stack, stack_order
 
 COMMON = {
     "layer_name",
@@ -111,58 +101,16 @@ def test_stack_groups_by_kind_in_the_order_given(tmp_path: Path) -> None:
     }
 
 
+def test_layers_not_made_for_the_target_are_no_part_of_the_stack(tmp_path: Path) -> None:
+    runtime, app = (make_built_layer(tmp_path, name).layer for name in ("cpython-3.12", "framework-a"))
+    narrow = replace(runtime, compatibilities=runtime.compatibilities[-1:])
+    target = make_built_layer(tmp_path, "cpython-3.12").target
+    assert stack_order([runtime, app], target) == (
+        (LayerKind.RUNTIME, "cpython-3.12"),
+        (LayerKind.FRAMEWORK, "framework-a"),
+    )
+    assert stack_order([narrow, app], target) == ((LayerKind.FRAMEWORK, "framework-a"),)
+
+
 def test_empty_stack_has_all_kinds() -> None:
     assert describe_stack([]) == StackManifest({"runtimes": (), "frameworks": (), "applications": ()})
-
-
-def test_file_names() -> None:
-    assert stack_manifest_name(None) == "__venvstacks__/venvstacks.json"
-    assert stack_manifest_name("win_amd64") == "__venvstacks__/venvstacks-win_amd64.json"
-    assert layer_manifest_name("app-1.2", None) == "__venvstacks__/env_metadata/app-1.2.json"
-    assert layer_manifest_name("app-1.2", "win_arm64") == "__venvstacks__/env_metadata/app-1.2-win_arm64.json"
-
-
-def test_written_manifest_is_canonical_json_and_is_read_back(tmp_path: Path) -> None:
-    described = describe_layer(make_built_layer(tmp_path, "framework-ü"))
-    path = tmp_path / "out" / "manifest.json"
-    write_manifest(path, described)
-    text = path.read_text(encoding="utf-8")
-    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    assert "framework-ü" in text
-    assert read_manifest(path, LayerManifest) == described
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"layer_name": "app-x"}', b'{"layers": {}}'],
-    ids=["empty", "cut off", "list", "null", "not UTF-8", "keys missing", "stack"],
-)
-def test_damaged_manifest_counts_as_absent(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.json").write_bytes(content)
-    assert read_manifest(tmp_path / "x.json", LayerManifest) is None
-
-
-def test_unreadable_manifest_counts_as_absent(tmp_path: Path) -> None:
-    assert read_manifest(tmp_path / "absent.json", LayerManifest) is None
-    assert read_manifest(tmp_path, LayerManifest) is None
-
-
-def test_manifest_of_version_0_8_is_read(tmp_path: Path) -> None:
-    known = {
-        **dict.fromkeys(COMMON, "x"),
-        "lock_version": 1,
-        "bound_to_implementation": False,
-        "archive_name": "x.tar.xz",
-        "archive_build": 4,
-        "archive_size": 10,
-        "archive_hashes": {"sha256": "00"},
-        "target_platform": "linux_x86_64",
-        "a_key_of_tomorrow": {},
-    }
-    (tmp_path / "x.json").write_text(json.dumps(known), encoding="utf-8")
-    manifest = read_manifest(tmp_path / "x.json", ArchiveManifest)
-    assert manifest is not None
-    assert manifest.archive_build == 4
-    write_manifest(tmp_path / "y.json", manifest)
-    del known["a_key_of_tomorrow"]
-    assert json.loads((tmp_path / "y.json").read_bytes()) == known

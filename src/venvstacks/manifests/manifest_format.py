@@ -1,6 +1,6 @@
-"""Manifests: what is told about published and exported layers (described in the reference, *Manifests*)."""
+"""Manifests, and the names of what a published folder holds (described in the reference, *Manifests*)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,11 +8,18 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from venvstacks import files
-from venvstacks.archives.formats import LAYER_METADATA_FOLDER, METADATA_FOLDER
-from venvstacks.building.built_layer import BuiltLayer
-from venvstacks.definition.stack import LayerKind, SourceModule
-from venvstacks.deltas.delta_manifest import DeltaManifest
 from venvstacks.documents import DocumentError, read_json
+
+METADATA_FOLDER = "__venvstacks__"
+"""The folder beside archives and exports that holds their manifests."""
+
+LAYER_METADATA_FOLDER = f"{METADATA_FOLDER}/env_metadata"
+
+INDEX_SUFFIX = ".index.zst"
+"""What is added to an archive's file name to name its index."""
+
+DELTA_SUFFIX = ".vdelta"
+"""How the file names of deltas end, which lie beside archives."""
 
 
 class ModuleManifest(msgspec.Struct, frozen=True):
@@ -28,7 +35,7 @@ class ModuleManifest(msgspec.Struct, frozen=True):
 
 
 class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of every layer; a key that does not apply to its kind is unset.
+    """Describes a layer, however it is shipped; a key that does not apply to its kind is unset.
 
     Attributes:
         layer_name: Build name.
@@ -63,8 +70,24 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
     app_support_modules: tuple[ModuleManifest, ...] | UnsetType = UNSET
 
 
+class DeltaManifest(msgspec.Struct, frozen=True):
+    """Describes a delta that leads to a published layer.
+
+    Attributes:
+        name: File name of the delta, which lies beside the archive.
+        size: In bytes.
+        hashes: Algorithm -> hexadecimal digits.
+        from_content_hash: Content hash of the old layer.
+    """
+
+    name: str
+    size: int
+    hashes: dict[str, str]
+    from_content_hash: str
+
+
 class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
-    """What is told of a published layer; what is only known of a written archive may be unset.
+    """Describes a published layer; what is only known of a written archive may be unset.
 
     Attributes:
         archive_name: File name.
@@ -74,7 +97,7 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
         archive_size: Of the file, in bytes.
         archive_hashes: Of the file: algorithm -> hexadecimal digits.
         archive_content_hash: Of everything that unpacking makes: ``sha256:HEX``.
-        archive_index_name: File name of the archive's index, which stands beside it.
+        archive_index_name: File name of the archive's index, which lies beside it.
         archive_index_size: Of the index, in bytes.
         archive_index_hashes: Of the index: algorithm -> hexadecimal digits.
         archive_deltas: Files beside the archive that lead to the same content from older states.
@@ -94,7 +117,7 @@ class ArchiveManifest(LayerManifest, frozen=True, kw_only=True):
 
 
 class ExportManifest(LayerManifest, frozen=True, kw_only=True):
-    """What is told of an exported layer.
+    """Describes an exported layer.
 
     Attributes:
         export_inputs_hash: Of everything that decides the folder's content and is known before the layer is built;
@@ -107,7 +130,7 @@ class ExportManifest(LayerManifest, frozen=True, kw_only=True):
 
 
 class StackManifest(msgspec.Struct, frozen=True):
-    """What is told of a whole stack.
+    """Describes a whole stack.
 
     Attributes:
         layers: ``runtimes``, ``frameworks`` and ``applications``, each in the stack's order.
@@ -123,74 +146,23 @@ class StackManifest(msgspec.Struct, frozen=True):
 Manifest = TypeVar("Manifest", bound=LayerManifest)
 
 
-def describe_layer(built: BuiltLayer) -> LayerManifest:
-    """Return what does not depend on how a layer is shipped."""
-    layer, lock = built.layer, built.lock
-    runtime = lock if layer.kind is LayerKind.RUNTIME else built.below[-1]
-    frameworks = {below.layer: below.install_target for below in built.below}
-    launch = layer.launch_module
-    manifest = LayerManifest(
-        layer_name=layer.build_name,
-        install_target=lock.install_target,
-        requirements_hash=lock.metadata.requirements_hash,
-        lock_version=lock.metadata.lock_version,
-        locked_at=lock.metadata.locked_at,
-        python_implementation=lock.python.request,
-        runtime_layer=runtime.install_target,
-        bound_to_implementation=layer.kind is LayerKind.RUNTIME or built.target.is_windows,
-        system_libraries=built.system_libraries or UNSET,
-        target_platform=built.target.name,
-    )
-    if layer.kind is LayerKind.RUNTIME:
-        return manifest
-    manifest = msgspec.structs.replace(manifest, required_layers=tuple(frameworks[n] for n in layer.frameworks))
-    if launch is None:
-        return manifest
-    return msgspec.structs.replace(
-        manifest,
-        app_launch_module=launch.name,
-        app_launch_module_hash=built.module_hashes[launch.name],
-        app_support_modules=_support_modules(layer.support_modules, built) or UNSET,
-    )
-
-
-def _support_modules(modules: Iterable[SourceModule], built: BuiltLayer) -> tuple[ModuleManifest, ...]:
-    """Describe support modules, in the order of venvstacks 0.8."""
-    ordered = sorted(modules, key=lambda module: module.path.parts)
-    return tuple(ModuleManifest(module.name, built.module_hashes[module.name]) for module in ordered)
-
-
-def describe_stack(layers: Iterable[tuple[LayerKind, LayerManifest]]) -> StackManifest:
-    """Put the manifests of layers together.
-
-    Args:
-        layers: Their kinds and manifests, in the stack's order.
-    """
-    listed = list(layers)
-    return StackManifest({kind.table: tuple(m for k, m in listed if k is kind) for kind in LayerKind})
-
-
 def stack_manifest_name(platform: str | None) -> str:
-    """Name the stack's manifest: a POSIX path relative to the output folder.
-
-    Args:
-        platform: Target name if outputs are tagged.
-    """
+    """Name the stack's manifest, relative to the output folder; with a target's name if outputs are tagged."""
     return f"{METADATA_FOLDER}/venvstacks{_tag(platform)}.json"
 
 
 def layer_manifest_name(build_name: str, platform: str | None) -> str:
-    """Name a layer's manifest: a POSIX path relative to the output folder.
-
-    Args:
-        build_name: The layer.
-        platform: Target name if outputs are tagged.
-    """
+    """Name a layer's manifest, relative to the output folder; with a target's name if outputs are tagged."""
     return f"{LAYER_METADATA_FOLDER}/{build_name}{_tag(platform)}.json"
 
 
 def _tag(platform: str | None) -> str:
     return "" if platform is None else f"-{platform}"
+
+
+def index_beside(archive: Path) -> Path:
+    """Return where the index of an archive is."""
+    return archive.with_name(archive.name + INDEX_SUFFIX)
 
 
 def write_manifest(path: Path, manifest: LayerManifest | StackManifest) -> None:
@@ -199,16 +171,16 @@ def write_manifest(path: Path, manifest: LayerManifest | StackManifest) -> None:
 
 
 def read_manifest(path: Path, kind: type[Manifest]) -> Manifest | None:
-    """Read a layer's manifest.
-
-    Args:
-        path: The file.
-        kind: What it should hold; other keys are ignored.
-
-    Returns:
-        The manifest, or None if the file is absent, damaged or something else.
-    """
+    """Read a layer's manifest, ignoring unknown keys; None if it is absent, damaged or something else."""
     try:
         return read_json(path, kind)
     except (OSError, DocumentError):
         return None
+
+
+def read_manifests(folder: Path, kind: type[Manifest]) -> Iterator[tuple[Path, Manifest]]:
+    """Read the layers' manifests in an output folder, leaving out what is damaged or something else."""
+    for path in sorted((folder / LAYER_METADATA_FOLDER).glob("*.json")):
+        manifest = read_manifest(path, kind)
+        if manifest is not None:
+            yield path, manifest

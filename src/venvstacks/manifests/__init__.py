@@ -1,0 +1,1 @@
+"""What lies beside archives and exports, and describes them."""
