@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from venvstacks.differences.changes import Difference
-from venvstacks.differences.differ import find_differences
+from venvstacks.differences.compare import find_differences
 
 
 def diff(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> Difference:

@@ -35,7 +35,7 @@ def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
       venvstacks diff release-1.0/_artifacts _artifacts
     """
     # help must be quick
-    from venvstacks.differences.differ import find_byte_differences, find_differences  # noqa: PLC0415
+    from venvstacks.differences.compare import find_byte_differences, find_differences  # noqa: PLC0415
 
     old, new = old.expanduser(), new.expanduser()
     if as_bytes:

@@ -1,1 +1,1 @@
-"""What is other in new archives, publications or locks than in old ones, and what that costs a client."""
+"""What changed in archives, publications or locks, and what that costs a client."""

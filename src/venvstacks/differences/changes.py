@@ -1,15 +1,12 @@
-"""What is told of differences."""
+"""What changed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from venvstacks.archives.index import ArchiveIndex
-
 
 class Status(StrEnum):
-    """What became of a layer."""
+    """What became of a layer or a file."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -18,65 +15,28 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LayerState:
-    """What is known of a layer on one side.
-
-    Attributes:
-        name: Build name.
-        platform: Target name; empty for locks.
-        identity: Equal on both sides if nothing has changed.
-        packages: Normalised name -> version; None if that is not known. Of a lock, the versions for all platforms
-            with commas between them.
-        files: Package name -> what tells files of one version apart; empty if that is not known.
-        index: Of the archive; None if there is none.
-        archive_size: In bytes; None for locks.
-        index_size: In bytes; 0 if there is none.
-        deltas: Content hash of an old layer -> bytes of the delta that leads from there.
-    """
-
-    name: str
-    platform: str
-    identity: str
-    packages: Mapping[str, str] | None
-    files: Mapping[str, str]
-    index: ArchiveIndex | None = None
-    archive_size: int | None = None
-    index_size: int = 0
-    deltas: Mapping[str, int] | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Platform and name."""
-        return self.platform, self.name
-
-
-@dataclass(frozen=True, slots=True)
 class PackageChange:
-    """A package that is there or gone, or has another version or other files.
+    """A package that was added or removed, or has another version or other files.
 
     Attributes:
         name: Normalised name.
-        old: Version; None if it was not there.
-        new: Version; None if it is not there any more. Equal to ``old`` if only the files are others.
+        old: Version; None if it was added.
+        new: Version; None if it was removed. Equal to ``old`` if only the files changed.
     """
 
     name: str
     old: str | None
     new: str | None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as values for JSON."""
-        return {"name": self.name, "old": self.old, "new": self.new}
-
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file or link that is there or gone, or is another.
+    """A file or link that was added, removed or changed.
 
     Attributes:
         path: POSIX path relative to the layer's folder.
-        old_size: In bytes; None if it was not there.
-        new_size: In bytes; None if it is not there any more.
+        old_size: In bytes; None if it was added.
+        new_size: In bytes; None if it was removed.
     """
 
     path: str
@@ -124,10 +84,10 @@ class LayerDifference:
         name: Build name.
         platform: Target name; empty for locks.
         status: In one word.
-        packages: Sorted by name; None if that is not known.
-        files: Sorted by path; None if that is not known.
-        unchanged_files: How many files and links are the same.
-        fetch: None for locks, and for layers that are gone or unchanged.
+        packages: Those that changed, sorted by name; None if that is not known.
+        files: Those that changed, sorted by path; None if that is not known.
+        unchanged_files: How many files and links did not change.
+        fetch: None for locks, and for layers that were removed or did not change.
     """
 
     name: str
@@ -148,16 +108,13 @@ class LayerDifference:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON."""
-        fetch = self.fetch
         return {
             "layer_name": self.name,
             "target_platform": self.platform or None,
             "status": self.status.value,
-            "packages": None if self.packages is None else [change.as_json() for change in self.packages],
+            "packages": None if self.packages is None else [asdict(change) for change in self.packages],
             "files": None if self.files is None else self._files_json(),
-            "fetch": None
-            if fetch is None
-            else {"archive": fetch.archive, "frames": fetch.frames, "delta": fetch.delta, "least": fetch.least},
+            "fetch": None if self.fetch is None else {**asdict(self.fetch), "least": self.fetch.least},
         }
 
     def _files_json(self) -> dict[str, Any]:
@@ -171,7 +128,7 @@ class LayerDifference:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is other in the new than in the old.
+    """What changed between old and new layers.
 
     Attributes:
         layers: Platform by platform, sorted by build name.
@@ -186,7 +143,7 @@ class Difference:
 
     @property
     def archives(self) -> int:
-        """Bytes of the whole archives of all layers that are new or have changed."""
+        """Bytes of the whole archives of all layers that were added or changed."""
         return sum(layer.fetch.archive for layer in self.layers if layer.fetch is not None)
 
     def as_json(self) -> dict[str, Any]:

@@ -1,19 +1,45 @@
-"""Comparing what is known of two sides; nothing is read."""
+"""Finding what changed from one side to the other."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 
+from venvstacks.archives.byte_comparison import ByteDifference, compare_archives, compare_folders
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
-from venvstacks.differences.changes import (
-    Difference,
-    Fetch,
-    FileChange,
-    LayerDifference,
-    LayerState,
-    PackageChange,
-    Status,
-)
+from venvstacks.differences.changes import Difference, Fetch, FileChange, LayerDifference, PackageChange, Status
+from venvstacks.differences.snapshots import LayerState, is_archive, read_states
 from venvstacks.entries import EntryKind
+from venvstacks.errors import UsageError
+from venvstacks.files import explain_os_error
+
+
+def find_differences(old: Path, new: Path) -> Difference:
+    """Return what became of layers and their packages and files, and what a client must fetch."""
+    try:
+        olds, news = read_states(old), read_states(new)
+    except OSError as error:
+        raise explain_os_error(error, f"compare {old} with {new}") from error
+    are_locks = [all(state.archive_size is None for state in side) for side in (olds, news)]
+    if are_locks[0] != are_locks[1]:
+        lock, other = (old, new) if are_locks[0] else (new, old)
+        raise UsageError(
+            f"{lock} is a lock, and {other} is not.", hint="compare locks with locks, and archives with archives"
+        )
+    return compare_states(olds, news)
+
+
+def find_byte_differences(old: Path, new: Path) -> tuple[ByteDifference, ...]:
+    """Return where archives differ: which entry, and which bytes."""
+    try:
+        if old.is_dir() and new.is_dir():
+            return tuple(compare_folders(old, new))
+        if all(is_archive(path) and path.is_file() for path in (old, new)):
+            return tuple(compare_archives(old, new))
+    except OSError as error:
+        raise explain_os_error(error, f"compare {old} with {new}") from error
+    raise UsageError(
+        f"The bytes of {old} and {new} cannot be compared.", hint="name two archives, or two folders with archives"
+    )
 
 
 def compare_states(old: Sequence[LayerState], new: Sequence[LayerState]) -> Difference:
@@ -24,7 +50,7 @@ def compare_states(old: Sequence[LayerState], new: Sequence[LayerState]) -> Diff
     if len(old) == len(new) == 1:
         pairs: list[tuple[LayerState | None, LayerState | None]] = [(old[0], new[0])]
     else:
-        olds, news = ({state.key: state for state in side} for side in (old, new))
+        olds, news = ({(state.platform, state.name): state for state in side} for side in (old, new))
         pairs = [(olds.get(key), news.get(key)) for key in sorted(olds.keys() | news.keys())]
     had = {entry.sha256 for state in old if state.index is not None for entry in state.index.entries}
     return Difference(tuple(_layer(one, two, had) for one, two in pairs))
@@ -56,6 +82,7 @@ def _packages(old: LayerState | None, new: LayerState | None) -> tuple[PackageCh
 
 
 def _files(old: LayerState | None, new: LayerState | None) -> tuple[tuple[FileChange, ...] | None, int]:
+    """Return which files and links changed, None if that is not known, and how many did not."""
     if any(side is not None and side.index is None for side in (old, new)):
         return None, 0
     olds, news = (_by_path(side.index if side is not None else None) for side in (old, new))
@@ -82,9 +109,7 @@ def _facts(entry: IndexEntry) -> tuple[object, ...]:
 def _fetch(old: LayerState | None, new: LayerState, had: Collection[str]) -> Fetch | None:
     if new.archive_size is None:
         return None
-    delta = None
-    if old is not None and old.index is not None and new.deltas:
-        delta = new.deltas.get(old.index.content_hash)
+    delta = None if old is None or old.index is None else new.deltas.get(old.index.content_hash)
     frames = None if new.index is None else new.index_size + lacking_size(new.index, had)
     return Fetch(new.archive_size, frames, delta)
 

@@ -6,8 +6,9 @@ import pytest
 
 from venvstacks.archives.codecs import Codec
 from venvstacks.archives.index import ArchiveIndex, Frame, IndexEntry
-from venvstacks.differences.changes import Fetch, FileChange, LayerState, PackageChange, Status
+from venvstacks.differences.changes import Fetch, FileChange, PackageChange, Status
 from venvstacks.differences.compare import compare_states, lacking_size
+from venvstacks.differences.snapshots import LayerState
 from venvstacks.entries import EntryKind
 
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64

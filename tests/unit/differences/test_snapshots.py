@@ -12,7 +12,7 @@ from fakes.deltas import edited, noise
 from fakes.small_stack import publish
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.differences.changes import LayerDifference, PackageChange, Status
-from venvstacks.differences.differ import find_byte_differences, find_differences
+from venvstacks.differences.compare import find_byte_differences, find_differences
 from venvstacks.errors import ArchiveError, FilesystemError, InvalidLockError, UsageError
 from venvstacks.publishing.publish_plan import PublishOptions
 
