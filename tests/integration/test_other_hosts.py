@@ -13,8 +13,8 @@ from fakes.pythons import tree
 from venvstacks.building import schemes
 
 
-def other_python() -> schemes.SchemePython:
-    """Find another Python on this machine than the one that runs the tests."""
+def other_python() -> tuple[str, str]:
+    """Find another Python on this machine than the one that runs the tests: its program and version."""
     candidates = [*Path(sys.base_prefix).parent.glob("*/bin/python3"), Path("/usr/bin/python3")]
     code = "import json, os, sys; print(json.dumps([os.path.realpath(sys.executable), sys.version_info[:2]]))"
     found = {}
@@ -25,7 +25,7 @@ def other_python() -> schemes.SchemePython:
     others = [version for version in found if (3, 11) <= version != sys.version_info[:2]]
     if not others:
         pytest.fail("this test needs a second Python, from 3.11 on: as `pyenv install` makes, or the system's")
-    return schemes.SchemePython(found[max(others)], max(others))
+    return found[max(others)], ".".join(map(str, max(others)))
 
 
 def test_packages_are_installed_the_same_by_every_python(
@@ -46,8 +46,9 @@ def test_packages_are_installed_the_same_by_every_python(
     project.define(runtime("base", "pip"), application("app", "tool", entry_points=["pip*"]))
     project.build()
     shutil.move(project.built, tmp_path / "first")
-    other = other_python()
-    monkeypatch.setattr(schemes, "HOST", other)
+    program, minor = other_python()
+    monkeypatch.setattr(schemes, "HOST_PROGRAM", program)
+    monkeypatch.setattr(schemes, "HOST_MINOR", minor)
     project.build()
     assert project.changed() == ["app-app", "base"]
     state = {".venvstacks-build.json"}

@@ -14,7 +14,7 @@ from fakes.c_wheels import Compiler, library_wheel
 from fakes.native_files import elf
 from fakes.pythons import host, tree
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.building.records import read_record, row_of_file
+from venvstacks.building.installed import read_installed, row_of
 from venvstacks.definition.loading import load_stack
 from venvstacks.errors import BuildError, FindingsError
 
@@ -132,10 +132,10 @@ def test_layers_say_where_libraries_are_and_records_stay_true(project: Project, 
     link = project.built / "framework-a" / DYNLIB / "libone.so.1"
     assert link.readlink().as_posix() == f"../../../{SITE}/one/lib/libone.so.1"
     checked = 0
-    for info in project.site("framework-b").glob("*.dist-info"):
-        for row in read_record(info / "RECORD"):
+    for distribution in read_installed(project.built / "framework-b", SITE):
+        for row in distribution.rows:
             if row.digest:
-                assert row == row_of_file(row.path, project.site("framework-b") / row.path)
+                assert row == row_of(row.path, project.built / "framework-b" / row.path)
                 checked += 1
     assert checked > 6
     untouched = project.site("framework-a") / "one" / "lib" / "libone.so.1"

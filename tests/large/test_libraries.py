@@ -21,7 +21,7 @@ from fakes.pythons import own_python
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.identify import read_binary
 from venvstacks.binaries.native_image import Format
-from venvstacks.building.records import Row
+from venvstacks.building.installed import Row
 from venvstacks.entries import EntryKind
 
 PLATFORM = "linux_x86_64"

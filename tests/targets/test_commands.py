@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -11,7 +11,7 @@ import pytest
 
 from targets.foreign import Run
 from targets.windows import Windows, windows_path
-from venvstacks.building.launchers import Command, Starting, launcher
+from venvstacks.building.launchers import launcher
 from venvstacks.platforms.targets import TARGETS
 
 TOOL = """
@@ -27,7 +27,7 @@ def main():
 if __name__ == "__main__":
     sys.exit(main())
 """
-STARTING = Starting(TARGETS["win_amd64"], ("../../framework 🐸/Scripts",))
+CONFIGURATION = {"bin_dirs": ["../framework 🐸/Scripts"]}
 ARGUMENTS = ["a b", 'say "hi"', "", "x&y", "%PATH%", "c^d", "tail\\", "ü🐸"]
 
 
@@ -44,10 +44,12 @@ def layer(windows: Windows, tmp_path: Path) -> Path:
     (layer / "pyvenv.cfg").write_text(f"home = {windows_path(runtime)}\n")
     for name, source in (("python.exe", "venvlauncher.exe"), ("pythonw.exe", "venvwlauncher.exe")):
         (scripts / name).write_bytes((runtime / "Lib" / "venv" / "scripts" / "nt" / source).read_bytes())
-    for is_gui in (False, True):
-        name, content = launcher(Command(f"tool-{is_gui}", "tool", "main", is_gui), STARTING)
+    for is_gui, group in ((False, "console_scripts"), (True, "gui_scripts")):
+        point = EntryPoint(f"tool-{is_gui}", "tool:main", group)
+        name, content = launcher(point, TARGETS["win_amd64"], CONFIGURATION)
         (scripts / name).write_bytes(content)
-    name, content = launcher(Command("app", "tool", "", is_gui=False), replace(STARTING, isolated=True))
+    isolated = {**CONFIGURATION, "isolated": True}
+    name, content = launcher(EntryPoint("app", "tool", "console_scripts"), TARGETS["win_amd64"], isolated)
     (scripts / name).write_bytes(content)
     return layer
 

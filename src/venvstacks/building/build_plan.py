@@ -9,7 +9,7 @@ from typing import Any
 
 from venvstacks.building.built_layer import ExcludedPackage
 from venvstacks.building.excluding import excluded_packages, installed_wheels
-from venvstacks.building.launchers import Starting, launcher_inputs
+from venvstacks.building.launchers import launcher_inputs
 from venvstacks.building.layer_layout import Layout, layer_layout
 from venvstacks.building.optional import optional_layers
 from venvstacks.definition.stack import Bytecode, Layer, LayerKind, Stack
@@ -83,11 +83,6 @@ class LayerBuild:
         return self.compatibility.target
 
     @property
-    def starting(self) -> Starting:
-        """How its launchers start."""
-        return _starting(self.layer, self.target, self.configuration)
-
-    @property
     def headline(self) -> str:
         """How a sentence about the layer begins: ``Framework 'Torch'``."""
         return self.layer.title[0].upper() + self.layer.title[1:]
@@ -149,7 +144,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "configuration": configuration,
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
-        **launcher_inputs(layer, _starting(layer, target, configuration)),
+        **launcher_inputs(layer, target, configuration),
         "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
     }
     if stack.bytecode == "ship":
@@ -169,10 +164,6 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
         bytecode=stack.bytecode,
     )
-
-
-def _starting(layer: Layer, target: Target, configuration: Mapping[str, Any]) -> Starting:
-    return Starting(target, tuple(f"../{folder}" for folder in configuration.get("bin_dirs", ())), layer.isolated)
 
 
 def _library_inputs(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.built_layer import BuiltLayer
 from venvstacks.building.built_layers import RELINKED, described, is_relinked
-from venvstacks.building.bytecode import bytecode_maker
+from venvstacks.building.bytecode import bytecode_compiler
 from venvstacks.building.checks import check_layer, read_contents, way_out
 from venvstacks.building.install import Installer
 from venvstacks.building.layer_builder import Filled, Maker, PlannedBuild, StepKey
@@ -56,7 +56,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
     made = [item.build for item in plan.layers if item.reason]
     # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
     # then does it matter what these offer: shared libraries. The checks see all layers together.
-    with bytecode_maker(made, runtimes, installer.uv.environ, installer.scratch, work) as compiling:
+    with bytecode_compiler(made, runtimes, installer.uv.environ, installer.scratch, work) as compiling:
         makers = [Maker(item, builds, installer, runtimes, compiling, staging[item.key]) for item in plan.layers]
         fill = [_task("fill", maker, maker.needs_to_fill, maker.fill) for maker in makers]
         finish = [_task("finish", maker, maker.needs_to_finish, maker.finish) for maker in makers]

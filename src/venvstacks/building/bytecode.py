@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.building.build_plan import Key, LayerBuild, payload
+from venvstacks.building.build_plan import LayerBuild, payload
+from venvstacks.building.installed import Installed, row_of, write_record
 from venvstacks.building.layer_layout import Layout, layer_layout
-from venvstacks.building.records import from_site, info_folders, read_record, row_of, to_site, write_record
 from venvstacks.building.state import layer_entries
 from venvstacks.definition.stack import LayerKind
 from venvstacks.documents import DocumentError, parse_json
@@ -31,7 +31,7 @@ _Made = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class BytecodeMaker:
+class BytecodeCompiler:
     """What compiling the layers of a run has in common.
 
     Attributes:
@@ -39,8 +39,6 @@ class BytecodeMaker:
         pool: Its threads each wait for one process; all layers share them.
         scratch: This run's folder for intermediate files; holds the program that compiles.
         cache: A folder for what several platforms have in common; None if there is only one.
-        environ: The environment it is run in.
-        work: The way to call it off.
     """
 
     compilers: Compilers
@@ -51,30 +49,14 @@ class BytecodeMaker:
     work: Work
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
-    """A module to be compiled.
-
-    Attributes:
-        source: Its file: POSIX path relative to the layer.
-        name: The file's name in its code: POSIX path relative to the folder that is on ``sys.path``. The import
-            system puts the true path in its place.
-        size: Of the file, in bytes.
-    """
-
-    source: str
-    name: str
-    size: int
-
-
 @contextmanager
-def bytecode_maker(
+def bytecode_compiler(
     builds: Iterable[LayerBuild],
     provider: RuntimeProvider,
     environ: Mapping[str, str],
     scratch: Path,
     work: Work,
-) -> Iterator[BytecodeMaker]:
+) -> Iterator[BytecodeCompiler]:
     """Prepare compiling for all layers of a run."""
     (scratch / _SCRIPT).write_text(payload(_SCRIPT), encoding="utf-8")
     cache = scratch / "bytecode" if len({build.target for build in builds}) > 1 else None
@@ -82,50 +64,55 @@ def bytecode_maker(
         cache.mkdir()
     clean = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     with threads(work) as pool:
-        yield BytecodeMaker(
-            Compilers(provider.program, environ, work), pool, scratch, cache, {**clean, **_SEED}, work
-        )
+        compilers = Compilers(provider.program, environ, work)
+        yield BytecodeCompiler(compilers, pool, scratch, cache, {**clean, **_SEED}, work)
 
 
 def needs_runtime(build: LayerBuild) -> bool:
-    """Whether a layer's own runtime compiles its modules, and so has to stand before them."""
+    """Return whether a layer's own runtime compiles its modules, and so has to be there before them."""
     return build.bytecode == "ship" and build.compatibility.runs_here
 
 
 def ship_bytecode(
-    maker: BytecodeMaker,
+    compiler: BytecodeCompiler,
     build: LayerBuild,
+    installed: Installed,
     entries: tuple[Entry, ...],
     staging: Path,
-    below: Mapping[Key, Path],
+    *,
+    runtime: Path,
 ) -> tuple[Entry, ...]:
-    """Compile the modules of an unfinished layer if it is to hold them so, and enter the files into RECORD."""
+    """Compile the modules of an unfinished layer if it is to hold them so, and enter the files into RECORD.
+
+    ``runtime`` is the folder that the layer's runtime is in: where it is itself unfinished, ``staging``.
+    """
     if build.bytecode == "none":
         return entries
-    program = _program(maker, build, staging, below)
+    program = _program(compiler, build, runtime)
     chunks = _chunks(modules_of(entries, build.layout, build.layer.kind))
-    running = [maker.pool.submit(_compile, maker, build, program, staging, chunk) for chunk in chunks]
+    running = [compiler.pool.submit(_compile, compiler, build, program, staging, chunk) for chunk in chunks]
     wait(running)  # nothing may be at work in the folder when an error leaves it
     made = dict(pair for each in running for pair in each.result())
-    record_bytecode(staging, build.layout, made)
+    record_bytecode(staging, build.layout, installed, made)
     return layer_entries(staging, build.target, bytecode=frozenset(made.values()))
 
 
-def _program(maker: BytecodeMaker, build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> Path:
+def _program(compiler: BytecodeCompiler, build: LayerBuild, runtime: Path) -> Path:
     python = build.lock.python
     if needs_runtime(build):
-        runtime = build.target.name, build.layer.runtime
-        folder = staging if build.key == runtime else below[runtime]
-        return folder / layer_layout(LayerKind.RUNTIME, build.target, python).python
+        return runtime / layer_layout(LayerKind.RUNTIME, build.target, python).python
     try:
-        return maker.compilers.program(python)
+        return compiler.compilers.program(python)
     except RuntimeProviderError as error:
         where = f"{build.layer.title} for {build.target.name}"
         raise BuildError(f"Modules of {where} cannot be compiled. {error.message}", hint=error.hint) from error
 
 
-def modules_of(entries: Iterable[Entry], layout: Layout, kind: LayerKind) -> tuple[Module, ...]:
-    """Find the modules of a layer: those of packages, and a runtime's standard library."""
+def modules_of(entries: Iterable[Entry], layout: Layout, kind: LayerKind) -> list[tuple[Entry, str]]:
+    """Find the modules of packages, and of a runtime's standard library, each with the name of its file in code.
+
+    That is relative to the folder that is on ``sys.path``; the import system puts the true path in its place.
+    """
     site = f"{layout.site}/"
     library = f"{layout.site.rpartition('/')[0]}/"
     roots = (site, library) if kind is LayerKind.RUNTIME else (site,)
@@ -133,30 +120,35 @@ def modules_of(entries: Iterable[Entry], layout: Layout, kind: LayerKind) -> tup
     for entry in entries:
         root = next((root for root in roots if entry.path.startswith(root)), None)
         if root is not None and entry.kind is EntryKind.FILE and entry.path.endswith(".py"):
-            modules.append(Module(entry.path, entry.path.removeprefix(root), entry.size))
-    return tuple(modules)
+            modules.append((entry, entry.path.removeprefix(root)))
+    return modules
 
 
-def _chunks(modules: Sequence[Module]) -> Iterator[Sequence[Module]]:
+def _chunks(modules: Sequence[tuple[Entry, str]]) -> Iterator[Sequence[tuple[Entry, str]]]:
     """Divide modules into parts for one process each."""
     first, size = 0, 0
-    for position, module in enumerate(modules):
+    for position, (entry, _) in enumerate(modules):
         if size >= _CHUNK_SIZE:
             yield modules[first:position]
             first, size = position, 0
-        size += module.size
+        size += entry.size
     if first < len(modules):
         yield modules[first:]
 
 
 def _compile(
-    maker: BytecodeMaker, build: LayerBuild, program: Path, staging: Path, modules: Sequence[Module]
+    compiler: BytecodeCompiler,
+    build: LayerBuild,
+    program: Path,
+    staging: Path,
+    modules: Sequence[tuple[Entry, str]],
 ) -> _Made:
-    job = maker.scratch / f"bytecode-{secrets.token_hex(6)}.json"
-    listed = [(module.source, module.name) for module in modules]
-    content = {"root": str(staging), "modules": listed, "cache": str(maker.cache or "")}
+    job = compiler.scratch / f"bytecode-{secrets.token_hex(6)}.json"
+    listed = [(entry.path, name) for entry, name in modules]
+    content = {"root": str(staging), "modules": listed, "cache": str(compiler.cache or "")}
     job.write_text(json.dumps(content), encoding="utf-8")
-    done = maker.work.cancellation.run([program, *_FLAGS, maker.scratch / _SCRIPT, job], env=maker.environ)
+    script = compiler.scratch / _SCRIPT
+    done = compiler.work.cancellation.run([program, *_FLAGS, script, job], env=compiler.environ)
     try:
         if done.status == 0:
             return parse_json(done.stdout, _Made)
@@ -170,11 +162,10 @@ def _compile(
     )
 
 
-def record_bytecode(folder: Path, layout: Layout, made: Mapping[str, str]) -> None:
+def record_bytecode(folder: Path, layout: Layout, installed: Installed, made: Mapping[str, str]) -> None:
     """Enter bytecode into the RECORD files of the packages whose modules it is."""
-    for info in info_folders(folder / layout.site):
-        rows = read_record(info / "RECORD")
-        files = [made[path] for row in rows if (path := from_site(row.path, layout.site)) in made]
-        more = [row_of(to_site(file, layout.site), (folder / file).read_bytes()) for file in files]
-        if more:
-            write_record(info / "RECORD", [*rows, *more])
+    for each in installed:
+        files = [made[row.path] for row in each.rows if row.path in made]
+        if files:
+            rows = [*each.rows, *(row_of(file, folder / file) for file in files)]
+            write_record(folder / layout.site / each.info / "RECORD", rows, layout.site)

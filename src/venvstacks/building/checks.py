@@ -11,9 +11,9 @@ from packaging.version import Version
 
 from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.excluding import idle_exclusions
+from venvstacks.building.installed import info_folders
 from venvstacks.building.joining import Parts, plan_joining
 from venvstacks.building.layer_layout import OWN_MODULES
-from venvstacks.building.records import info_folders
 from venvstacks.definition.report import listed
 from venvstacks.definition.stack import UvSettings
 from venvstacks.platforms.targets import host_target

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.checks import Contents, Distribution, read_contents
-from venvstacks.building.records import info_folders, read_record
+from venvstacks.building.installed import info_folders, name_of, read_record
 from venvstacks.building.state import recorded
 
 
@@ -72,12 +72,12 @@ def _presence(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> Pres
 
 
 def _size(build: LayerBuild, name: str) -> int:
-    for info in info_folders(build.folder / build.layout.site):
-        if canonicalize_name(info.name.partition("-")[0]) == name:
+    site = build.layout.site
+    for info in info_folders(build.folder / site):
+        if name_of(info) == name:
             record = info / "RECORD"
-            return (
-                sum(int(row.size) for row in read_record(record) if row.size.isdecimal()) + record.stat().st_size
-            )
+            sizes = (int(row.size) for row in read_record(record, site) if row.size.isdecimal())
+            return sum(sizes) + record.stat().st_size
     return 0
 
 

@@ -1,19 +1,15 @@
 """Install a layer's wheels through uv, and put what it installed where the target wants it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import PathDistribution
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.installed import Distribution, Installed, Row, read_installed, write_record
+from venvstacks.building.launchers import relocatable_script
 from venvstacks.building.layer_layout import Layout
-from venvstacks.building.overlaps import Overlap, find_overlaps
-from venvstacks.building.records import Row, from_site, info_folders, read_record, to_site, write_record
 from venvstacks.building.schemes import commands_of, scheme_layout, scheme_python
-from venvstacks.building.scripts import relocatable_script
 from venvstacks.building.wheel_safety import check_wheel
 from venvstacks.definition.stack import Stack
 from venvstacks.entries import BYTECODE_FOLDER
@@ -31,12 +27,9 @@ class Installer:
     """What all installations of a run have in common.
 
     Attributes:
-        stack: The stack.
-        uv: The program.
         local_wheels: Folders in which moved local wheels are looked for, absolute.
         no_index: Whether nothing may be downloaded.
         scratch: A folder for intermediate files, in which :func:`make_scheme_python` was called.
-        work: The way to call it off.
         check_binaries: Whether native files are checked.
         strict: Whether findings are errors.
     """
@@ -51,21 +44,23 @@ class Installer:
     strict: bool = False
 
 
-def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> None:
-    """Install a layer's wheels into its unfinished folder, every hash checked."""
+def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> Installed:
+    """Install a layer's wheels into its unfinished folder, every hash checked; return what is installed."""
     wheels = build.wheels
     if not wheels:
-        return
+        return ()
     project = staging / ".install"
     prefix = project / "prefix"
     _install(installer, build, wheels, project, prefix)
-    installed = scheme_layout()
+    layout = scheme_layout()
     _check_wheels(installer, build)
-    overlaps = find_overlaps(prefix, installed)
+    brought = read_installed(prefix, layout.site)
+    overlaps = find_overlaps(brought, layout)
     _prefer_winners(installer, build, overlaps, project)
-    _settle(build, prefix, installed, overlaps)
-    _move(build, prefix, staging, installed)
+    installed = tuple(_settle(build, each, prefix, layout, overlaps) for each in brought)
+    _move(build, prefix, staging, layout)
     remove_tree(project)
+    return installed
 
 
 def _check_wheels(installer: Installer, build: LayerBuild) -> None:
@@ -102,16 +97,41 @@ def _install(
     (prefix / ".lock").unlink(missing_ok=True)
 
 
-def _prefer_winners(installer: Installer, build: LayerBuild, overlaps: Sequence[Overlap], project: Path) -> None:
-    """Put the content of one and the same package in the place of a file that several installed."""
-    wheels = build.wheels
-    for winner in sorted({overlap.winner for overlap in overlaps}):
+def find_overlaps(installed: Installed, layout: Layout) -> dict[str, tuple[str, ...]]:
+    """Find the files that several packages install with different content: path -> packages, the winner last.
+
+    Which content uv leaves there depends on the order in which its threads run; a layer must not. So the last
+    package by name that ships the file wins. Programs that entry points ask for are not shipped.
+    """
+    owners: dict[str, dict[str, str]] = {}
+    commands: set[tuple[str, str]] = set()
+    for each in installed:
+        commands.update((f"{layout.scripts}/{point.name}", each.name) for point in each.entry_points)
+        for row in each.rows:
+            owners.setdefault(row.path, {})[each.name] = row.digest
+    overlaps = {}
+    for path, digests in sorted(owners.items()):
+        shipped = [name for name in digests if (path, name) not in commands]
+        if shipped and len(set(digests.values())) > 1:
+            winner = max(shipped)
+            overlaps[path] = (*sorted(digests.keys() - {winner}), winner)
+    return overlaps
+
+
+def _prefer_winners(
+    installer: Installer, build: LayerBuild, overlaps: Mapping[str, Sequence[str]], project: Path
+) -> None:
+    """Replace files that several packages installed by those of one and the same package."""
+    layout = scheme_layout()
+    for winner in sorted({names[-1] for names in overlaps.values()}):
         alone = project / f"only {winner}"
-        _install(installer, build, [each for each in wheels if each[0].name == winner], project, alone)
-        for overlap in overlaps:
-            if overlap.winner == winner:
-                (alone / overlap.path).replace(project / "prefix" / overlap.path)
-                installer.work.observe(Warned(overlap.describe(build.layer.title, scheme_layout(), build.layout)))
+        _install(installer, build, [each for each in build.wheels if each[0].name == winner], project, alone)
+        for path, (*losers, last) in overlaps.items():
+            if last == winner:
+                (alone / path).replace(project / "prefix" / path)
+                place = layout.translate(path, build.layout).removeprefix(f"{build.layout.site}/")
+                who = f"Packages {', '.join(map(repr, losers))} and {winner!r} of {build.layer.title}"
+                installer.work.observe(Warned(f"{who} all install {place}: that of {winner!r} is kept."))
 
 
 def _write_lock(
@@ -161,45 +181,42 @@ def _local_wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) ->
     return found
 
 
-def _settle(build: LayerBuild, prefix: Path, installed: Layout, overlaps: Sequence[Overlap]) -> None:
-    """Take out what is not shipped, make scripts relocatable, and keep every RECORD true."""
-    lost = {(overlap.path, loser) for overlap in overlaps for loser in overlap.losers}
-    site_folder = prefix / installed.site
-    for info in info_folders(site_folder):
-        distribution = PathDistribution(info)
-        owner = canonicalize_name(distribution.metadata["Name"])
-        commands = commands_of(distribution)
-        rows = []
-        for row in read_record(info / "RECORD"):
-            path = from_site(row.path, installed.site)
-            if (path, owner) in lost:
-                continue
-            place = installed.translate(path, build.layout)
-            if _is_left_out(path, place, commands, installed):
-                (prefix / path).unlink(missing_ok=True)
-                continue
-            is_script = path.startswith(f"{installed.scripts}/")
-            kept = relocatable_script(prefix / path, row, build.target) if is_script else row
-            rows.append(Row(to_site(place, build.layout.site), kept.digest, kept.size))
-        write_record(info / "RECORD", rows)
+def _settle(
+    build: LayerBuild, brought: Distribution, prefix: Path, layout: Layout, overlaps: Mapping[str, Sequence[str]]
+) -> Distribution:
+    """Take out what of a distribution is not shipped, make its scripts relocatable, and keep its RECORD true."""
+    commands = commands_of(brought)
+    rows = []
+    for row in brought.rows:
+        if brought.name in overlaps.get(row.path, ())[:-1]:
+            continue
+        place = layout.translate(row.path, build.layout)
+        if _is_left_out(row.path, place, commands, layout):
+            (prefix / row.path).unlink(missing_ok=True)
+            continue
+        is_script = row.path.startswith(f"{layout.scripts}/")
+        kept = relocatable_script(prefix / row.path, row, build.target) if is_script else row
+        rows.append(Row(place, kept.digest, kept.size))
+    write_record(prefix / layout.site / brought.info / "RECORD", rows, build.layout.site)
+    return replace(brought, rows=tuple(rows))
 
 
-def _is_left_out(path: str, place: str, commands: set[str], installed: Layout) -> bool:
-    """Return what is not shipped: bytecode, what is hidden at the layer's top, programs that uv made."""
+def _is_left_out(path: str, place: str, commands: set[str], layout: Layout) -> bool:
+    """Return whether a file is not shipped: bytecode, what is hidden at the layer's top, programs that uv made."""
     folder, _, name = path.rpartition("/")
     stem = name.removesuffix(".exe").removesuffix("-script.py")
     return (
         BYTECODE_FOLDER in path.split("/")
         or place.startswith(".")
-        or (folder == installed.scripts and stem in commands)
+        or (folder == layout.scripts and stem in commands)
     )
 
 
-def _move(build: LayerBuild, prefix: Path, staging: Path, installed: Layout) -> None:
-    for folder in (installed.site, installed.headers, installed.scripts, installed.data):
+def _move(build: LayerBuild, prefix: Path, staging: Path, layout: Layout) -> None:
+    for folder in (layout.site, layout.headers, layout.scripts, layout.data):
         if (prefix / folder).is_dir():
             for child in sorted((prefix / folder).iterdir()):
-                place = installed.translate(f"{folder}/{child.name}", build.layout)
+                place = layout.translate(f"{folder}/{child.name}", build.layout)
                 _merge(build, child, staging / place, staging)
 
 

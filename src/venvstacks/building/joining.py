@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from packaging.utils import canonicalize_name
 
 from venvstacks.building.assemble import activation
 from venvstacks.building.build_plan import LayerBuild, payload
+from venvstacks.building.installed import Installed, replace_file
 from venvstacks.building.layer_layout import ACTIVATION, PACKAGE_HOOK
-from venvstacks.building.records import from_site, info_folders, read_record, replace_file
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import parents
 from venvstacks.files import file_sha256
@@ -70,7 +69,7 @@ class Joining:
     clashes: tuple[Clash, ...] = ()
 
 
-def parts_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> dict[str, Part]:
+def parts_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], folder: Path) -> dict[str, Part]:
     """Describe the packages of a layer that may have other parts elsewhere.
 
     These are all at the top, and those in packages that have no ``__init__.py`` of their own, or an empty one.
@@ -87,13 +86,12 @@ def parts_of(build: LayerBuild, entries: Sequence[Entry], folder: Path) -> dict[
             init = f"{entry.path}/{_INIT}"
             inits[path] = _digest(folder / init) if init in files else None
     owners: dict[str, set[str]] = {path: set() for path in inits}
-    for info in info_folders(folder / site):
-        distribution = canonicalize_name(info.name.partition("-")[0])
-        for row in read_record(info / "RECORD"):
-            for parent in parents(from_site(row.path, site)[len(site) + 1 :]):
+    for each in installed:
+        for path in (row.path[len(site) + 1 :] for row in each.rows if row.path.startswith(f"{site}/")):
+            for parent in parents(path):
                 if parent not in owners:
                     break
-                owners[parent].add(distribution)
+                owners[parent].add(each.name)
     return {
         path.replace("/", "."): Part(init, tuple(sorted(owners[path])))
         for path, init in inits.items()

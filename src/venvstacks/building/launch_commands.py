@@ -5,16 +5,13 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.metadata import EntryPoint, PathDistribution
+from importlib.metadata import EntryPoint, EntryPoints, PathDistribution
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from venvstacks.building.build_plan import LayerBuild
-from venvstacks.building.launchers import Command, launcher
-from venvstacks.building.records import info_folders
+from venvstacks.building.installed import Installed, info_folders, name_of
+from venvstacks.building.launchers import CONSOLE, GUI, launcher, launcher_of
 from venvstacks.building.showing import Data
 from venvstacks.definition.command_names import is_pattern
 from venvstacks.definition.names import command_problem, is_python
@@ -22,57 +19,43 @@ from venvstacks.definition.report import did_you_mean, listed
 from venvstacks.errors import BuildError
 from venvstacks.events import Observer, Warned
 
-_CONSOLE, _GUI = "console_scripts", "gui_scripts"
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*(\[.*\])?")
 _PROGRAM_ENDINGS = {"", ".exe", ".com", ".bat", ".cmd"}
-_WAY_OUT = "list the commands that the layer shall have: entry_points = [...]"
+_HINT = "list the commands that the layer shall have: entry_points = [...]"
 
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """An entry point that may become a command.
-
-    Attributes:
-        package: Normalised name of the package that has it.
-        point: The entry point.
-    """
-
-    package: str
-    point: EntryPoint
-
-
-_Offers = Mapping[str, Sequence[_Offer]]
-"""Name -> who offers the command; of several, the last one counts."""
+_Offers = Mapping[str, Sequence[tuple[str, EntryPoint]]]
+"""Name -> the packages that offer the command, with their entry points; of several, the last one counts."""
 
 
 def add_launchers(
-    build: LayerBuild, staging: Path, below: Sequence[tuple[LayerBuild, Data]], observe: Observer
+    build: LayerBuild,
+    staging: Path,
+    installed: Installed,
+    below: Sequence[tuple[LayerBuild, Data]],
+    observe: Observer,
 ) -> str:
-    """Put launchers of what the definition asks for into an unfinished layer, and one of an application itself."""
+    """Put launchers of what the definition asks for into an unfinished layer, and one of an application itself.
+
+    The path of the latter is returned, relative to the layer; empty if there is none.
+    """
+    offers = _offers((each.name, each.entry_points) for each in installed)
+    wanted: Mapping[str, Sequence[tuple[str, EntryPoint]] | Path] = {}
     if build.layer.all_entry_points:
-        offers = _offers(staging / build.layout.site)
         if not offers:
             observe(Warned(f"{build.headline} has entry_points = true, but its own packages offer no command."))
-        _add_commands(build, staging, offers, observe)
+        wanted = offers
     elif build.layer.entry_points:
-        _add_commands(build, staging, _named(build, staging, below), observe)
-    if build.layer.launch_module is None:
-        return ""
-    return _add_application(build, staging, build.layer.launch_module.name, observe)
+        wanted = _named(build, staging, offers, below)
+    for _, found in sorted(wanted.items()):
+        if not isinstance(found, Path):
+            _add_command(build, staging, _command(build, found, observe))
+        elif build.target.is_windows and not found.is_relative_to(staging):  # elsewhere there is a link to it
+            shutil.copyfile(found, staging / build.layout.scripts / found.name)
+    return _add_application(build, staging, observe) if build.layer.launch_module else ""
 
 
-def _add_commands(
-    build: LayerBuild, staging: Path, wanted: "Mapping[str, Sequence[_Offer] | Path]", observe: Observer
-) -> None:
-    for _, offers in sorted(wanted.items()):
-        if not isinstance(offers, Path):
-            _add(build, staging, _command(build, offers, observe))
-        elif build.target.is_windows and not offers.is_relative_to(staging):  # elsewhere there is a link to it
-            shutil.copyfile(offers, staging / build.layout.scripts / offers.name)
-
-
-def _add_application(build: LayerBuild, staging: Path, module: str, observe: Observer) -> str:
-    name, content = launcher(Command(build.layer.name, module, "", is_gui=False), build.starting)
+def _add_application(build: LayerBuild, staging: Path, observe: Observer) -> str:
+    name, content = launcher(launcher_of(build.layer), build.target, build.configuration)
     programs = staging / build.layout.scripts
     problem = command_problem(build.layer.name, windows=build.target.is_windows)
     if taken := "" if problem else _taken(programs, name, on_windows=build.target.is_windows):
@@ -84,18 +67,16 @@ def _add_application(build: LayerBuild, staging: Path, module: str, observe: Obs
     return f"{build.layout.scripts}/{name}"
 
 
-def _offers(site: Path) -> _Offers:
-    """Find the commands that the packages in a folder offer.
+def _offers(packages: Iterable[tuple[str, EntryPoints]]) -> _Offers:
+    """Find the commands that packages offer.
 
     As of files that several packages bring, the one of the last package by name counts.
     """
-    found: dict[str, list[_Offer]] = {}
-    packages = [PathDistribution(info) for info in info_folders(site)]
-    by_name = {canonicalize_name(package.metadata["Name"]): package for package in packages}
-    for name, package in sorted(by_name.items()):
-        for group in (_GUI, _CONSOLE):
-            for point in package.entry_points.select(group=group):
-                found.setdefault(point.name, []).append(_Offer(name, point))
+    found: dict[str, list[tuple[str, EntryPoint]]] = {}
+    for name, points in sorted(dict(packages).items()):
+        for group in (GUI, CONSOLE):
+            for point in points.select(group=group):
+                found.setdefault(point.name, []).append((name, point))
     return found
 
 
@@ -106,16 +87,17 @@ def _programs(build: LayerBuild, paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def _named(
-    build: LayerBuild, staging: Path, below: Sequence[tuple[LayerBuild, Data]]
-) -> "Mapping[str, Sequence[_Offer] | Path]":
+    build: LayerBuild, staging: Path, offers: _Offers, below: Sequence[tuple[LayerBuild, Data]]
+) -> Mapping[str, Sequence[tuple[str, EntryPoint]] | Path]:
     """Return who offers what the definition names; the first layer of the path that has it counts."""
-    known: dict[str, Sequence[_Offer] | Path] = {}
+    known: dict[str, Sequence[tuple[str, EntryPoint]] | Path] = {}
     for lower, data in reversed(below):
         files = (path for path in data.files if path.rpartition("/")[0] == lower.layout.scripts)
         known |= _programs(lower, (lower.folder / path for path in files))
-        known |= _offers(lower.folder / lower.layout.site)
+        infos = info_folders(lower.folder / lower.layout.site)
+        known |= _offers((name_of(info), PathDistribution(info).entry_points) for info in infos)
     known |= _programs(build, (staging / build.layout.scripts).iterdir())
-    known |= _offers(staging / build.layout.site)
+    known |= offers
     meant = {wanted: _meant(wanted, known) for wanted in build.layer.entry_points}
     if unknown := [wanted for wanted, names in meant.items() if not names]:
         near = [hint for name in unknown if (hint := did_you_mean(name, known))]
@@ -135,9 +117,10 @@ def _meant(wanted: str, known: Collection[str]) -> list[str]:
     return [name for name in known if fnmatchcase(name, wanted) and not command_problem(name)]
 
 
-def offered_commands(site: Path) -> dict[str, str]:
-    """Return the commands that the packages in a folder offer, each with what decides its launcher."""
-    points = {name: offers[-1].point for name, offers in sorted(_offers(site).items())}
+def offered_commands(installed: Installed) -> dict[str, str]:
+    """Return the commands that installed packages offer, each with what decides its launcher."""
+    offers = _offers((each.name, each.entry_points) for each in installed)
+    points = {name: found[-1][1] for name, found in sorted(offers.items())}
     return {name: f"{point.group}: {point.value}" for name, point in points.items()}
 
 
@@ -154,10 +137,10 @@ def chosen_commands(build: LayerBuild, path: Sequence[Data]) -> dict[str, str]:
     return {name: known[name] for name in names}
 
 
-def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> Command:
+def _command(build: LayerBuild, offers: Sequence[tuple[str, EntryPoint]], observe: Observer) -> EntryPoint:
     """Choose among those who offer one command, and check that it can have a launcher."""
-    package, point = offers[-1].package, offers[-1].point
-    others = sorted({offer.package for offer in offers} - {package})
+    package, point = offers[-1]
+    others = sorted({other for other, _ in offers} - {package})
     if others:
         names = f"{listed(others)} and {package!r}"
         observe(
@@ -165,8 +148,7 @@ def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> 
         )
     if problem := command_problem(point.name):
         raise BuildError(
-            f"{build.headline} cannot have a launcher of a command of package {package!r}: {problem}.",
-            hint=_WAY_OUT,
+            f"{build.headline} cannot have a launcher of a command of package {package!r}: {problem}.", hint=_HINT
         )
     reference = _REFERENCE.fullmatch(point.value.strip())
     parts = f"{reference['module']}.{reference['attribute']}".split(".") if reference else []
@@ -174,20 +156,20 @@ def _command(build: LayerBuild, offers: Sequence[_Offer], observe: Observer) -> 
         raise BuildError(
             f"{build.headline} cannot have a launcher of {point.name!r}: package {package!r} says that it is "
             f"{point.value!r}, which is not MODULE:OBJECT.",
-            hint=_WAY_OUT if build.layer.all_entry_points else "take it out of entry_points",
+            hint=_HINT if build.layer.all_entry_points else "take it out of entry_points",
         )
-    return Command(point.name, reference["module"], reference["attribute"], point.group == _GUI)
+    return EntryPoint(point.name, f"{reference['module']}:{reference['attribute']}", point.group)
 
 
-def _add(build: LayerBuild, staging: Path, command: Command) -> None:
-    name, content = launcher(command, build.starting)
+def _add_command(build: LayerBuild, staging: Path, point: EntryPoint) -> None:
+    name, content = launcher(point, build.target, build.configuration)
     programs = staging / build.layout.scripts
     taken = _taken(programs, name, on_windows=build.target.is_windows)
     if taken:
         raise BuildError(
-            f"{build.headline} cannot have a launcher of {command.name!r}: a package brings the program "
+            f"{build.headline} cannot have a launcher of {point.name!r}: a package brings the program "
             f"{build.layout.scripts}/{taken}.",
-            hint=f"that program can be used as it is; {_WAY_OUT}",
+            hint=f"that program can be used as it is; {_HINT}",
         )
     _write(programs / name, content)
 

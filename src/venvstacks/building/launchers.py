@@ -1,23 +1,31 @@
-"""Programs that start a command, or an application, with the layer's own Python, wherever the layer lies."""
+"""Programs that start a layer's own Python wherever the layer lies: launchers, scripts, interpreters."""
 
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile, ZipInfo
 
+from venvstacks.building.installed import Row, replace_file, row_of
+from venvstacks.building.layer_layout import BASE, Layout
 from venvstacks.definition.stack import Layer
+from venvstacks.libraries.linkage import DYNLIB
 from venvstacks.platforms.targets import Target
 
 if TYPE_CHECKING:
     from installer.scripts import LauncherKind
+
+CONSOLE, GUI = "console_scripts", "gui_scripts"
+"""The groups of entry points that are commands."""
 
 _BESIDE = "<launcher_dir>\\python.exe"  # which the launchers for Windows take for: in my own folder
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 # A program for sh that is a string to Python. No path here begins with a hyphen, and busybox's realpath takes "--"
 # for a name. With -P, what lies beside the script is not imported in the place of a package's module.
-_HEADER = """\
+_LAUNCHER = """\
 #!/bin/sh
 ''':'
 if [ "${PYTHONHOME+set}" ]; then
@@ -41,46 +49,39 @@ if __name__ == "__main__":
     os.environ["PATH"] = os.pathsep.join(path)
 """
 
+# The same for scripts of packages, which say themselves what Python is to do.
+_SCRIPT = b'#!/bin/sh\n\'\'\'exec\' "$(dirname "$(realpath "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
+_WINDOWS_SCRIPT = b"#!python\n"  # as in the wheel: Windows' own launcher of scripts reads it
+_LONG_START = b"#!/bin/sh\n'''exec' "
+_LONG_END = b"\n' '''\n"
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Something that a launcher starts.
-
-    Attributes:
-        name: What it is called.
-        module: The module it is in.
-        attribute: What is called there, with dots; empty if the module itself is run.
-        is_gui: Whether it is for a graphical interface, and has no console on Windows.
-    """
-
-    name: str
-    module: str
-    attribute: str
-    is_gui: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Starting:
-    """How a layer's launchers start.
-
-    Attributes:
-        target: Where they will run.
-        below: The folders of programs of the layers below, in path order, relative to the layer's own.
-        isolated: Whether Python ignores its variables, the user's site-packages and the current folder.
-    """
-
-    target: Target
-    below: tuple[str, ...] = ()
-    isolated: bool = False
-
-    @property
-    def option(self) -> str:
-        """The option for Python."""
-        return "-I" if self.isolated else "-P"
+_MACOS_INTERPRETER = """\
+#!/bin/sh
+# Starts this layer's Python, which finds shared libraries of other layers. Written by venvstacks.
+program=$0
+while [ -L "$program" ]; do
+    link=$(readlink "$program")
+    case $link in
+    /*) program=$link ;;
+    *) program=${program%/*}/$link ;;
+    esac
+done
+case $program in
+/*) ;;
+*) program=$PWD/$program ;;
+esac
+here=${program%/*}
+_VENVSTACKS_DYLD_LIBRARY_PATH=${DYLD_LIBRARY_PATH+=$DYLD_LIBRARY_PATH}
+DYLD_LIBRARY_PATH=FOLDERS${DYLD_LIBRARY_PATH:+:$DYLD_LIBRARY_PATH}
+# tells CPython on macOS by which name it was started
+__PYVENV_LAUNCHER__=$program
+export _VENVSTACKS_DYLD_LIBRARY_PATH DYLD_LIBRARY_PATH __PYVENV_LAUNCHER__
+exec "$here"PYTHON "$@"
+"""
 
 
-def launcher(command: Command, starting: Starting) -> tuple[str, bytes]:
-    """Make a launcher: always the same bytes.
+def launcher(point: EntryPoint, target: Target, configuration: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Make the launcher of a command, which is ``MODULE:OBJECT``, or of a ``MODULE``: always the same bytes.
 
     On POSIX it is a script that both sh and Python read; it finds ``python`` in its own folder, links to it
     resolved. On Windows it is a program that starts ``python.exe`` in its own folder with itself, since there is a
@@ -88,33 +89,36 @@ def launcher(command: Command, starting: Starting) -> tuple[str, bytes]:
     ``multiprocessing`` could not read it.
 
     Programs that are started by it find the layer's own first on ``PATH``, and those of the layers below last.
+    With ``isolated`` in the layer's configuration, Python ignores its variables, the user's site-packages and the
+    current folder.
     """
-    if starting.target.is_windows:
-        return f"{command.name}.exe", _windows_program(command, starting) + _zipped(_code(command, starting))
-    return command.name, _HEADER.replace("OPTION", starting.option).encode() + _code(command, starting)
+    code = _code(point, target, [f"../{folder}" for folder in configuration.get("bin_dirs", ())])
+    isolated = configuration.get("isolated", False)
+    if target.is_windows:
+        return f"{point.name}.exe", _windows_program(point, target, isolated=isolated) + _zipped(code)
+    return point.name, _LAUNCHER.replace("OPTION", "-I" if isolated else "-P").encode() + code
 
 
-def _code(command: Command, starting: Starting) -> bytes:
-    lines = [_CODE.replace("FOLDERS", ascii(starting.below))]
-    if starting.target.is_windows:  # as installers do: usage messages show the command as it is typed
+def _code(point: EntryPoint, target: Target, folders_below: Sequence[str]) -> bytes:
+    lines = [_CODE.replace("FOLDERS", ascii(tuple(folders_below)))]
+    if target.is_windows:  # as installers do: usage messages show the command as it is typed
         lines.append('    sys.argv[0] = sys.argv[0].removesuffix(".exe")\n')
-    if command.attribute:
-        first, dot, rest = command.attribute.partition(".")
-        lines.append(
-            f"    from {command.module} import {first} as command\n\n    sys.exit(command{dot}{rest}())\n"
-        )
+    module, _, attribute = point.value.partition(":")
+    if attribute:
+        first, dot, rest = attribute.partition(".")
+        lines.append(f"    from {module} import {first} as command\n\n    sys.exit(command{dot}{rest}())\n")
     else:  # what `python -m` calls: processes that it starts find the module, and not this script
-        lines.append(f"    import runpy\n\n    runpy._run_module_as_main({command.module!a})\n")
+        lines.append(f"    import runpy\n\n    runpy._run_module_as_main({module!a})\n")
     return "".join(lines).encode()
 
 
-def _windows_program(command: Command, starting: Starting) -> bytes:
+def _windows_program(point: EntryPoint, target: Target, *, isolated: bool) -> bytes:
     """Return the part before the zip file: a program that reads behind its own end which Python to start."""
     from installer.scripts import Script  # noqa: PLC0415 - only for Windows
 
-    kind: LauncherKind = "win-arm64" if starting.target.arch == "arm64" else "win-amd64"
-    script = Script(command.name, "module", "object", "gui" if command.is_gui else "console")
-    _, whole = script.generate(f"{_BESIDE} -I" if starting.isolated else _BESIDE, kind)
+    kind: LauncherKind = "win-arm64" if target.arch == "arm64" else "win-amd64"
+    script = Script(point.name, "module", "object", "gui" if point.group == GUI else "console")
+    _, whole = script.generate(f"{_BESIDE} -I" if isolated else _BESIDE, kind)
     return whole[: whole.rindex(b"PK\x03\x04")]  # its zip file carries the time of day
 
 
@@ -128,14 +132,59 @@ def _zipped(code: bytes) -> bytes:
     return stream.getvalue()
 
 
-def launcher_inputs(layer: Layer, starting: Starting) -> dict[str, Any]:
+def launcher_of(layer: Layer) -> EntryPoint:
+    """Return what the launcher of an application itself starts: its launch module."""
+    return EntryPoint(layer.name, layer.launch_module.name if layer.launch_module else "", CONSOLE)
+
+
+def launcher_inputs(layer: Layer, target: Target, configuration: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a layer's launchers beside what packages offer; nothing if it has none."""
     if layer.launch_module is None:
         return {}
-    samples = [Command("name", "module", "object", is_gui) for is_gui in (False, True)]
-    samples.append(Command(layer.name, layer.launch_module.name, "", is_gui=False))
-    contents = [launcher(sample, starting)[1] for sample in samples]
+    samples = [EntryPoint("name", "module:object", group) for group in (CONSOLE, GUI)]
+    contents = [launcher(sample, target, configuration)[1] for sample in (*samples, launcher_of(layer))]
     return {
         "entry_points": layer.all_entry_points or list(layer.entry_points),
         "launchers": [hashlib.sha256(content).hexdigest() for content in contents],
     }
+
+
+def relocatable_script(path: Path, row: Row, target: Target) -> Row:
+    """Replace the header of a Python script, which uv bound to its interpreter, by one that works everywhere.
+
+    Programs, and scripts for other interpreters, are left as they are.
+    """
+    with path.open("rb") as file:
+        if file.read(2) != b"#!":
+            return row
+    content = path.read_bytes()
+    first = content.partition(b"\n")[0]
+    if content.startswith(_LONG_START) and _LONG_END in content:
+        body = content.partition(_LONG_END)[2]
+    elif b"python" in first.rpartition(b"/")[2] and first.startswith(b"#!/") and b"/env" not in first:
+        body = content.partition(b"\n")[2]
+    else:
+        return row
+    content = (_WINDOWS_SCRIPT if target.is_windows else _SCRIPT) + body
+    replace_file(path, content, executable=True)
+    return row_of(row.path, path)
+
+
+def macos_interpreter(layout: Layout, own: str, install_targets: Sequence[str]) -> str:
+    """Write the interpreter of a layered environment on macOS whose files need shared libraries of other layers.
+
+    The files themselves cannot be changed there, as that would break their signatures. So the loader finds out
+    where to look through ``DYLD_LIBRARY_PATH``, and the layer's activation restores the environment, so that no
+    child process hears of it. The program is a script for ``sh`` that starts no other program.
+
+    ``own`` is the install target of the layer, the others are those whose libraries it needs.
+    """
+    up = "/.." * (layout.scripts.count("/") + 1)
+    places = [up if name == own else f"{up}/../{name}" for name in install_targets]
+    folders = ":".join(f"$here{_quoted(f'{place}/{DYNLIB}')}" for place in places)
+    python = _quoted(f"{up}/{BASE}/{layout.python}")
+    return _MACOS_INTERPRETER.replace("FOLDERS", folders).replace("PYTHON", python)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -7,13 +7,13 @@ from time import monotonic
 
 from venvstacks.building.assemble import assemble
 from venvstacks.building.build_plan import Key, LayerBuild
-from venvstacks.building.bytecode import BytecodeMaker, needs_runtime, ship_bytecode
+from venvstacks.building.bytecode import BytecodeCompiler, needs_runtime, ship_bytecode
 from venvstacks.building.excluding import saving_text
 from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.installed import Installed, read_installed
 from venvstacks.building.joining import apply_joining, parts_of
 from venvstacks.building.launch_commands import add_launchers, offered_commands
-from venvstacks.building.library_links import apply_linking, library_layer
-from venvstacks.building.native import check_native, read_native
+from venvstacks.building.native_files import apply_linking, check_native, library_layer, read_native
 from venvstacks.building.showing import apply_showing, data_of, may_be_missing
 from venvstacks.building.state import Inspection, layer_entries, write_state
 from venvstacks.building.taking import Taking, plan_taking
@@ -67,10 +67,12 @@ class Filled:
 
     Attributes:
         inspection: What an inspection would find in it so far.
+        installed: What is installed in it, if it was filled now.
         seconds: How long it took to make.
     """
 
     inspection: Inspection
+    installed: Installed = ()
     seconds: float = 0.0
 
 
@@ -91,7 +93,7 @@ class Maker:
     builds: Mapping[Key, LayerBuild]
     installer: Installer
     runtimes: RuntimeProvider
-    compiling: BytecodeMaker
+    compiling: BytecodeCompiler
     staging: Path
 
     @property
@@ -131,7 +133,8 @@ class Maker:
         if self.item.reason:
             return self._make(done)
         if self._is_unchecked:
-            findings = check_native(build, read_native(build, inspection.entries, build.folder))
+            installed = read_installed(build.folder, build.layout.site)
+            findings = check_native(build, read_native(build, installed, inspection.entries, build.folder))
             inspection = replace(inspection, findings=findings)
         return Filled(inspection)
 
@@ -155,7 +158,7 @@ class Maker:
             filled = self._make(done)  # a layer below was made anew, and offers other things now
         started = monotonic()
         try:
-            inspection = self._link(filled.inspection, taking)
+            inspection = self._link(filled, taking)
         except OSError as error:
             raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = sum(entry.size for entry in inspection.entries)
@@ -170,42 +173,41 @@ class Maker:
         self.installer.work.observe(Started(Step.BUILD, name, platform))
         started = monotonic()
         try:
-            inspection = self._make_contents(done)
+            installed, inspection = self._make_contents(done)
         except OSError as error:
             raise explain_os_error(error, f"build {self.item.build.layer.title} for {platform}") from error
-        return Filled(inspection, monotonic() - started)
+        return Filled(inspection, installed, monotonic() - started)
 
-    def _make_contents(self, done: Mapping[StepKey, Filled]) -> Inspection:
+    def _make_contents(self, done: Mapping[StepKey, Filled]) -> tuple[Installed, Inspection]:
         build, staging = self.item.build, self.staging
         staging.parent.mkdir(parents=True, exist_ok=True)
         if build.layer.kind is LayerKind.RUNTIME:
             self.runtimes.fetch(build.lock.python, build.compatibility, staging)
         else:
             staging.mkdir()
-        install_packages(self.installer, build, staging)
+        installed = install_packages(self.installer, build, staging)
         runtime = {} if build.key == self._runtime else {self._runtime: self.builds[self._runtime].folder}
         assemble(build, staging, runtime)
         named = build.keys_below if build.layer.entry_points else ()
         below = [(self.builds[key], done["finish", key].inspection.data) for key in named]
-        launcher = add_launchers(build, staging, below, self.installer.work.observe)
+        launcher = add_launchers(build, staging, installed, below, self.installer.work.observe)
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
-        native = read_native(build, entries, staging)
+        native = read_native(build, installed, entries, staging)
         checks = self.installer.check_binaries
         findings = check_native(build, native) if checks else ()
         natives = natives_of(native, entries, staging, build.compatibility)
-        data = data_of(build, entries, staging, offered_commands(staging / build.layout.site), launcher)
-        parts = parts_of(build, entries, staging)
-        return Inspection(entries, "", fits=checks, natives=natives, data=data, parts=parts, findings=findings)
-
-    def _link(self, inspection: Inspection, taking: Taking) -> Inspection:
-        build, staging = self.item.build, self.staging
-        layer = library_layer(build, inspection.natives)
-        found = (
-            *inspection.findings,
-            *library_findings(layer, taking.linking),
-            *apply_linking(build, taking.linking, staging),
+        data = data_of(build, installed, entries, offered_commands(installed), launcher)
+        parts = parts_of(build, installed, entries, staging)
+        return installed, Inspection(
+            entries, "", fits=checks, natives=natives, data=data, parts=parts, findings=findings
         )
+
+    def _link(self, filled: Filled, taking: Taking) -> Inspection:
+        build, staging, inspection = self.item.build, self.staging, filled.inspection
+        layer = library_layer(build, inspection.natives)
+        installed, doubts = apply_linking(build, taking.linking, filled.installed, staging)
+        found = (*inspection.findings, *library_findings(layer, taking.linking), *doubts)
         findings = found if self.installer.check_binaries else ()
         self._report(findings, is_new=True)
         launcher = f"{build.layout.scripts}/{build.layer.name}"
@@ -217,7 +219,8 @@ class Maker:
         apply_showing(build, [self.builds[key] for key in build.keys_below], taking.showing, staging)
         apply_joining(build, taking.joining, taking.linking.dll_folders, staging)
         runtime = self.builds[self._runtime]
-        entries = ship_bytecode(self.compiling, build, self._entries(), staging, {runtime.key: runtime.folder})
+        folder = staging if runtime is build else runtime.folder
+        entries = ship_bytecode(self.compiling, build, installed, self._entries(), staging, runtime=folder)
         linked = replace(
             inspection,
             entries=entries,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from venvstacks.building.build_plan import LayerBuild
-from venvstacks.building.library_links import library_layer, plan_linking
+from venvstacks.building.native_files import library_layer, plan_linking
 from venvstacks.building.state import recorded
 from venvstacks.findings import Finding
 from venvstacks.libraries.linkage import Linking

@@ -7,12 +7,9 @@ on every host.
 
 import os
 import sys
-from dataclasses import dataclass
-from importlib.metadata import Distribution
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
+from venvstacks.building.installed import Distribution
 from venvstacks.building.layer_layout import Layout
 
 _MODULE = "_venvstacks_schemes"
@@ -26,29 +23,14 @@ for scheme in sysconfig._INSTALL_SCHEMES.values():
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SchemePython:
-    """A Python of this machine that uv is given.
-
-    Attributes:
-        program: Its program, absolute.
-        version: Major and minor number.
-    """
-
-    program: str
-    version: tuple[int, int]
-
-
-HOST = SchemePython(
-    os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable),
-    (sys.version_info[0], sys.version_info[1]),
-)
-"""The Python that runs this. Nothing in a layer depends on it."""
+# the Python that runs this; nothing in a layer depends on it
+HOST_PROGRAM = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+HOST_MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def scheme_layout() -> Layout:
     """Return the layout in which uv installs with the interpreter of :func:`make_scheme_python`."""
-    headers = f"include/site/python{_minor()}"  # fixed in uv
+    headers = f"include/site/python{HOST_MINOR}"  # fixed in uv
     return Layout("", _FOLDERS["purelib"], _FOLDERS["scripts"], headers, data=_FOLDERS["data"])
 
 
@@ -56,15 +38,11 @@ def commands_of(distribution: Distribution) -> set[str]:
     """Name the programs that uv makes for a package: its commands; of pip, also one after the interpreter."""
     points = distribution.entry_points
     names = {point.name for point in points if point.group in {"console_scripts", "gui_scripts"}}
-    return names | {f"pip{_minor()}"} if canonicalize_name(distribution.metadata["Name"]) == "pip" else names
-
-
-def _minor() -> str:
-    return ".".join(map(str, HOST.version))
+    return names | {f"pip{HOST_MINOR}"} if distribution.name == "pip" else names
 
 
 def make_scheme_python(scratch: Path) -> None:
-    """Make the interpreter, unless it is there: a virtual environment of :data:`HOST`."""
+    """Make the interpreter, unless it is there: a virtual environment of :data:`HOST_PROGRAM`."""
     folder = scratch / "schemes"
     if folder.is_dir():
         return
@@ -76,10 +54,10 @@ def make_scheme_python(scratch: Path) -> None:
     else:
         program = scheme_python(scratch)
         program.parent.mkdir(parents=True)
-        program.symlink_to(HOST.program)
-        home = os.path.dirname(HOST.program)  # noqa: PTH120
+        program.symlink_to(HOST_PROGRAM)
+        home = os.path.dirname(HOST_PROGRAM)  # noqa: PTH120
         (folder / "pyvenv.cfg").write_text(f"home = {home}\n", encoding="utf-8")
-        site = folder / "lib" / f"python{_minor()}" / "site-packages"
+        site = folder / "lib" / f"python{HOST_MINOR}" / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
     (site / f"{_MODULE}.py").write_text(_SETTINGS, encoding="utf-8")
     (site / f"{_MODULE}.pth").write_text(f"import {_MODULE}\n", encoding="utf-8")

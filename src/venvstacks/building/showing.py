@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from venvstacks.building.build_plan import LayerBuild
-from venvstacks.building.records import from_site, info_folders, read_record
+from venvstacks.building.installed import Installed
 from venvstacks.definition.names import is_python
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import folded, parents
@@ -62,24 +62,28 @@ Showing = Mapping[str, Shown]
 
 
 def data_of(
-    build: LayerBuild, entries: Sequence[Entry], folder: Path, commands: Mapping[str, str], launcher: str = ""
+    build: LayerBuild,
+    installed: Installed,
+    entries: Sequence[Entry],
+    commands: Mapping[str, str],
+    launcher: str = "",
 ) -> Data:
     """Return what a layer has in its folders of data and programs."""
-    site, tops = build.layout.site, {*_DATA, build.layout.scripts}
+    tops = {*_DATA, build.layout.scripts}
     files = (entry.path for entry in entries if entry.kind is not EntryKind.FOLDER)
     present = {path for path in files if path.partition("/")[0] in tops}
-    installed = {
-        path: row.digest
-        for info in info_folders(folder / site)
-        for row in read_record(info / "RECORD")
-        if (path := from_site(row.path, site)) in present and not path.startswith(f"{_OWN}/")
+    recorded = {
+        row.path: row.digest
+        for each in installed
+        for row in each.rows
+        if row.path in present and not row.path.startswith(f"{_OWN}/")
     }
-    shared = tops.union(*map(parents, installed))
+    shared = tops.union(*map(parents, recorded))
     others = {
         next((parent for parent in parents(path) if parent not in shared), path)
-        for path in present - installed.keys() - {launcher}
+        for path in present - recorded.keys() - {launcher}
     }
-    return Data(dict(sorted(installed.items())), tuple(sorted(others)), commands)
+    return Data(dict(sorted(recorded.items())), tuple(sorted(others)), commands)
 
 
 def plan_showing(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[Data]) -> Showing:

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.joining import Joining, plan_joining
 from venvstacks.building.launch_commands import chosen_commands
-from venvstacks.building.library_links import linking_hash, plan_linking
+from venvstacks.building.native_files import linking_hash, plan_linking
 from venvstacks.building.showing import Showing, plan_showing
 from venvstacks.building.state import Inspection, State
 from venvstacks.files import json_hash

@@ -13,8 +13,8 @@ from venvstacks.archives.archive_plan import plan_archive
 from venvstacks.archives.archive_writer import write_archive
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.archives.pool import FramePool, frame_pool
+from venvstacks.building.installed import distributions_by_path, read_installed
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.owners import distributions_of
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.humanize import counted, size_text
 from venvstacks.manifests.manifest_format import DELTA_SUFFIX, ArchiveManifest, StackManifest, write_manifest
@@ -162,7 +162,7 @@ def _make(planned: PlannedArchive, run: _Run, destination: Path) -> ArchiveManif
             built.lock.install_target,
             mtime=built.lock.locked_at_seconds,
             profile=run.options.profile,
-            group_of=distributions_of(built.folder, layout),
+            group_of=distributions_by_path(read_installed(built.folder, layout.site)),
             windows=built.target.is_windows,
         ),
         built.folder,

@@ -7,6 +7,7 @@ import pytest
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
 from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.installed import read_installed
 from venvstacks.building.joining import Clash, Joining, Part, Parts, parts_of, plan_joining
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.entries import scan
@@ -112,7 +113,7 @@ def test_parts_are_read_from_records(tmp_path: Path) -> None:
     info = site / "Some_Thing-1.dist-info"
     info.mkdir()
     (info / "RECORD").write_text("".join(f"{name},,\n" for name in files))
-    found = parts_of(build_of("framework-one"), scan(tmp_path), tmp_path)
+    found = parts_of(build_of("framework-one"), read_installed(tmp_path, SITE), scan(tmp_path), tmp_path)
     code = found.pop("code")
     assert code.init
     assert {name: each.init for name, each in found.items()} == {

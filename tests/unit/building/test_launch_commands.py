@@ -8,6 +8,7 @@ import pytest
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
 from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.installed import read_installed
 from venvstacks.building.launch_commands import add_launchers, chosen_commands, offered_commands
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.building.showing import NO_DATA, Data
@@ -54,7 +55,8 @@ class Application:
         """Add launchers of some commands, or of all; give what there is then."""
         build = self.build(*names)
         lower = [(replace(build, folder=self.folder / name), self.data.get(name, NO_DATA)) for name in below]
-        add_launchers(build, self.folder / "staging", lower, self.observe)
+        staging = self.folder / "staging"
+        add_launchers(build, staging, read_installed(staging, self.layout.site), lower, self.observe)
         return {path.name for path in self.programs.iterdir()}
 
     def observe(self, event: Event) -> None:
@@ -175,7 +177,8 @@ def test_what_is_named_matters_and_nothing_else(application: Application) -> Non
     assert chosen([own, lower]) == chosen([own, more])
     assert chosen([own, Data()]) == {"own": own.commands["own"]}
     application.offer("one", "tool = one:gui", group="gui_scripts")
-    assert offered_commands(application.site("staging")) == {"tool": "gui_scripts: one:gui"}
+    installed = read_installed(application.folder / "staging", application.layout.site)
+    assert offered_commands(installed) == {"tool": "gui_scripts: one:gui"}
 
 
 def test_of_several_packages_with_one_command_the_last_one_wins(application: Application) -> None:

@@ -1,31 +1,75 @@
-"""Have a layer's files find the shared libraries they need, in the layer and in those below."""
+"""The native files of a layer: whether they fit its target, and how they find the shared libraries they need.
+
+Nothing of them is executed.
+"""
 
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from packaging.utils import parse_wheel_filename
+
 from venvstacks.binaries.elf_search import copy_with_search
+from venvstacks.binaries.policy import Found, Owner, binaries_error, find_binaries, judge, violation_findings
 from venvstacks.building.build_plan import Key, LayerBuild
+from venvstacks.building.installed import Installed, replace_file, row_of, write_record
+from venvstacks.building.launchers import macos_interpreter
 from venvstacks.building.layer_layout import CONFIGURATION
-from venvstacks.building.macos_launcher import launcher
-from venvstacks.building.records import (
-    from_site,
-    info_folders,
-    read_record,
-    replace_file,
-    row_of_file,
-    write_record,
-)
 from venvstacks.definition.stack import LayerKind
+from venvstacks.entries import Entry
 from venvstacks.errors import BinaryFormatError, BuildError
 from venvstacks.files import canonical_json, json_hash, temporary_beside
 from venvstacks.findings import Finding
+from venvstacks.libraries import linkage
 from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Linking, Natives
 from venvstacks.libraries.linking import link
 
 _TOKEN = re.compile(r"\$(\{|ORIGIN|LIB|PLATFORM)")
+
+
+BASE_PYTHON = Owner(linkage.BASE_PYTHON, promises=True, is_base=True)
+THE_LAYER = Owner("the layer itself", promises=False)
+
+
+def read_native(
+    build: LayerBuild, installed: Installed, entries: Sequence[Entry], folder: Path
+) -> tuple[Found, ...]:
+    """Read the native files of a layer."""
+    owners = owners_by_path(installed, (wheel.filename for _, wheel in build.wheels))
+    other = BASE_PYTHON if build.layer.kind is LayerKind.RUNTIME else THE_LAYER
+    return find_binaries(entries, folder, lambda path: owners.get(path, other))
+
+
+def owners_by_path(installed: Installed, wheels: Iterable[str]) -> dict[str, Owner]:
+    """Return to which package files belong, and whether its wheel was made for certain platforms."""
+    promises: dict[str, bool] = {}
+    for name, _, _, tags in map(parse_wheel_filename, wheels):
+        promises[name] = all(tag.platform != "any" for tag in tags)
+    owners: dict[str, Owner] = {}
+    for each in installed:
+        owner = Owner(f"{each.name} {each.version}", promises.get(each.name, False))
+        owners |= dict.fromkeys((row.path for row in each.rows), owner)
+    return owners
+
+
+def check_native(build: LayerBuild, found: Sequence[Found]) -> tuple[Finding, ...]:
+    """Check the native files of a layer.
+
+    An interpreter of this machine that may serve as the base Python is left alone: it needs this machine's
+    libraries, and whoever asks for it knows that.
+    """
+    is_copied = build.local_runtime not in {"", "never"}
+    violations = [
+        violation
+        for violation in judge(found, build.compatibility)
+        if not (is_copied and violation.package == BASE_PYTHON.name)
+    ]
+    if certain := [violation for violation in violations if violation.is_certain]:
+        raise binaries_error(build.layer.title, build.compatibility, certain)
+    return tuple(violation_findings(build.layer.build_name, build.compatibility, violations))
 
 
 def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
@@ -66,23 +110,25 @@ def linking_hash(linking: Linking) -> str:
     )
 
 
-def apply_linking(build: LayerBuild, linking: Linking, staging: Path) -> tuple[Finding, ...]:
-    """Carry a decision out in an unfinished layer."""
+def apply_linking(
+    build: LayerBuild, linking: Linking, installed: Installed, staging: Path
+) -> tuple[Installed, tuple[Finding, ...]]:
+    """Carry a decision out in an unfinished layer; return what is installed then, and what could not be done."""
     findings: tuple[Finding, ...] = ()
     if linking.links:
         _make_links(build, linking.links, staging)
     if linking.additions:
         _check_names(build, [lock.install_target for lock in build.below])
         findings = tuple(_add_searches(build, linking, staging))
-        _update_records(build, linking.additions, staging)
+        installed = _update_records(build, linking.additions, installed, staging)
     if build.layer.kind is LayerKind.RUNTIME:
-        return findings
+        return installed, findings
     if linking.dll_folders:
         configuration = {**build.configuration, "dynlib_dirs": [f for f in linking.dll_folders if f[:2] == ".."]}
         replace_file(staging / CONFIGURATION, canonical_json(configuration).encode())
     if linking.dyld:
-        _make_launchers(build, linking.dyld, staging)
-    return findings
+        _replace_interpreters(build, linking.dyld, staging)
+    return installed, findings
 
 
 def _make_links(build: LayerBuild, links: Mapping[str, str], staging: Path) -> None:
@@ -119,18 +165,15 @@ def _add_searches(build: LayerBuild, linking: Linking, staging: Path) -> Iterato
             copy.replace(file)
 
 
-def _update_records(build: LayerBuild, changed: Collection[str], staging: Path) -> None:
-    site = build.layout.site
-    for info in info_folders(staging / site):
-        rows = read_record(info / "RECORD")
-        places = [from_site(row.path, site) for row in rows]
-        if not any(place in changed for place in places):
-            continue
-        updated = [
-            row_of_file(row.path, staging / place) if place in changed else row
-            for row, place in zip(rows, places, strict=True)
-        ]
-        write_record(info / "RECORD", updated)
+def _update_records(build: LayerBuild, changed: Collection[str], installed: Installed, staging: Path) -> Installed:
+    updated = []
+    for each in installed:
+        if any(row.path in changed for row in each.rows):
+            rows = tuple(row_of(r.path, staging / r.path) if r.path in changed else r for r in each.rows)
+            write_record(staging / build.layout.site / each.info / "RECORD", rows, build.layout.site)
+            each = replace(each, rows=rows)  # noqa: PLW2901
+        updated.append(each)
+    return tuple(updated)
 
 
 def _check_names(build: LayerBuild, below: Sequence[str]) -> None:
@@ -144,9 +187,9 @@ def _check_names(build: LayerBuild, below: Sequence[str]) -> None:
             )
 
 
-def _make_launchers(build: LayerBuild, install_targets: Sequence[str], staging: Path) -> None:
-    """Put launchers in the place of the links to the runtime's interpreter."""
-    text = launcher(build, install_targets)
+def _replace_interpreters(build: LayerBuild, install_targets: Sequence[str], staging: Path) -> None:
+    """Put scripts in the place of the links to the runtime's interpreter."""
+    text = macos_interpreter(build.layout, build.lock.install_target, install_targets)
     for path in (staging / build.layout.scripts).iterdir():
         if path.is_symlink() and path.name.startswith("python"):
             replace_file(path, text.encode(), executable=True)

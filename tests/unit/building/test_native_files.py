@@ -1,8 +1,9 @@
 from pathlib import Path
 
 from venvstacks.binaries.policy import Owner
+from venvstacks.building.installed import read_installed
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.owners import BASE_PYTHON, THE_LAYER, owners_of
+from venvstacks.building.native_files import owners_by_path
 from venvstacks.definition.stack import LayerKind
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
@@ -20,12 +21,8 @@ def test_files_belong_to_the_wheel_that_records_them(tmp_path: Path) -> None:
     install(tmp_path, "Big_Tool-2.0", "big/x.so", "../../../bin/big")
     install(tmp_path, "small-1.0", "small/cli.exe")
     wheels = ["big_tool-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "small-1.0-py3-none-any.whl"]
-    owner_of = owners_of(tmp_path, LAYOUT, wheels, other=THE_LAYER)
-    assert owner_of(f"{LAYOUT.site}/big/x.so") == Owner("big-tool 2.0", promises=True)
-    assert owner_of("bin/big") == Owner("big-tool 2.0", promises=True)
-    assert owner_of(f"{LAYOUT.site}/small/cli.exe") == Owner("small 1.0", promises=False)
-    assert owner_of(f"{LAYOUT.site}/own.so") == THE_LAYER
-
-
-def test_the_rest_of_a_runtime_is_the_base_python(tmp_path: Path) -> None:
-    assert owners_of(tmp_path, LAYOUT, [], other=BASE_PYTHON)("bin/python3.12") == BASE_PYTHON
+    assert owners_by_path(read_installed(tmp_path, LAYOUT.site), wheels) == {
+        f"{LAYOUT.site}/big/x.so": Owner("big-tool 2.0", promises=True),
+        "bin/big": Owner("big-tool 2.0", promises=True),
+        f"{LAYOUT.site}/small/cli.exe": Owner("small 1.0", promises=False),
+    }
