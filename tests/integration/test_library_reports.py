@@ -11,7 +11,7 @@ from fakes.building import SITE, Project, application, framework, runtime
 from fakes.c_wheels import Compiler, library_wheel
 from fakes.pythons import host
 from venvstacks.cli.app import cli
-from venvstacks.cli.library_tree import libraries_text
+from venvstacks.cli.report_trees import draw_libraries
 from venvstacks.definition.loading import load_stack
 
 
@@ -131,7 +131,7 @@ def test_a_variable_that_hides_a_library_is_told(project: Project, tmp_path: Pat
     (app,) = venvstacks.shared_libraries(stack, include=["app-app"], options=options)
     assert app.hidden == {"libtwo.so.1": str(other)}
     assert app.as_json()["hidden_by_environment"] == {"libtwo.so.1": str(other)}
-    lines = libraries_text([app], everything=False).splitlines()
+    lines = list(draw_libraries([app], everything=False))
     assert f"    libtwo.so.1 is hidden by {other} in this environment" in lines
     (app,) = venvstacks.shared_libraries(stack, include=["app-app"], options=venvstacks.Options(environ={}))
     assert not app.hidden

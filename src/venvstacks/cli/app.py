@@ -1,20 +1,15 @@
-"""The group of commands."""
+"""The group of commands, and ``venvstacks completion``."""
 
 import click
 
 from venvstacks.cli.build import build
 from venvstacks.cli.cache import cache
-from venvstacks.cli.completion import completion
+from venvstacks.cli.deploy import patch, run, unpack
 from venvstacks.cli.diff import diff
-from venvstacks.cli.local_export import local_export
 from venvstacks.cli.lock import lock
 from venvstacks.cli.option_groups import verbosity_options
-from venvstacks.cli.patch import patch
-from venvstacks.cli.publish import publish
-from venvstacks.cli.run import run
-from venvstacks.cli.show import show
-from venvstacks.cli.unpack import unpack
-from venvstacks.cli.why import why
+from venvstacks.cli.publish import local_export, publish
+from venvstacks.cli.show import show, why
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
@@ -47,6 +42,25 @@ def cli() -> None:
     Example:
       venvstacks lock && venvstacks build --publish
     """
+
+
+@click.command()
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a completion script for a shell.
+
+    The script completes commands, options and names of applications. SHELL is bash, zsh or fish.
+
+    \b
+    Example:
+      eval "$(venvstacks completion bash)"
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - help must be quick
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"This installation of click knows no completion for {shell}.")
+    click.echo(kind(cli, {}, "venvstacks", "_VENVSTACKS_COMPLETE").source())
 
 
 for command in (show, why, lock, build, publish, local_export, unpack, patch, diff, run, cache, completion):

@@ -9,30 +9,22 @@ import click
 import venvstacks
 from venvstacks.cli.common import (
     load,
-    located,
-    made_for,
-    matched,
-    matched_resets,
-    options,
+    observed,
     print_plan,
     print_result,
-    shown,
+    select,
+    select_resets,
+    select_targets,
+    shorten,
     warn,
 )
 from venvstacks.cli.option_groups import (
-    Archiving,
-    Caching,
-    Finding,
-    Locking,
-    Publishing,
-    Selecting,
+    Selection,
     Showing,
-    Updates,
-    Working,
     archive_options,
     bytecode_option,
-    cache_options,
-    delta_options,
+    cache_option,
+    collected,
     find_options,
     flag,
     lock_options,
@@ -45,13 +37,15 @@ from venvstacks.cli.option_groups import (
     verbosity_options,
     work_options,
 )
-from venvstacks.cli.publish import print_published, publish_settings
+from venvstacks.cli.publish import print_published
 from venvstacks.errors import UsageError
 from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.humanize import counted
 
 if TYPE_CHECKING:
-    from venvstacks.definition.stack import Bytecode
+    from venvstacks.definition.stack import Bytecode, LocalRuntime
+    from venvstacks.options import Options
+    from venvstacks.publishing.publish_plan import PublishOptions
 
 
 @click.command()
@@ -76,36 +70,24 @@ if TYPE_CHECKING:
     help="Also apply every operation to the layers below the included ones, or only what they need.",
 )
 @archive_options
-@delta_options
 @find_options
 @show_options
-@cache_options
+@cache_option
 @work_options
 @verbosity_options
+@collected(publishing="PublishOptions", options="Options")
 def build(
     *,
     spec: Path,
-    output_dir: Path,
-    clean: bool,
-    check_binaries: bool,
-    strict: bool | None,
+    publishing: "PublishOptions",
     lock: bool,
     build: bool,
     publish: bool,
-    selecting: Selecting,
-    platforms: tuple[str, ...],
+    selection: Selection,
     bytecode: "Bytecode | None",
-    locking: Locking,
-    build_dependencies: bool | None,
-    build_derived: bool,
-    publishing: Publishing,
-    include_dependencies: bool | None,
-    archiving: Archiving,
-    updates: Updates,
-    finding: Finding,
+    local_runtime: "LocalRuntime | None",
     showing: Showing,
-    caching: Caching,
-    working: Working,
+    options: "Options",
 ) -> None:
     """Build layers for one or more platforms.
 
@@ -116,78 +98,75 @@ def build(
     Example:
       venvstacks build --lock --publish --platform all
     """
+    from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    dependencies = _dependencies(
-        include_dependencies,
-        lock=locking.lock_dependencies,
-        build=build_dependencies,
-        publish=publishing.publish_dependencies,
-    )
-    _check_use(locking, updates, lock=lock, build=build, publish=publish)
-    stack = load(spec, finding.local_runtime, bytecode)
-    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    to_build = extended(stack, included, dependencies=dependencies["build"], derived=build_derived)
-    to_publish = extended(
-        stack, included, dependencies=dependencies["publish"], derived=publishing.publish_derived
-    )
-    lockable = extended(stack, included, dependencies=dependencies["lock"], derived=True)
-    reset = matched_resets(stack, locking.reset_lock, lockable, selecting)
-    targets = made_for(stack, to_build | to_publish, platforms)[0] if build or publish else ()
-    resolved = frozenset[str]()
+    below = _choose_dependencies(selection)
+    _check_use(selection, publishing, lock=lock, build=build, publish=publish)
+    stack = load(spec, local_runtime, bytecode)
+    included = select(stack, selection.include, selection)
+    to_build = extended(stack, included, dependencies=below["build"], derived=selection.build_derived)
+    to_publish = extended(stack, included, dependencies=below["publish"], derived=selection.publish_derived)
+    lockable = extended(stack, included, dependencies=below["lock"], derived=True)
+    reset = select_resets(stack, selection, lockable)
+    targets = select_targets(stack, to_build | to_publish, selection)[0] if build or publish else ()
     # whatever is used needs valid locks all the way down
     used = to_build if build else to_build | to_publish
-    locking_for = extended(stack, {*used, *reset}, dependencies=True, derived=False)
-    if lock and (showing.show or showing.stops):  # building makes this plan by itself
-        plan = venvstacks.plan_locking(stack, include=locking_for, reset=reset, if_needed=True)
+    to_lock = extended(stack, {*used, *reset}, dependencies=True, derived=False)
+    steps: dict[str, frozenset[str]] = {}
+    if lock and showing.prints_layers:  # building makes this plan by itself
+        plan = venvstacks.plan_locking(stack, include=to_lock, reset=reset, if_needed=True)
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-    steps = {"reset-lock": reset & resolved, "lock": resolved}
+        steps |= {"reset-lock": reset & resolved, "lock": resolved}
     if build:
         needed = extended(stack, to_build, dependencies=True, derived=False)
-        steps["build"] = made_for(stack, to_build, platforms)[1]
-        steps["build-if-needed"] = made_for(stack, needed, platforms)[1] - to_build
+        steps["build"] = select_targets(stack, to_build, selection)[1]
+        steps["build-if-needed"] = select_targets(stack, needed, selection)[1] - to_build
     if publish:
-        steps["publish"] = made_for(stack, to_publish, platforms)[1]
+        steps["publish"] = select_targets(stack, to_publish, selection)[1]
     if print_plan(stack, included, steps, showing, targets) or not included:
         return
-    with options(working, finding, caching, clean=clean, check_binaries=check_binaries, strict=strict) as how:
-        made = _Made(how.observe)
-        how = replace(how, observe=made)  # noqa: PLW2901
+    made: set[tuple[str, str]] = set()
+    platforms = selection.platforms
+    with observed(options) as how:
+        how = replace(how, observe=_recording(made, how.observe))  # noqa: PLW2901
         if lock and not build:
-            venvstacks.lock(stack, include=locking_for, reset=reset, if_needed=True, options=how)
+            venvstacks.lock(stack, include=to_lock, reset=reset, if_needed=True, options=how)
         if build:
+            chosen = steps["build"]
             built = venvstacks.build(
-                stack, include=to_build, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
+                stack, include=chosen, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
             )
         if publish:
-            settings = publish_settings(output_dir, archiving, updates, force=clean)
-            results = venvstacks.publish(stack, settings, include=to_publish, platforms=platforms, options=how)
+            publishing = replace(publishing, force=options.clean)
+            chosen = steps["publish"]
+            results = venvstacks.publish(stack, publishing, include=chosen, platforms=platforms, options=how)
     if build:
-        folder = shown(located(stack, working.build_dir))
-        print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made.layers)} built", showing)
+        folder = shorten(in_definition(stack, options.build_dir))
+        print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made)} built", err=showing.as_json)
     if publish:
         print_published(results, showing)
 
 
-class _Made:
-    """Passes events on, and keeps which layers were built for which platforms.
+def _recording(made: set[tuple[str, str]], observe: Observer) -> Observer:
+    """Return an observer that passes events on, and adds each layer that was built, with its platform."""
 
-    Args:
-        observe: Told of every event.
-    """
-
-    def __init__(self, observe: Observer) -> None:
-        self.layers: set[tuple[str, str]] = set()
-        self._observe = observe
-
-    def __call__(self, event: Event) -> None:
+    def record(event: Event) -> None:
         if isinstance(event, Finished) and event.step is Step.BUILD and event.changed:
-            self.layers.add((event.platform, event.layer))
-        self._observe(event)
+            made.add((event.platform, event.layer))
+        observe(event)
+
+    return record
 
 
-def _dependencies(everywhere: bool | None, **steps: bool | None) -> dict[str, bool]:  # noqa: FBT001
-    """Return the steps that are also for the layers below the included ones."""
+def _choose_dependencies(selection: Selection) -> dict[str, bool]:
+    """Return which steps are also for the layers below the included ones."""
+    everywhere = selection.include_dependencies
+    steps = {
+        "lock": selection.lock_dependencies,
+        "build": selection.build_dependencies,
+        "publish": selection.publish_dependencies,
+    }
     opposed = [step for step, wanted in steps.items() if None not in {wanted, everywhere} and wanted != everywhere]
     if opposed:
         no, other_no = ("no-", "") if everywhere else ("", "no-")
@@ -198,11 +177,13 @@ def _dependencies(everywhere: bool | None, **steps: bool | None) -> dict[str, bo
     return {step: bool(everywhere if wanted is None else wanted) for step, wanted in steps.items()}
 
 
-def _check_use(locking: Locking, updates: Updates, *, lock: bool, build: bool, publish: bool) -> None:
+def _check_use(
+    selection: Selection, publishing: "PublishOptions", *, lock: bool, build: bool, publish: bool
+) -> None:
     """Refuse options that would do nothing, and warn if there is nothing to do at all."""
-    if locking.reset_lock and not lock:
+    if selection.reset_lock and not lock:
         raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
-    if (updates.delta_from or updates.deltas) and not publish:
+    if (publishing.delta_from or publishing.deltas) and not publish:
         raise UsageError("Deltas are made of what is published.", hint="add --publish")
     if not (lock or build or publish):
         warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")

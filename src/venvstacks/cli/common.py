@@ -1,20 +1,21 @@
-"""What commands do before their own work: load, select, show."""
+"""What commands do before and after their own work: load, select, show."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from venvstacks.cli.console import print_warning, reporter
-from venvstacks.cli.option_groups import Caching, Finding, Publishing, Selecting, Showing, Working, verbosity
+from venvstacks.cli.option_groups import Selection, Showing, verbosity
 
 if TYPE_CHECKING:
-    from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
+    from venvstacks.definition.stack import Bytecode, Layer, LocalRuntime, Stack
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
+    from venvstacks.status import StackStatus
 
 
 def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Bytecode | None" = None) -> "Stack":
@@ -29,53 +30,49 @@ def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Byt
     return stack
 
 
+@contextmanager
+def observed(options: "Options") -> Iterator["Options"]:
+    """Return options with an observer for this terminal."""
+    with reporter(verbosity()) as observe:
+        yield replace(options, observe=observe)
+
+
 def warn(message: str) -> None:
-    """Print a warning, unless nothing but errors is wanted."""
+    """Print a warning, unless only errors are wanted."""
     if verbosity() >= 0:
         print_warning(message)
 
 
-def matched(stack: "Stack", patterns: Sequence[str], *, allow_missing: bool) -> frozenset[str]:
+def select(stack: "Stack", patterns: Sequence[str], selection: Selection) -> frozenset[str]:
     """Return the build names that patterns match; all of them if there are no patterns."""
     from venvstacks.selection import matching  # noqa: PLC0415 - help must be quick
 
     if not patterns:
         return frozenset(layer.build_name for layer in stack.layers)
-    names, warnings = matching(stack, patterns, allow_missing=allow_missing)
+    names, warnings = matching(stack, patterns, allow_missing=selection.allow_missing)
     for warning in warnings:
         warn(warning)
     return names
 
 
-def published(stack: "Stack", selecting: Selecting, publishing: Publishing) -> frozenset[str]:
-    """Return the build names of the layers whose outputs are wanted."""
-    from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
-
-    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    dependencies, derived = publishing.publish_dependencies, publishing.publish_derived
-    return extended(stack, included, dependencies=bool(dependencies), derived=derived)
-
-
-def made_for(
-    stack: "Stack", names: frozenset[str], platforms: Sequence[str]
-) -> tuple[tuple["Target", ...], frozenset[str]]:
-    """Return the targets that are meant, and which of some layers are made for one of them."""
-    from venvstacks.selection import selected_targets  # noqa: PLC0415 - help must be quick
-
-    targets = selected_targets(stack, names, platforms)
-    return targets, frozenset(name for name in names if not set(targets).isdisjoint(stack.layer(name).targets))
-
-
-def matched_resets(
-    stack: "Stack", patterns: Sequence[str], locked: frozenset[str], selecting: Selecting
-) -> frozenset[str]:
-    """Return the layers whose pins are forgotten: of those that may be locked, the ones that patterns match."""
-    if not patterns:
+def select_resets(stack: "Stack", selection: Selection, locked: frozenset[str]) -> frozenset[str]:
+    """Return the layers that --reset-lock matches, of those that may be locked."""
+    if not selection.reset_lock:
         return frozenset()
-    names = matched(stack, patterns, allow_missing=selecting.allow_missing)
+    names = select(stack, selection.reset_lock, selection)
     if names and names.isdisjoint(locked):
         warn(f"--reset-lock has no effect: none of its layers is locked ({', '.join(sorted(names))}).")
     return names & locked
+
+
+def select_targets(
+    stack: "Stack", names: frozenset[str], selection: Selection
+) -> tuple[tuple["Target", ...], frozenset[str]]:
+    """Return the targets that are meant, and which of some layers are for one of them."""
+    from venvstacks.selection import selected_targets  # noqa: PLC0415 - help must be quick
+
+    targets = selected_targets(stack, names, selection.platforms)
+    return targets, frozenset(name for name in names if not set(targets).isdisjoint(stack.layer(name).targets))
 
 
 def print_plan(
@@ -83,12 +80,14 @@ def print_plan(
     selected: frozenset[str],
     steps: Mapping[str, frozenset[str]],
     showing: Showing,
-    targets: "tuple[Target, ...]" = (),
+    targets: "Sequence[Target]" = (),
 ) -> bool:
-    """Print the selected layers and what is going to be done, if that is wanted."""
-    if showing.show or showing.stops:
-        from venvstacks.cli.tree import Tree  # noqa: PLC0415 - help must be quick
-        from venvstacks.locking.states import lock_states  # noqa: PLC0415
+    """Print the selected layers and what is going to be done, if that is wanted; return whether to stop then.
+
+    The steps (operation -> build names) are those that are carried out next.
+    """
+    if showing.prints_layers:
+        from venvstacks.locking.states import lock_states  # noqa: PLC0415 - help must be quick
         from venvstacks.status import StackStatus  # noqa: PLC0415
 
         operations = {
@@ -99,8 +98,47 @@ def print_plan(
         if showing.as_json:
             print_json(status.as_json())
         else:
-            click.echo(Tree(status, targets=targets).text(), nl=False)
+            print_tree(draw_stack(status, targets=targets))
     return showing.stops
+
+
+def draw_stack(
+    status: "StackStatus", targets: "Sequence[Target]" = (), built: Mapping[str, Collection[str]] | None = None
+) -> Iterator[str]:
+    """Draw kinds, layers, and below each layer what it depends on, in path order.
+
+    Layers for none of the targets are marked, if there are any targets; so are those that are built (build
+    name -> names of targets), if that is known.
+    """
+
+    def label(layer: "Layer") -> str:
+        lock, name = status.locks[layer.build_name], layer.build_name
+        arrow = f" -> {lock.install_target}" if lock.install_target != name else ""
+        return f"{' ' if lock.is_valid else '*'} {name}{arrow}"
+
+    def remarks(layer: "Layer") -> Iterator[str]:
+        yield from (status.operations or {}).get(layer.build_name, ())
+        wanted = [target.name for target in targets if target in layer.targets]
+        if built is not None and (wanted or not targets):
+            there = [name for name in wanted if name in built.get(layer.build_name, ())]
+            yield (
+                f"built for {', '.join(there)}"
+                if 0 < len(there) < len(wanted)
+                else "built"
+                if there
+                else "not built"
+            )
+        if targets and not wanted:
+            yield f"not for {', '.join(target.name for target in targets)}"
+
+    yield status.stack.path.name
+    for kind, layers in status.by_kind.items():
+        if layers:
+            yield f"  {kind.table}"
+        for layer in layers:
+            remarked = ", ".join(remarks(layer))
+            yield f"    {label(layer)}" + (f"  ({remarked})" if remarked else "")
+            yield from (f"        {label(lower)}" for lower in status.stack.below(layer))
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever json can encode
@@ -110,58 +148,18 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - whatever json can encode
     click.echo(canonical_json(value).encode(), nl=False)
 
 
-class _Plan(Protocol):
-    def as_json(self) -> dict[str, Any]: ...
+def print_tree(lines: Iterable[str]) -> None:
+    """Print lines in one piece."""
+    click.echo("".join(f"{line}\n" for line in lines), nl=False)
 
 
-def by_platform(targets: "Sequence[Target]", plans: Sequence[_Plan]) -> dict[str, Any]:
-    """Return plans as data: that of a single platform as it is, those of several under their names."""
-    if len(plans) == 1:
-        return plans[0].as_json()
-    return {target.name: plan.as_json() for target, plan in zip(targets, plans, strict=True)}
-
-
-def print_result(text: str, showing: Showing) -> None:
-    """Print a result, unless nothing but errors is wanted; stdout is left to data where there is any."""
+def print_result(text: str, *, err: bool = False) -> None:
+    """Print a result, unless only errors are wanted; to stderr where stdout is left to data."""
     if verbosity() >= 0:
-        click.echo(text, err=showing.as_json)
+        click.echo(text, err=err)
 
 
-def shown(path: Path) -> str:
+def shorten(path: Path) -> str:
     """Return a path for people: relative to the current folder if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def located(stack: "Stack", folder: Path) -> Path:
-    """Return an option's folder, which is relative to the definition's."""
-    return Path(os.path.normpath(stack.folder / folder.expanduser()))
-
-
-@contextmanager
-def options(
-    working: Working,
-    finding: Finding | None = None,
-    caching: Caching | None = None,
-    *,
-    clean: bool = False,
-    check_binaries: bool = True,
-    strict: bool | None = None,
-) -> Iterator["Options"]:
-    """Return the API's options, with an observer for this terminal."""
-    from venvstacks.options import Options  # noqa: PLC0415 - help must be quick
-    from venvstacks.work import default_jobs  # noqa: PLC0415
-
-    with reporter(verbosity()) as observe:
-        yield Options(
-            build_dir=working.build_dir,
-            local_wheels=finding.local_wheels if finding else (),
-            no_index=not finding.index if finding else False,
-            check_binaries=check_binaries,
-            strict=strict,
-            cache_dir=caching.cache_dir if caching else None,
-            clean=clean,
-            wait=working.wait,
-            jobs=working.jobs or default_jobs(),
-            observe=observe,
-        )

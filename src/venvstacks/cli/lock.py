@@ -1,27 +1,17 @@
 """``venvstacks lock``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import venvstacks
-from venvstacks.cli.common import (
-    load,
-    matched,
-    matched_resets,
-    options,
-    print_plan,
-    print_result,
-    shown,
-)
+from venvstacks.cli.common import load, observed, print_plan, print_result, select, select_resets, shorten
 from venvstacks.cli.option_groups import (
-    Caching,
-    Finding,
-    Locking,
-    Selecting,
+    Selection,
     Showing,
-    Working,
-    cache_options,
+    cache_option,
+    collected,
     find_options,
     flag,
     lock_options,
@@ -33,6 +23,10 @@ from venvstacks.cli.option_groups import (
 )
 from venvstacks.humanize import counted
 
+if TYPE_CHECKING:
+    from venvstacks.definition.stack import LocalRuntime
+    from venvstacks.options import Options
+
 
 @click.command()
 @spec_argument
@@ -42,20 +36,18 @@ from venvstacks.humanize import counted
 @lock_options
 @find_options
 @show_options
-@cache_options
+@cache_option
 @work_options
 @verbosity_options
+@collected(options="Options")
 def lock(
     *,
     spec: Path,
     if_needed: bool,
-    clean: bool,
-    selecting: Selecting,
-    locking: Locking,
-    finding: Finding,
+    selection: Selection,
+    local_runtime: "LocalRuntime | None",
     showing: Showing,
-    caching: Caching,
-    working: Working,
+    options: "Options",
 ) -> None:
     """Lock layers for all their target platforms.
 
@@ -68,18 +60,17 @@ def lock(
     """
     from venvstacks.selection import extended  # noqa: PLC0415
 
-    stack = load(spec, finding.local_runtime)
-    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    chosen = extended(stack, included, dependencies=bool(locking.lock_dependencies), derived=False)
+    stack = load(spec, local_runtime)
+    included = select(stack, selection.include, selection)
+    chosen = extended(stack, included, dependencies=bool(selection.lock_dependencies), derived=False)
     affected = extended(stack, chosen, dependencies=False, derived=True)
-    reset = matched_resets(stack, locking.reset_lock, affected, selecting)
+    reset = select_resets(stack, selection, affected)
     plan = venvstacks.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
     resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-    steps = {"reset-lock": reset & resolved, "lock": resolved}
-    if print_plan(stack, included, steps, showing) or not chosen:
+    if print_plan(stack, included, {"reset-lock": reset & resolved, "lock": resolved}, showing) or not chosen:
         return
-    with options(working, finding, caching, clean=clean) as how:
+    with observed(options) as how:
         locked = venvstacks.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
     changed = sum(item.changed for item in locked)
-    folder = shown(stack.requirements_folder)
-    print_result(f"{counted(len(resolved), 'layer')} locked in {folder}, {changed} changed", showing)
+    folder = shorten(stack.requirements_folder)
+    print_result(f"{counted(len(resolved), 'layer')} locked in {folder}, {changed} changed", err=showing.as_json)

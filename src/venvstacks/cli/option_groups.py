@@ -1,14 +1,17 @@
-"""Options that several commands have, handed to them in groups."""
+"""Options that several commands have."""
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
+import venvstacks
+
 Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 FOLDER = click.Path(path_type=Path)
 """A folder; what is there is looked at where the path is resolved, from the definition's folder."""
 
@@ -21,113 +24,65 @@ class Verbosity:
 
 
 @dataclass(frozen=True, slots=True)
-class Selecting:
-    """Which layers: ``--include``, ``--allow-missing``."""
+class Selection:
+    """Which layers and platforms; each field is the option of that name, None if it was not given."""
 
     include: tuple[str, ...]
     allow_missing: bool
+    platforms: tuple[str, ...] = ()
+    include_dependencies: bool | None = None
+    reset_lock: tuple[str, ...] = ()
+    lock_dependencies: bool | None = None
+    build_dependencies: bool | None = None
+    build_derived: bool = False
+    publish_dependencies: bool | None = None
+    publish_derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """What is printed of the plan: ``--show``, ``--show-only``, ``--json``."""
+    """What is printed of the plan; each field is the option of that name."""
 
     show: bool
     show_only: bool
     as_json: bool
+    dry_run: bool = False
 
     @property
     def stops(self) -> bool:
-        """Whether nothing is done but printing."""
-        return self.show_only or (self.as_json and not self.show)
+        """Whether nothing is done but printing layers and their operations."""
+        return self.show_only or (self.as_json and not self.show and not self.dry_run)
 
-    def beside(self, updating: "Updating") -> "Showing":
-        """Return what is printed of the selection: with ``--dry-run``, data is of what would be done."""
-        if not updating.dry_run or not self.as_json or self.show_only:
-            return self
-        return Showing(show=False, show_only=False, as_json=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """How work is done: ``--build-dir``, ``--jobs``, ``--wait``."""
-
-    build_dir: Path
-    jobs: int | None
-    wait: bool
+    @property
+    def prints_layers(self) -> bool:
+        """Whether layers and their operations are printed; the only data of a dry run is its plan."""
+        return self.stops or (self.show and not (self.as_json and self.dry_run))
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Where wheels and Pythons come from."""
-
-    index: bool
-    local_wheels: tuple[Path, ...]
-    local_runtime: Literal["never", "fallback", "always"] | None
+def _group(*options: Decorator) -> Decorator:
+    """Make a decorator that adds options in this order."""
+    return lambda command: functools.reduce(
+        lambda decorated, option: option(decorated), reversed(options), command
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Locking:
-    """How far locking goes: ``--reset-lock``, ``--lock-dependencies``."""
+def collected(**kinds: type[Any] | str) -> Decorator:
+    """Make a decorator that collects options that are named like the fields of a type into one value of it.
 
-    reset_lock: tuple[str, ...]
-    lock_dependencies: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Publishing:
-    """How far publishing goes: ``--publish-dependencies``, ``--publish-derived``."""
-
-    publish_dependencies: bool | None
-    publish_derived: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Archiving:
-    """What archives are like: ``--tag-outputs``, ``--format``, ``--compression``, ``--compression-level``."""
-
-    tag_outputs: bool
-    archive_format: str | None
-    compression: str | None
-    compression_level: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Updates:
-    """What deltas lead from: ``--delta-from``, ``--deltas``."""
-
-    delta_from: tuple[Path, ...]
-    deltas: int
-
-
-@dataclass(frozen=True, slots=True)
-class Caching:
-    """What is kept between runs: ``--cache-dir``."""
-
-    cache_dir: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class Updating:
-    """What is done about outputs that are there: ``--force``, ``--dry-run``."""
-
-    force: bool
-    dry_run: bool
-
-
-def _group(name: str, kind: type[Any], *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Make a decorator that adds options and hands them over as one value."""
+    Keys are names of the command's arguments. A type of the API is given by its name in ``venvstacks``, and
+    imported when the command runs, as help must be quick. An option that is None leaves the field at its default.
+    """
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def wrapper(**values: Any) -> Any:  # noqa: ANN401 - click hands out what was asked for
-            group = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
-            return command(**values, **{name: group})
+            for argument, named in kinds.items():
+                kind = getattr(venvstacks, named) if isinstance(named, str) else named
+                found = {field.name: values.pop(field.name) for field in fields(kind) if field.name in values}
+                values[argument] = kind(**{name: value for name, value in found.items() if value is not None})
+            return command(**values)
 
-        decorated: Command = wrapper
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
+        return wrapper
 
     return decorate
 
@@ -136,42 +91,35 @@ def flag(
     *names: str,
     help: str,  # noqa: A002 - as click calls it
     default: bool | None = False,
-) -> Callable[[Command], Command]:
+) -> Decorator:
     """Add an option that is said or, with ``--no-``, denied; the last one on the command line counts."""
     pairs = [f"{name}/--no-{name.removeprefix('--')}" if name.startswith("--") else name for name in names]
     return click.option(*pairs, default=default, help=help)
 
 
 json_option = flag("--json", "as_json", help="Output JSON.")
+spec_argument = click.argument("spec", default="venvstacks.toml", type=click.Path(path_type=Path))
+build_dir_option = click.option(
+    "--build-dir",
+    type=FOLDER,
+    default=Path("_build"),
+    show_default=True,
+    help="Build folder, relative to the definition's folder.",
+)
 
 
-def spec_argument(command: Command) -> Command:
-    """Add SPEC."""
-    return click.argument("spec", default="venvstacks.toml", type=click.Path(path_type=Path))(command)
-
-
-def build_dir_option(command: Command) -> Command:
-    """Add --build-dir."""
-    return click.option(
-        "--build-dir",
-        type=FOLDER,
-        default=Path("_build"),
-        show_default=True,
-        help="Build folder, relative to the definition's folder.",
-    )(command)
-
-
-def jobs_option(what: str) -> Callable[[Command], Command]:
+def jobs_option(what: str) -> Decorator:
     """Add --jobs, for a number of something."""
     return click.option(
         "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=f"{what} (default: number of processors)."
     )
 
 
-def output_dir_option(default: str) -> Callable[[Command], Command]:
+def output_dir_option(default: str) -> Decorator:
     """Add --output-dir."""
     return click.option(
         "--output-dir",
+        "output",
         type=FOLDER,
         default=Path(default),
         show_default=True,
@@ -186,6 +134,14 @@ bytecode_option = click.option(
 )
 
 
+def _complete_platform(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    del context, parameter
+    from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import PLATFORM_WORDS  # noqa: PLC0415
+
+    return [name for name in (*PLATFORM_WORDS, *TARGETS) if name.startswith(incomplete)]
+
+
 platform_option = click.option(
     "--platform",
     "platforms",
@@ -193,21 +149,11 @@ platform_option = click.option(
     default=("host",),
     show_default=True,
     metavar="NAME",
-    shell_complete=lambda *arguments: _complete_platform(arguments[-1]),
+    shell_complete=_complete_platform,
     help="Target platform: a name such as win_amd64, host or all; may be repeated.",
 )
 
-
-def _complete_platform(incomplete: str) -> list[str]:
-    from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415 - help must be quick
-    from venvstacks.selection import PLATFORM_WORDS  # noqa: PLC0415
-
-    return [name for name in (*PLATFORM_WORDS, *TARGETS) if name.startswith(incomplete)]
-
-
 selection_options = _group(
-    "selecting",
-    Selecting,
     click.option(
         "--include",
         multiple=True,
@@ -215,28 +161,24 @@ selection_options = _group(
         help="Only include layers whose build names match, such as 'app-*'; may be repeated.",
     ),
     flag("--allow-missing", help="Warn instead of failing when a pattern matches no layer."),
+    collected(selection=Selection),
 )
 
 show_options = _group(
-    "showing",
-    Showing,
     flag("--show", help="Print the selected layers and their operations first."),
     flag("--show-only", help="Print the selected layers and their operations, and exit."),
     flag("--json", "as_json", help="Output the plan as JSON, and exit unless --show is given."),
+    collected(showing=Showing),
 )
 
 work_options = _group(
-    "working",
-    Working,
     build_dir_option,
     jobs_option("Maximum number of layers to process at once"),
     flag("--wait", default=True, help="Wait while another run uses the build folder, instead of failing."),
 )
 
 find_options = _group(
-    "finding",
-    Finding,
-    flag("--index", default=True, help="Use package indexes, or only local wheels."),
+    click.option("--no-index/--index", help="Only use local wheels, no package indexes."),
     click.option(
         "--local-wheels",
         type=FOLDER,
@@ -252,21 +194,15 @@ find_options = _group(
     ),
 )
 
-cache_options = _group(
-    "caching",
-    Caching,
-    click.option(
-        "--cache-dir",
-        type=FOLDER,
-        metavar="DIR",
-        help="Cache downloads in DIR/uv and compressed archive parts in DIR/frames; relative to the definition's "
-        "folder (default: uv's own cache, and the user's cache folder).",
-    ),
+cache_option = click.option(
+    "--cache-dir",
+    type=FOLDER,
+    metavar="DIR",
+    help="Cache downloads in DIR/uv and compressed archive parts in DIR/frames; relative to the definition's "
+    "folder (default: uv's own cache, and the user's cache folder).",
 )
 
 lock_options = _group(
-    "locking",
-    Locking,
     click.option(
         "--reset-lock",
         multiple=True,
@@ -277,38 +213,42 @@ lock_options = _group(
 )
 
 publish_options = _group(
-    "publishing",
-    Publishing,
     flag("--publish-dependencies", default=None, help="Also publish the layers below the included ones."),
     flag("--publish-derived", help="Also publish the layers that depend on the included ones."),
 )
 
+
+def _choice(name: str, kind: str, values: list[str], help: str) -> Decorator:  # noqa: A002 - as click calls it
+    """Add an option for an enumeration of the API, which is imported where the option is given."""
+    return click.option(
+        name,
+        type=click.Choice(values),
+        callback=lambda _context, _option, value: value and getattr(venvstacks, kind)(value),
+        help=help,
+    )
+
+
 archive_options = _group(
-    "archiving",
-    Archiving,
     flag("--tag-outputs", help="Add platform and build number to file names."),
-    click.option(
+    _choice(
         "--format",
-        "archive_format",
-        type=click.Choice(["tar.zst", "tar.xz", "tar.gz", "zip"]),
+        "ArchiveFormat",
+        ["tar.zst", "tar.xz", "tar.gz", "zip"],
         help="Archive format (default: the definition's setting, or tar.zst).",
     ),
-    click.option(
+    _choice(
         "--compression",
-        type=click.Choice(["fast", "balanced", "best"]),
+        "Compression",
+        ["fast", "balanced", "best"],
         help="Trade-off between speed and archive size (default: balanced).",
     ),
     click.option(
         "--compression-level",
+        "level",
         type=int,
         metavar="N",
         help="Compression level of the format, instead of --compression.",
     ),
-)
-
-delta_options = _group(
-    "updates",
-    Updates,
     click.option(
         "--delta-from",
         type=click.Path(path_type=Path),
@@ -327,8 +267,6 @@ delta_options = _group(
 )
 
 update_options = _group(
-    "updating",
-    Updating,
     flag("--force", help="Create outputs again even if nothing has changed."),
     flag("--dry-run", help="Print what would be done without doing it."),
 )
@@ -344,17 +282,11 @@ def verbosity() -> int:
     return click.get_current_context().find_root().ensure_object(Verbosity).level
 
 
-def verbosity_options(command: Command) -> Command:
-    """Add -v and -q."""
-    verbose = click.option(
-        "-v",
-        "--verbose",
-        count=True,
-        expose_value=False,
-        callback=_change_verbosity,
-        help="Increase verbosity; may be repeated.",
-    )
-    quiet = click.option(
-        "-q", "--quiet", count=True, expose_value=False, callback=_change_verbosity, help="Only print errors."
-    )
-    return verbose(quiet(command))
+def _verbosity_option(*names: str, help: str) -> Decorator:  # noqa: A002 - as click calls it
+    return click.option(*names, count=True, expose_value=False, callback=_change_verbosity, help=help)
+
+
+verbosity_options = _group(
+    _verbosity_option("-v", "--verbose", help="Increase verbosity; may be repeated."),
+    _verbosity_option("-q", "--quiet", help="Only print errors."),
+)

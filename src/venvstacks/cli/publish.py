@@ -1,4 +1,4 @@
-"""``venvstacks publish``."""
+"""``venvstacks publish`` and ``venvstacks local-export``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,30 +7,22 @@ import click
 
 import venvstacks
 from venvstacks.cli.common import (
-    by_platform,
     load,
-    located,
-    made_for,
-    options,
+    observed,
     print_json,
     print_plan,
     print_result,
-    published,
-    shown,
+    select,
+    select_targets,
+    shorten,
 )
 from venvstacks.cli.option_groups import (
-    Archiving,
-    Caching,
-    Publishing,
-    Selecting,
+    Selection,
     Showing,
-    Updates,
-    Updating,
-    Working,
     archive_options,
     bytecode_option,
-    cache_options,
-    delta_options,
+    cache_option,
+    collected,
     output_dir_option,
     platform_option,
     publish_options,
@@ -41,14 +33,17 @@ from venvstacks.cli.option_groups import (
     verbosity_options,
     work_options,
 )
-from venvstacks.humanize import size_text
+from venvstacks.humanize import counted, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from venvstacks.definition.stack import Bytecode
+    from venvstacks.definition.stack import Bytecode, Stack
+    from venvstacks.options import Options
+    from venvstacks.platforms.targets import Target
+    from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
     from venvstacks.publishing.publication import PublishResult
-    from venvstacks.publishing.publish_plan import PublishOptions
+    from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan
 
 
 @click.command()
@@ -59,26 +54,20 @@ if TYPE_CHECKING:
 @bytecode_option
 @publish_options
 @archive_options
-@delta_options
 @update_options
 @show_options
-@cache_options
+@cache_option
 @work_options
 @verbosity_options
+@collected(publishing="PublishOptions", options="Options")
 def publish(
     *,
     spec: Path,
-    output_dir: Path,
-    selecting: Selecting,
-    platforms: tuple[str, ...],
+    publishing: "PublishOptions",
+    selection: Selection,
     bytecode: "Bytecode | None",
-    publishing: Publishing,
-    archiving: Archiving,
-    updates: Updates,
-    updating: Updating,
     showing: Showing,
-    caching: Caching,
-    working: Working,
+    options: "Options",
 ) -> None:
     """Create an archive of each built layer, and manifests.
 
@@ -92,46 +81,105 @@ def publish(
       venvstacks publish --include 'app-*' --format tar.xz
       venvstacks publish --deltas 1 --delta-from ../release-1.0/_artifacts
     """
+    from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
+
     stack = load(spec, bytecode=bytecode)
-    chosen = published(stack, selecting, publishing)
-    targets, made = made_for(stack, chosen, platforms)
-    if print_plan(stack, chosen, {"publish": made}, showing.beside(updating), targets) or not chosen:
+    chosen, targets = _choose(stack, "publish", selection, showing)
+    if not chosen:
         return
-    settings = publish_settings(output_dir, archiving, updates, force=updating.force)
-    with options(working, caching=caching) as how:
-        if updating.dry_run:
-            plans = venvstacks.plan_publication(stack, settings, include=chosen, platforms=platforms, options=how)
+    platforms = selection.platforms
+    with observed(options) as how:
+        if showing.dry_run:
+            plans = venvstacks.plan_publication(
+                stack, publishing, include=chosen, platforms=platforms, options=how
+            )
         else:
-            results = venvstacks.publish(stack, settings, include=chosen, platforms=platforms, options=how)
-    if not updating.dry_run:
+            results = venvstacks.publish(stack, publishing, include=chosen, platforms=platforms, options=how)
+    if not showing.dry_run:
         print_published(results, showing)
     elif showing.as_json:
-        print_json(by_platform(targets, plans))
+        _print_manifests(targets, plans)
     else:
+        folder = in_definition(stack, publishing.output)
         for archive in (archive for plan in plans for archive in plan.archives):
-            name = archive.destination.relative_to(located(stack, output_dir)).as_posix()
+            name = archive.destination.relative_to(folder).as_posix()
             click.echo(f"{archive.action}  {name}  ({archive.reason})")
             for delta, base in archive.deltas.items():
-                click.echo(f"delta  {delta}  (from {shown(base.archive)}, if it is worth it)")
+                click.echo(f"delta  {delta}  (from {shorten(base.archive)}, if it is worth it)")
 
 
-def publish_settings(
-    output_dir: Path, archiving: Archiving, updates: Updates, *, force: bool = False
-) -> "PublishOptions":
-    """Return the API's settings for what options say."""
-    from venvstacks.archives.formats import ArchiveFormat, Compression  # noqa: PLC0415 - help must be quick
-    from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
+@click.command(name="local-export")
+@spec_argument
+@output_dir_option("_export")
+@selection_options
+@platform_option
+@bytecode_option
+@publish_options
+@update_options
+@show_options
+@work_options
+@verbosity_options
+@collected(exporting="ExportOptions", options="Options")
+def local_export(
+    *,
+    spec: Path,
+    exporting: "ExportOptions",
+    selection: Selection,
+    bytecode: "Bytecode | None",
+    showing: Showing,
+    options: "Options",
+) -> None:
+    """Copy built layers into a folder, ready to run.
 
-    return PublishOptions(
-        output_dir,
-        ArchiveFormat(archiving.archive_format) if archiving.archive_format else None,
-        archiving.compression_level,
-        archiving.tag_outputs,
-        force,
-        Compression(archiving.compression) if archiving.compression else None,
-        updates.delta_from,
-        updates.deltas,
-    )
+    On Linux and macOS the folder may be moved, renamed and made read-only: its applications need no installation.
+
+    \b
+    Example:
+      venvstacks local-export --output-dir ~/trial && venvstacks run --from ~/trial hello
+    """
+    from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
+
+    stack = load(spec, bytecode=bytecode)
+    chosen, targets = _choose(stack, "export", selection, showing)
+    if not chosen:
+        return
+    platforms = selection.platforms
+    with observed(options) as how:
+        if showing.dry_run:
+            plans = venvstacks.plan_exporting(stack, exporting, include=chosen, platforms=platforms, options=how)
+        else:
+            results = venvstacks.export(stack, exporting, include=chosen, platforms=platforms, options=how)
+    folder = in_definition(stack, exporting.output)
+    if not showing.dry_run:
+        layers = [layer for result in results for layer in result.layers]
+        copied = sum(layer.created for layer in layers)
+        print_result(f"{counted(len(layers), 'layer')} in {shorten(folder)}, {copied} copied", err=showing.as_json)
+    elif showing.as_json:
+        _print_manifests(targets, plans)
+    else:
+        for export in (export for plan in plans for export in plan.exports):
+            click.echo(f"{export.action}  {export.destination.relative_to(folder).as_posix()}  ({export.reason})")
+
+
+def _choose(
+    stack: "Stack", operation: str, selection: Selection, showing: Showing
+) -> "tuple[frozenset[str], Sequence[Target]]":
+    """Return the layers that are published or exported, and for which targets; none if printing them was all."""
+    from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
+
+    included = select(stack, selection.include, selection)
+    dependencies, derived = bool(selection.publish_dependencies), selection.publish_derived
+    wanted = extended(stack, included, dependencies=dependencies, derived=derived)
+    targets, chosen = select_targets(stack, wanted, selection)
+    stops = print_plan(stack, wanted, {operation: chosen}, showing, targets)
+    return frozenset() if stops else chosen, targets
+
+
+def _print_manifests(targets: "Sequence[Target]", plans: "Sequence[PublishPlan] | Sequence[ExportPlan]") -> None:
+    """Print the manifest that would be written; those of several platforms under their names."""
+    manifests = [plan.as_json() for plan in plans]
+    by_platform = zip((target.name for target in targets), manifests, strict=True)
+    print_json(dict(by_platform) if len(plans) > 1 else manifests[0])
 
 
 def print_published(results: "Iterable[PublishResult]", showing: Showing) -> None:
@@ -139,6 +187,7 @@ def print_published(results: "Iterable[PublishResult]", showing: Showing) -> Non
     for archive in (archive for result in results for archive in result.archives):
         size = size_text(archive.path.stat().st_size)
         state = "made" if archive.created else "unchanged"
-        print_result(f"{shown(archive.path)}  {size}  {state}", showing)
+        print_result(f"{shorten(archive.path)}  {size}  {state}", err=showing.as_json)
         for delta in archive.manifest.archive_deltas or ():
-            print_result(f"{shown(archive.path.with_name(delta.name))}  {size_text(delta.size)}  delta", showing)
+            path = archive.path.with_name(delta.name)
+            print_result(f"{shorten(path)}  {size_text(delta.size)}  delta", err=showing.as_json)

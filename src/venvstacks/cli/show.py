@@ -1,4 +1,4 @@
-"""``venvstacks show``."""
+"""``venvstacks show`` and ``venvstacks why``."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 import venvstacks
-from venvstacks.cli.common import load, located, matched, print_json
+from venvstacks.cli.common import draw_stack, load, print_json, print_tree, select
 from venvstacks.cli.option_groups import (
-    Selecting,
+    Selection,
     build_dir_option,
+    collected,
     json_option,
     platform_option,
     selection_options,
@@ -18,8 +19,10 @@ from venvstacks.cli.option_groups import (
     verbosity,
     verbosity_options,
 )
+from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
+    from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
 
 
@@ -37,15 +40,7 @@ if TYPE_CHECKING:
 )
 @json_option
 @verbosity_options
-def show(
-    *,
-    spec: Path,
-    build_dir: Path,
-    selecting: Selecting,
-    platforms: tuple[str, ...],
-    libraries: str | None,
-    as_json: bool,
-) -> None:
+def show(*, spec: Path, build_dir: Path, selection: Selection, libraries: str | None, as_json: bool) -> None:
     """Show the layers of a stack and their dependencies.
 
     With --include, the dependencies and dependents of the included layers are shown as well.
@@ -59,49 +54,50 @@ def show(
       venvstacks show --include 'app-*'
     """
     if libraries is not None:
-        if libraries.endswith(".toml"):  # the definition, which stands where a layer could
+        if libraries.endswith(".toml"):  # the definition, which is where a layer could be
             spec, libraries = Path(libraries), "*"
-        _show_libraries(spec, build_dir, selecting, platforms, libraries, as_json=as_json)
+        _show_libraries(spec, build_dir, selection, libraries, as_json=as_json)
         return
-    from venvstacks.cli.tree import Tree  # noqa: PLC0415 - help must be quick
-    from venvstacks.locking.states import lock_states  # noqa: PLC0415
+    from venvstacks.locking.states import lock_states  # noqa: PLC0415 - help must be quick
     from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415
     from venvstacks.selection import ALL, extended, selected_targets  # noqa: PLC0415
     from venvstacks.status import StackStatus  # noqa: PLC0415
 
     stack = load(spec)
-    included = matched(stack, selecting.include, allow_missing=selecting.allow_missing)
-    targets = selected_targets(stack, (), [name for name in platforms if name != ALL])
-    if ALL in platforms:
+    included = select(stack, selection.include, selection)
+    targets = selected_targets(stack, (), [name for name in selection.platforms if name != ALL])
+    if ALL in selection.platforms:
         targets = tuple(TARGETS.values())
-    # what `stack_status` gives, without what the API imports
+    # what `stack_status` returns, without what the API imports
     status = StackStatus(stack, lock_states(stack), extended(stack, included, dependencies=True, derived=True))
-    built = _built(located(stack, build_dir), status.listed, targets) if verbosity() > 0 else None
     if as_json:
         print_json(status.as_json())
-    else:
-        click.echo(Tree(status, built, targets).text(), nl=False)
+        return
+    built = None
+    if verbosity() > 0:
+        from venvstacks.options import in_definition  # noqa: PLC0415 - slower than all the rest
+
+        built = _find_built(in_definition(stack, build_dir), status.listed, targets)
+    print_tree(draw_stack(status, targets, built))
 
 
-def _show_libraries(
-    spec: Path, build_dir: Path, selecting: Selecting, platforms: tuple[str, ...], layer: str, *, as_json: bool
-) -> None:
-    from venvstacks.cli.library_tree import libraries_text  # noqa: PLC0415
+def _show_libraries(spec: Path, build_dir: Path, selection: Selection, layer: str, *, as_json: bool) -> None:
+    from venvstacks.cli.report_trees import draw_libraries  # noqa: PLC0415
     from venvstacks.options import Options  # noqa: PLC0415
 
     stack = load(spec)
-    patterns = selecting.include if layer == "*" else (*selecting.include, layer)
-    chosen = matched(stack, patterns, allow_missing=selecting.allow_missing)
+    patterns = selection.include if layer == "*" else (*selection.include, layer)
+    chosen = select(stack, patterns, selection)
     found = venvstacks.shared_libraries(
-        stack, include=chosen, platforms=platforms, options=Options(build_dir=build_dir)
+        stack, include=chosen, platforms=selection.platforms, options=Options(build_dir=build_dir)
     )
     if as_json:
         print_json({"spec_name": str(stack.path), "layers": [each.as_json() for each in found]})
     else:
-        click.echo(libraries_text(found, everything=verbosity() > 0), nl=False)
+        print_tree(draw_libraries(found, everything=verbosity() > 0))
 
 
-def _built(folder: Path, names: Collection[str], targets: Iterable["Target"]) -> dict[str, list[str]]:
+def _find_built(folder: Path, names: Collection[str], targets: "Iterable[Target]") -> dict[str, list[str]]:
     # slower than all the rest
     from venvstacks.building.build_plan import folder_of  # noqa: PLC0415
     from venvstacks.building.state import STATE_FILE  # noqa: PLC0415
@@ -110,3 +106,33 @@ def _built(folder: Path, names: Collection[str], targets: Iterable["Target"]) ->
         name: [target.name for target in targets if (folder_of(target, folder) / name / STATE_FILE).is_file()]
         for name in names
     }
+
+
+@click.command()
+@click.argument("package")
+@spec_argument
+@build_dir_option
+@platform_option
+@json_option
+@verbosity_options
+@collected(options="Options")
+def why(*, package: str, spec: Path, platforms: tuple[str, ...], as_json: bool, options: "Options") -> None:
+    """Show which layers contain a package, and why.
+
+    For each layer, the chain of requirements that leads to the package and its size are shown if the layer is
+    built.
+
+    \b
+    Example:
+      venvstacks why numpy
+    """
+    stack = load(spec)
+    found = venvstacks.why(stack, package, platforms=platforms, options=options)
+    if as_json:
+        print_json({"package": package, "layers": [each.as_json() for each in found]})
+    elif not found:
+        raise UsageError(f"No layer of {stack.path.name} has the package {package!r}.")
+    else:
+        from venvstacks.cli.report_trees import draw_presences  # noqa: PLC0415 - help must be quick
+
+        print_tree(draw_presences(package, found))

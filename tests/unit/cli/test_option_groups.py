@@ -80,9 +80,9 @@ def test_global_options() -> None:
     ("command", "option", "default"),
     [
         ("build", "build_dir", "_build"),
-        ("build", "output_dir", "_artifacts"),
-        ("publish", "output_dir", "_artifacts"),
-        ("local-export", "output_dir", "_export"),
+        ("build", "output", "_artifacts"),
+        ("publish", "output", "_artifacts"),
+        ("local-export", "output", "_export"),
         ("show", "spec", "venvstacks.toml"),
     ],
 )
