@@ -36,7 +36,7 @@ def windows_problem(path: str) -> str | None:
     """Describe why a POSIX path cannot exist on Windows, as the end of a sentence that begins with it."""
     for part in path.split("/"):
         if found := _NOT_ON_WINDOWS.search(part):
-            return f"has a {found[0]!r}, which cannot stand in a name on Windows"
+            return f"has a {found[0]!r}, which no name on Windows may have"
         if _DEVICE.fullmatch(part.partition(".")[0].rstrip()):
             return "has the name of a device on Windows"
         if part.endswith((".", " ")):

@@ -1,4 +1,4 @@
-"""Words for numbers."""
+"""Words for numbers and names."""
 
 import re
 from collections.abc import Iterable
@@ -17,6 +17,25 @@ def some_of(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     more = len(listed) - most
     return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:most])} and {more} more"
+
+
+def quoted(text: str) -> str:
+    """Quote a text that people wrote; what would garble a terminal is escaped."""
+    return f"'{text}'" if text.isprintable() else repr(text)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Join quoted words for a sentence: ``'a', 'b'``."""
+    return ", ".join(quoted(word) for word in words)
+
+
+def did_you_mean(found: str, known: Iterable[str], *, before: str = "") -> str | None:
+    """Suggest the known word that is nearest to the one that was found, if any is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    by_folded = {word.casefold(): word for word in known}
+    near = get_close_matches(found.casefold(), by_folded, n=1)
+    return f"did you mean {quoted(before + by_folded[near[0]])}?" if near else None
 
 
 def size_text(count: int) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from venvstacks.definition.report import quoted
 from venvstacks.definition.stack import Stack
 from venvstacks.definition.target_settings import which_target
 from venvstacks.errors import UsageError, require_collection
+from venvstacks.humanize import quoted
 from venvstacks.platforms.targets import TARGETS, Target, host_target
 
 HOST = "host"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from venvstacks.definition.c3 import InconsistentOrderError, linearise
+from venvstacks.definition.references import InconsistentOrderError, linearise
 
 
 @st.composite

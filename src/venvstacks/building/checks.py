@@ -14,8 +14,8 @@ from venvstacks.building.excluding import idle_exclusions
 from venvstacks.building.installed import info_folders
 from venvstacks.building.joining import Parts, plan_joining
 from venvstacks.building.layer_layout import OWN_MODULES
-from venvstacks.definition.report import listed
 from venvstacks.definition.stack import UvSettings
+from venvstacks.humanize import listed
 from venvstacks.platforms.targets import host_target
 
 _MODULE_ENDINGS = (".py", ".so", ".pyd")

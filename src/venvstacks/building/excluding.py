@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from venvstacks.building.built_layer import ExcludedPackage
-from venvstacks.definition.report import did_you_mean
 from venvstacks.definition.stack import Layer
-from venvstacks.humanize import size_text
+from venvstacks.humanize import did_you_mean, size_text
 from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel
 from venvstacks.platforms.targets import Target
 

@@ -13,11 +13,10 @@ from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.installed import Installed, info_folders, name_of
 from venvstacks.building.launchers import CONSOLE, GUI, launcher, launcher_of
 from venvstacks.building.showing import Data
-from venvstacks.definition.command_names import is_pattern
-from venvstacks.definition.names import command_problem, is_python
-from venvstacks.definition.report import did_you_mean, listed
+from venvstacks.definition.names import command_problem, is_pattern, is_python
 from venvstacks.errors import BuildError
 from venvstacks.events import Observer, Warned
+from venvstacks.humanize import did_you_mean, listed
 
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*(\[.*\])?")
 _PROGRAM_ENDINGS = {"", ".exe", ".com", ".bat", ".cmd"}

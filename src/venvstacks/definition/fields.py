@@ -1,7 +1,7 @@
 """The definition file as it is written: its tables, keys and types, and what each is for.
 
 These models are the source of the JSON Schema. When a file is loaded they say which keys exist and which type
-each has; rules that need more than one value at a time stand in the modules that apply them.
+each has; rules that need more than one value at a time are in the modules that apply them.
 """
 
 from typing import Annotated, Any
@@ -48,162 +48,120 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
             examples=[["numpy>=2", "pywin32; sys_platform == 'win32'"]],
         ),
     ]
-    platforms: (
-        Annotated[
-            list[TargetName],
-            Meta(
-                description="The platforms the layer is made for. Default: all that the layers below are made "
-                "for. An empty array disables the layer.",
-                examples=[["linux_x86_64", "macosx_arm64"]],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    linux_target: (
-        Annotated[
-            str,
-            Meta(
-                description="The C library on Linux, with its oldest version. Default: glibc@2.28.",
-                examples=["glibc", "glibc@2.35", "musl@1.2"],
-                extra_json_schema={"pattern": r"^(glibc(@2\.\d+)?|musl(@1\.\d+)?)$"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    macosx_target: (
-        Annotated[
-            str,
-            Meta(
-                description="The oldest macOS release. Default: $MACOSX_DEPLOYMENT_TARGET, else 13.0.",
-                examples=["13.0", "14"],
-                extra_json_schema={"pattern": r"^\d+(\.\d+){0,2}$"},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    dynlib_exclude: (
-        Annotated[
-            list[str],
-            Meta(
-                description="Globs of shared libraries that are not offered to the layers above; matched against "
-                "the end of the path.",
-                examples=[["libfoo.so.*", "vendored/**"]],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    dynlib_allow_missing: (
-        Annotated[
-            list[str],
-            Meta(
-                description="Globs of names of shared libraries that the layer's files may need although no layer "
-                "and no target system provides them.",
-                examples=[["libcuda.so.*"]],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    package_indexes: (
-        Annotated[
-            dict[str, str],
-            Meta(
-                description="Package -> name of the [[tool.uv.index]] it is taken from; inherited by the layers "
-                "above.",
-                examples=[{"torch": "pytorch-cpu"}],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    index_overrides: (
-        Annotated[
-            dict[str, str],
-            Meta(
-                description="Index -> index: declares that a disagreement between layers about a package's index "
-                "is intended, and which index gives way to which.",
-                examples=[{"pytorch-cpu": "pytorch-cuda"}],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    priority_indexes: (
-        Annotated[
-            list[str],
-            Meta(
-                description="Indexes that are asked first, for this layer only.",
-                examples=[["pytorch-cpu"]],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    exclude_packages: (
-        Annotated[
-            list[str],
-            Meta(
-                description="Packages that are resolved and locked, and never installed in this layer.",
-                examples=[["nvidia-nccl-cu12", "triton"]],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    versioned: (
-        Annotated[
-            bool,
-            Meta(
-                description="Whether the installed layer's name carries a number that rises whenever its lock "
-                "changes. Default: false.",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    build_requirements: (
-        Annotated[
-            Any,
-            Meta(
-                description="Has no effect any more.",
-                extra_json_schema={"deprecated": True},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    platforms: Annotated[
+        list[TargetName] | UnsetType,
+        Meta(
+            description="The platforms the layer is made for. Default: all that the layers below are made "
+            "for. An empty array disables the layer.",
+            examples=[["linux_x86_64", "macosx_arm64"]],
+        ),
+    ] = UNSET
+    linux_target: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The C library on Linux, with its oldest version. Default: glibc@2.28.",
+            examples=["glibc", "glibc@2.35", "musl@1.2"],
+            extra_json_schema={"pattern": r"^(glibc(@2\.\d+)?|musl(@1\.\d+)?)$"},
+        ),
+    ] = UNSET
+    macosx_target: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The oldest macOS release. Default: $MACOSX_DEPLOYMENT_TARGET, else 13.0.",
+            examples=["13.0", "14"],
+            extra_json_schema={"pattern": r"^\d+(\.\d+){0,2}$"},
+        ),
+    ] = UNSET
+    dynlib_exclude: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="Globs of shared libraries that are not offered to the layers above; matched against "
+            "the end of the path.",
+            examples=[["libfoo.so.*", "vendored/**"]],
+        ),
+    ] = UNSET
+    dynlib_allow_missing: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="Globs of names of shared libraries that the layer's files may need although no layer "
+            "and no target system provides them.",
+            examples=[["libcuda.so.*"]],
+        ),
+    ] = UNSET
+    package_indexes: Annotated[
+        dict[str, str] | UnsetType,
+        Meta(
+            description="Package -> name of the [[tool.uv.index]] it is taken from; inherited by the layers "
+            "above.",
+            examples=[{"torch": "pytorch-cpu"}],
+        ),
+    ] = UNSET
+    index_overrides: Annotated[
+        dict[str, str] | UnsetType,
+        Meta(
+            description="Index -> index: declares that a disagreement between layers about a package's index "
+            "is intended, and which index gives way to which.",
+            examples=[{"pytorch-cpu": "pytorch-cuda"}],
+        ),
+    ] = UNSET
+    priority_indexes: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="Indexes that are asked first, for this layer only.",
+            examples=[["pytorch-cpu"]],
+        ),
+    ] = UNSET
+    exclude_packages: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="Packages that are resolved and locked, and never installed in this layer.",
+            examples=[["nvidia-nccl-cu12", "triton"]],
+        ),
+    ] = UNSET
+    versioned: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Whether the installed layer's name carries a number that rises whenever its lock "
+            "changes. Default: false.",
+        ),
+    ] = UNSET
+    build_requirements: Annotated[
+        Any | UnsetType,
+        Meta(
+            description="Has no effect any more.",
+            extra_json_schema={"deprecated": True},
+        ),
+    ] = UNSET
 
 
 class RuntimeFields(LayerFields, kw_only=True, forbid_unknown_fields=True):
     """A base Python runtime."""
 
     python_implementation: PythonName | UnsetType = UNSET
-    fully_versioned_name: (
-        Annotated[
-            str,
-            Meta(
-                description="The former name of 'python_implementation'.",
-                extra_json_schema={"deprecated": True},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    fully_versioned_name: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The former name of 'python_implementation'.",
+            extra_json_schema={"deprecated": True},
+        ),
+    ] = UNSET
 
 
 class LayeredFields(LayerFields, kw_only=True, forbid_unknown_fields=True):
     """What a layer on others may have."""
 
-    runtime: (
-        Annotated[
-            str,
-            Meta(description="The runtime the layer stands on directly.", examples=["cpython-3.12"]),
-        ]
-        | UnsetType
-    ) = UNSET
-    frameworks: (
-        Annotated[
-            list[str],
-            Meta(
-                description="The frameworks the layer stands on; all of them must stand on the same runtime.",
-                examples=[["torch", "http-client"]],
-                extra_json_schema={"minItems": 1},
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    runtime: Annotated[
+        str | UnsetType,
+        Meta(description="The runtime the layer depends on directly.", examples=["cpython-3.12"]),
+    ] = UNSET
+    frameworks: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="The frameworks the layer depends on; all of them must depend on the same runtime.",
+            examples=[["torch", "http-client"]],
+            extra_json_schema={"minItems": 1},
+        ),
+    ] = UNSET
 
 
 class FrameworkFields(LayeredFields, kw_only=True, forbid_unknown_fields=True):
@@ -219,118 +177,85 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
             description="The module that is launched: a Python file or a package folder, as `python -m` runs it."
         ),
     ]
-    support_modules: (
-        Annotated[
-            list[ModulePath],
-            Meta(description="Modules, packages and other files that are copied beside the launch module."),
-        ]
-        | UnsetType
-    ) = UNSET
-    entry_points: (
-        Annotated[
-            bool | list[str],
-            Meta(
-                description="Commands and programs of packages that the layer has to have: names, or patterns of "
-                "names, that packages of this layer or of those below it offer, or true for all commands of its "
-                "own packages. Default: none.",
-                examples=[["hello", "jupyter*"], True],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    isolated: (
-        Annotated[
-            bool,
-            Meta(
-                description="Whether the application ignores Python's environment variables, the user's "
-                "site-packages and the current folder when it is started. Default: false.",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    support_modules: Annotated[
+        list[ModulePath] | UnsetType,
+        Meta(description="Modules, packages and other files that are copied beside the launch module."),
+    ] = UNSET
+    entry_points: Annotated[
+        bool | list[str] | UnsetType,
+        Meta(
+            description="Commands and programs of packages that the layer has to have: names, or patterns of "
+            "names, that packages of this layer or of those below it offer, or true for all commands of its "
+            "own packages. Default: none.",
+            examples=[["hello", "jupyter*"], True],
+        ),
+    ] = UNSET
+    isolated: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Whether the application ignores Python's environment variables, the user's "
+            "site-packages and the current folder when it is started. Default: false.",
+        ),
+    ] = UNSET
 
 
 class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     """Settings of venvstacks itself."""
 
-    local_runtime: (
-        Annotated[
-            LocalRuntime,
-            Meta(
-                description="Whether an interpreter of this machine may serve as a runtime: never, where no "
-                "managed one can be had (fallback), or always. Default: never.",
-            ),
-        ]
-        | UnsetType
-    ) = field(default=UNSET, name="local-runtime")
-    bytecode: (
-        Annotated[
-            Bytecode,
-            Meta(
-                description="Whether layers hold their modules compiled, so that applications start at full speed "
-                "from read-only disks: none or ship. Default: none.",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    strict: (
-        Annotated[
-            bool,
-            Meta(
-                description="Whether what may be wrong with a built layer, such as a shared library that nobody "
-                "is known to provide, is an error. Default: false.",
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+    local_runtime: Annotated[
+        LocalRuntime | UnsetType,
+        Meta(
+            description="Whether an interpreter of this machine may serve as a runtime: never, where no "
+            "managed one can be had (fallback), or always. Default: never.",
+        ),
+    ] = field(default=UNSET, name="local-runtime")
+    bytecode: Annotated[
+        Bytecode | UnsetType,
+        Meta(
+            description="Whether layers hold their modules compiled, so that applications start at full speed "
+            "from read-only disks: none or ship. Default: none.",
+        ),
+    ] = UNSET
+    strict: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Whether what may be wrong with a built layer, such as a shared library that nobody "
+            "is known to provide, is an error. Default: false.",
+        ),
+    ] = UNSET
 
-    archive_format: (
-        Annotated[
-            ArchiveFormatText | dict[TargetName, ArchiveFormatText],
-            Meta(
-                description="The format of archives: one for all platforms, or one each. Default: tar.zst.",
-                examples=["tar.xz", {"win_amd64": "zip"}],
-            ),
-        ]
-        | UnsetType
-    ) = field(default=UNSET, name="archive-format")
+    archive_format: Annotated[
+        ArchiveFormatText | dict[TargetName, ArchiveFormatText] | UnsetType,
+        Meta(
+            description="The format of archives: one for all platforms, or one each. Default: tar.zst.",
+            examples=["tar.xz", {"win_amd64": "zip"}],
+        ),
+    ] = field(default=UNSET, name="archive-format")
 
 
 class Tools(Struct, kw_only=True):
     """Settings of tools; those of other tools are ignored."""
 
-    uv: (
-        Annotated[
-            dict[str, Any],
-            Meta(description="Baseline settings for uv, as in [tool.uv] of a pyproject.toml."),
-        ]
-        | UnsetType
-    ) = UNSET
-    venvstacks: Annotated[ToolSettings, Meta(description="Settings of venvstacks.")] | UnsetType = UNSET
+    uv: Annotated[
+        dict[str, Any] | UnsetType,
+        Meta(description="Baseline settings for uv, as in [tool.uv] of a pyproject.toml."),
+    ] = UNSET
+    venvstacks: Annotated[ToolSettings | UnsetType, Meta(description="Settings of venvstacks.")] = UNSET
 
 
 class Definition(Struct, kw_only=True):
     """A stack definition; further tables are ignored."""
 
-    runtimes: (
-        Annotated[
-            list[Annotated[RuntimeFields, Meta(extra_json_schema=_ONE_PYTHON)]],
-            Meta(description="Base Python runtimes, in order."),
-        ]
-        | UnsetType
-    ) = UNSET
-    frameworks: (
-        Annotated[
-            list[Annotated[FrameworkFields, Meta(extra_json_schema=_ONE_FOUNDATION)]],
-            Meta(description="Shared layers between a runtime and the applications, each after those below it."),
-        ]
-        | UnsetType
-    ) = UNSET
-    applications: (
-        Annotated[
-            list[Annotated[ApplicationFields, Meta(extra_json_schema=_ONE_FOUNDATION)]],
-            Meta(description="Layers that are launched."),
-        ]
-        | UnsetType
-    ) = UNSET
-    tool: Annotated[Tools, Meta(description="Settings of tools.")] | UnsetType = UNSET
+    runtimes: Annotated[
+        list[Annotated[RuntimeFields, Meta(extra_json_schema=_ONE_PYTHON)]] | UnsetType,
+        Meta(description="Base Python runtimes, in order."),
+    ] = UNSET
+    frameworks: Annotated[
+        list[Annotated[FrameworkFields, Meta(extra_json_schema=_ONE_FOUNDATION)]] | UnsetType,
+        Meta(description="Shared layers between a runtime and the applications, each after those below it."),
+    ] = UNSET
+    applications: Annotated[
+        list[Annotated[ApplicationFields, Meta(extra_json_schema=_ONE_FOUNDATION)]] | UnsetType,
+        Meta(description="Layers that are launched."),
+    ] = UNSET
+    tool: Annotated[Tools | UnsetType, Meta(description="Settings of tools.")] = UNSET

@@ -11,41 +11,25 @@ _IGNORE_FILE = ".gitignore"
 
 
 @dataclass(frozen=True, slots=True)
-class _Patterns:
-    """The patterns of one file.
-
-    Attributes:
-        folder: What they are relative to.
-        spec: The patterns.
-    """
-
-    folder: Path
-    spec: "GitIgnoreSpec"
-
-    def decide(self, path: Path, *, is_folder: bool) -> bool | None:
-        """Return whether a path is ignored; None if no pattern fits."""
-        relative = path.relative_to(self.folder).as_posix()
-        return self.spec.check_file(f"{relative}/" if is_folder else relative).include
-
-
-@dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """The patterns that hold in a folder, the most general first; none outside a git work tree.
+    """The patterns that hold in a folder; none outside a git work tree.
 
     Attributes:
-        sources: The patterns of ``.git/info/exclude``, then of each ``.gitignore`` file from the top down.
+        sources: The patterns of each file with the folder they are relative to: ``.git/info/exclude``, then each
+            ``.gitignore`` from the top down.
         in_work_tree: Whether ``.gitignore`` files count at all.
     """
 
-    sources: tuple[_Patterns, ...] = ()
+    sources: "tuple[tuple[Path, GitIgnoreSpec], ...]" = ()
     in_work_tree: bool = False
 
     def ignore(self, path: Path, *, is_folder: bool) -> bool:
         """Return whether an entry of the folder is ignored: the most special pattern file that fits decides."""
-        for patterns in reversed(self.sources):
-            decision = patterns.decide(path, is_folder=is_folder)
-            if decision is not None:
-                return decision
+        for folder, spec in reversed(self.sources):
+            relative = path.relative_to(folder).as_posix()
+            ignored = spec.check_file(f"{relative}/" if is_folder else relative).include
+            if ignored is not None:
+                return ignored
         return False
 
     def within(self, folder: Path) -> "IgnoreRules":
@@ -89,13 +73,13 @@ def _line(file: Path) -> str:
     return file.read_bytes().decode("utf-8", "surrogateescape").strip()
 
 
-def _read_patterns(file: Path, folder: Path) -> tuple[_Patterns, ...]:
+def _read_patterns(file: Path, folder: Path) -> "tuple[tuple[Path, GitIgnoreSpec], ...]":
     if not file.is_file():
         return ()
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and few stacks have such files
 
     lines = file.read_bytes().decode("utf-8", "surrogateescape").split("\n")
-    return (_Patterns(folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))),)
+    return ((folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))),)
 
 
 def _is_pattern(line: str) -> bool:

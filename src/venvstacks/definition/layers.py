@@ -1,24 +1,20 @@
 """From the tables of a definition file to its layers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from venvstacks.definition.command_names import read_entry_points
-from venvstacks.definition.drafts import Catalogue, Draft, Place
-from venvstacks.definition.indexes import agreed_indexes, read_indexes
+from venvstacks.definition.indexes import agree_on_indexes, read_indexes
 from venvstacks.definition.modules import read_modules
-from venvstacks.definition.names import file_key, name_problem
-from venvstacks.definition.package_names import read_excluded
+from venvstacks.definition.names import name_problem, read_entry_points
 from venvstacks.definition.pythons import read_python
-from venvstacks.definition.references import find_place
-from venvstacks.definition.report import Report, quoted
-from venvstacks.definition.requirements import read_requirements
+from venvstacks.definition.references import Draft, Drafts, Names, find_below
+from venvstacks.definition.requirements import read_excluded, read_requirements
 from venvstacks.definition.stack import Layer, LayerKind
-from venvstacks.definition.tables import LAYER_FIELDS, Table, describe, read_table
+from venvstacks.definition.tables import LAYER_FIELDS, Report, Table, describe, read_table
 from venvstacks.definition.target_settings import read_compatibilities
-from venvstacks.file_names import windows_problem
+from venvstacks.file_names import folded, windows_problem
+from venvstacks.humanize import quoted
 from venvstacks.platforms.compatibility import Version
 
 _DEPRECATED = {
@@ -27,25 +23,21 @@ _DEPRECATED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What holds for all layers of a file.
+def read_layers(
+    definition: Mapping[str, Any], folder: Path, indexes: Sequence[str] | None, macos: Version, report: Report
+) -> tuple[Layer, ...]:
+    """Read all layers of a definition.
 
-    Attributes:
+    Args:
+        definition: The file's top level.
         folder: What relative paths are relative to.
         indexes: Names of the indexes that the settings for uv define; None if they are not known.
         macos: The default macOS version.
+        report: Takes problems and warnings.
     """
-
-    folder: Path
-    indexes: tuple[str, ...] | None
-    macos: Version
-
-
-def read_layers(definition: Mapping[str, Any], surroundings: Surroundings, report: Report) -> tuple[Layer, ...]:
-    """Read all layers of a definition."""
     tables = {kind: _tables(definition, kind, report) for kind in LayerKind}
-    catalogue = Catalogue({kind: [_name(raw) for raw in tables[kind]] for kind in LayerKind})
+    names = {kind: [_name(raw) for raw in tables[kind]] for kind in LayerKind}
+    drafts: Drafts = {}
     earlier: dict[str, str] = {}
     layers = []
     for kind, raw_layers in tables.items():
@@ -55,7 +47,7 @@ def read_layers(definition: Mapping[str, Any], surroundings: Surroundings, repor
             table = read_table(raw, LAYER_FIELDS[kind], about)
             if "name" in table.values:
                 _check_name(kind, table.values["name"], earlier, about)
-            layer = _read_layer(kind, table, catalogue, surroundings)
+            layer = _read_layer(kind, table, drafts, names, folder=folder, indexes=indexes, macos=macos)
             report.warnings.extend(
                 f"Field {quoted(key)} of {about.subject} {note}."
                 for key, note in _DEPRECATED.items()
@@ -86,14 +78,12 @@ def _name(raw: Mapping[str, Any]) -> str | None:
 
 def _check_name(kind: LayerKind, name: str, earlier: dict[str, str], report: Report) -> None:
     """Check a name by itself, and against those of the layers before it."""
-    problem = name_problem(kind, name)
-    if problem:
+    if problem := name_problem(kind, name):
         report.add("name", problem)
         return
     build_name = f"{kind.prefix}{name}"
-    key = file_key(build_name)
-    other = earlier.get(key)
-    earlier.setdefault(key, build_name)
+    other = earlier.get(folded(build_name))
+    earlier.setdefault(folded(build_name), build_name)
     if other == build_name:
         report.add("name", f"is the name of an earlier {kind.value} too", "names are unique within their kind")
     elif other is not None:
@@ -103,53 +93,61 @@ def _check_name(kind: LayerKind, name: str, earlier: dict[str, str], report: Rep
 
 
 def _name_warnings(layer: Layer) -> Iterator[str]:
-    """Return where the folder of a layer cannot exist or cannot be used, although it can elsewhere."""
+    """Warn where the folder of a layer cannot exist or cannot be used, although it can elsewhere."""
     if ":" in layer.name:
-        yield f"The name of {layer.title} has a ':', which stands between folders in search paths."
+        yield f"The name of {layer.title} has a ':', which separates folders in search paths."
     windows = " and ".join(target.name for target in layer.targets if target.is_windows)
     if windows and (problem := windows_problem(layer.build_name)):
         where = f"{layer.title[0].upper()}{layer.title[1:]} is made for {windows}, where its folder cannot exist"
         yield f"{where}: {quoted(layer.build_name)} {problem}."
 
 
-def _read_layer(kind: LayerKind, table: Table, catalogue: Catalogue, surroundings: Surroundings) -> Layer | None:
-    """Read one layer, make it known to those above it, and give it if it is complete."""
+def _read_layer(
+    kind: LayerKind,
+    table: Table,
+    drafts: Drafts,
+    names: Names,
+    *,
+    folder: Path,
+    indexes: Sequence[str] | None,
+    macos: Version,
+) -> Layer | None:
+    """Read one layer, make it known to those above it, and return it if it is complete."""
     name = table.text("name") or ""
     requirements = read_requirements(table)
     if kind is LayerKind.RUNTIME:
-        place: Place | None = Place(name)
-        below: Sequence[Draft] | None = ()
+        below: tuple[Draft, ...] | None = ()
         python = read_python(table)
     else:
-        place = find_place(kind, table, catalogue)
-        below = None if place is None else catalogue.below(place)
+        below = find_below(kind, table, drafts, names)
         python = below[-1].python if below else None
-    compatibilities = read_compatibilities(table, below, surroundings.macos)
-    indexes = read_indexes(table, surroundings.indexes)
-    package_indexes = agreed_indexes(indexes, below or (), table.report)
-    excluded, entry_points = read_excluded(table), read_entry_points(table)
-    launch, support = read_modules(table, surroundings.folder, must_exist=compatibilities != ())
-    catalogue.add(Draft(kind, name, place, python, compatibilities, indexes.packages))
-    if place is None or python is None or compatibilities is None:
+    compatibilities = read_compatibilities(table, below, macos)
+    own_indexes, overrides, priority = read_indexes(table, indexes)
+    package_indexes = agree_on_indexes(own_indexes, overrides, below or (), table.report)
+    excluded = read_excluded(table)
+    entry_points, all_entry_points = read_entry_points(table)
+    launch, support = read_modules(table, folder, must_exist=compatibilities != ())
+    drafts[kind, name] = Draft(kind, name, below, python, compatibilities, own_indexes)
+    if below is None or python is None or compatibilities is None:
         return None
     return Layer(
         kind=kind,
         name=name,
         requirements=requirements,
         compatibilities=compatibilities,
-        runtime=place.runtime,
-        frameworks=tuple(f"{LayerKind.FRAMEWORK.prefix}{framework}" for framework in place.frameworks),
+        runtime=below[-1].name if below else name,
+        frameworks=tuple(f"{LayerKind.FRAMEWORK.prefix}{draft.name}" for draft in below[:-1]),
         python=python,
         dynlib_exclude=table.texts("dynlib_exclude"),
         dynlib_allow_missing=table.texts("dynlib_allow_missing"),
         package_indexes=package_indexes,
-        index_overrides=indexes.overrides,
-        priority_indexes=indexes.priority,
+        index_overrides=overrides,
+        priority_indexes=priority,
         exclude_packages=excluded,
         versioned=table.flag("versioned"),
         launch_module=launch,
         support_modules=support,
-        entry_points=entry_points.names,
-        all_entry_points=entry_points.everything,
+        entry_points=entry_points,
+        all_entry_points=all_entry_points,
         isolated=table.flag("isolated"),
     )

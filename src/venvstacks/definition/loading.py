@@ -6,20 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from venvstacks.definition.archive_formats import read_archive_formats
 from venvstacks.definition.fields import Definition, ToolSettings
-from venvstacks.definition.layers import Surroundings, read_layers
+from venvstacks.definition.layers import read_layers
 from venvstacks.definition.modules import absolute_path
-from venvstacks.definition.report import Report, did_you_mean, quoted
-from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
-from venvstacks.definition.tables import describe, read_table
-from venvstacks.definition.target_settings import default_macos
-from venvstacks.definition.toml_file import read_toml
+from venvstacks.definition.stack import ARCHIVE_FORMATS, ArchiveFormatName, Bytecode, LocalRuntime, Stack
+from venvstacks.definition.tables import Report, describe, read_table, read_toml
+from venvstacks.definition.target_settings import default_macos, which_target
 from venvstacks.definition.uv_settings import read_uv_settings
 from venvstacks.errors import DefinitionError
+from venvstacks.humanize import did_you_mean, listed, quoted
+from venvstacks.platforms.targets import TARGETS
 
-_DEFAULT_LOCAL_RUNTIME: LocalRuntime = "never"
-_DEFAULT_BYTECODE: Bytecode = "none"
+ARCHIVE_FORMAT = "VENVSTACKS_ARCHIVE_FORMAT"
+"""The environment variable that wins over ``archive-format``: ``FORMAT`` or ``PLATFORM=FORMAT,...``."""
+
+_ALL_PLATFORMS = ""
 _KNOWN_KEYS = Definition.__struct_encode_fields__
 
 
@@ -47,11 +48,10 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
     tool = _table(definition, "tool", report)
     uv, indexes = read_uv_settings(tool, file.parent, environ, report)
     settings = read_table(_table(tool, "venvstacks", report), ToolSettings, report.about("[tool.venvstacks]"))
-    surroundings = Surroundings(file.parent, indexes, default_macos(environ, report))
-    layers = read_layers(definition, surroundings, report)
-    local_runtime = cast("LocalRuntime", settings.text("local-runtime") or _DEFAULT_LOCAL_RUNTIME)
-    bytecode = cast("Bytecode", settings.text("bytecode") or _DEFAULT_BYTECODE)
-    formats = read_archive_formats(settings.values.get("archive-format", {}), environ, settings.report)
+    layers = read_layers(definition, file.parent, indexes, default_macos(environ, report), report)
+    local_runtime = cast("LocalRuntime", settings.text("local-runtime") or "never")
+    bytecode = cast("Bytecode", settings.text("bytecode") or "none")
+    formats = _read_archive_formats(settings.values.get("archive-format", {}), environ, settings.report)
     strict = settings.flag("strict")
     return Stack(file, layers, uv, formats, local_runtime, bytecode, strict, tuple(report.warnings))
 
@@ -71,3 +71,32 @@ def _table(parent: Mapping[str, Any], key: str, report: Report) -> Mapping[str, 
         return value
     report.about(f"key {quoted(key)}").add(None, f"expected a table, found {describe(value)}")
     return {}
+
+
+def _read_archive_formats(
+    setting: str | Mapping[str, str], environ: Mapping[str, str], settings: Report
+) -> dict[str, ArchiveFormatName]:
+    """Find the format of the archives for each platform, as the definition or the environment chooses it."""
+    named = {_ALL_PLATFORMS: setting} if isinstance(setting, str) else setting
+    found = dict.fromkeys(TARGETS, ARCHIVE_FORMATS[0])
+    _choose(found, named, settings, "archive-format")
+    if text := environ.get(ARCHIVE_FORMAT, "").strip():
+        pairs = (part.rpartition("=") for part in text.split(","))
+        named = {name.strip(): value.strip() for name, _, value in pairs}
+        _choose(found, named, settings.about(f"environment variable {ARCHIVE_FORMAT}"), None)
+    return found
+
+
+def _choose(
+    found: dict[str, ArchiveFormatName], named: Mapping[str, str], report: Report, field: str | None
+) -> None:
+    for name, value in named.items():
+        chosen = next((known for known in ARCHIVE_FORMATS if known == value), None)
+        if chosen is None:
+            report.add(field, f"expected one of {listed(ARCHIVE_FORMATS)}, found {quoted(value)}")
+        elif name == _ALL_PLATFORMS:
+            found.update(dict.fromkeys(TARGETS, chosen))
+        elif name in TARGETS:
+            found[name] = chosen
+        else:
+            report.add(field, f"{quoted(name)} is not a target platform", which_target(name))

@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from venvstacks.definition.report import Report, did_you_mean, quoted
 from venvstacks.definition.stack import SourceModule
-from venvstacks.definition.tables import Table
+from venvstacks.definition.tables import Report, Table
 from venvstacks.file_names import folded
+from venvstacks.humanize import did_you_mean, quoted
 
 _LAUNCH = "launch_module"
 _SUPPORT = "support_modules"

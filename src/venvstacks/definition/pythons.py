@@ -2,9 +2,9 @@
 
 import re
 
-from venvstacks.definition.report import Report, did_you_mean, listed, quoted
 from venvstacks.definition.stack import PythonRequest
-from venvstacks.definition.tables import Table
+from venvstacks.definition.tables import Report, Table
+from venvstacks.humanize import did_you_mean, listed, quoted
 
 _IMPLEMENTATIONS = ("cpython", "pypy")
 _VERSION = re.compile(r"(?P<version>[0-9]+\.[0-9]+(\.[0-9]+((a|b|rc)[0-9]+)?)?)(?P<freethreaded>t?)")
@@ -16,9 +16,8 @@ _LEGACY_FIELD = "fully_versioned_name"
 def read_python(table: Table) -> PythonRequest | None:
     """Read a runtime's ``python_implementation``, or its legacy name."""
     if {_FIELD, _LEGACY_FIELD} <= table.given:
-        table.report.add(
-            _LEGACY_FIELD, f"stands beside '{_FIELD}', whose former name it is", f"remove '{_LEGACY_FIELD}'"
-        )
+        message = f"is set beside '{_FIELD}', whose former name it is"
+        table.report.add(_LEGACY_FIELD, message, f"remove '{_LEGACY_FIELD}'")
         return None
     field = _LEGACY_FIELD if _LEGACY_FIELD in table.given else _FIELD
     if field not in table.given:
@@ -48,12 +47,9 @@ def _parse(text: str, field: str, report: Report) -> PythonRequest | None:
         )
         return None
     request = PythonRequest(implementation, match["version"], bool(match["freethreaded"]))
-    if request.freethreaded and not _may_be_freethreaded(request):
+    major, minor = request.version.split(".")[:2]
+    is_new_cpython = implementation == "cpython" and (int(major), int(minor)) >= _FIRST_FREETHREADED
+    if request.freethreaded and not is_new_cpython:
         report.add(field, f"{quoted(text)} has no free-threaded build: only CPython 3.13 and later have one")
         return None
     return request
-
-
-def _may_be_freethreaded(request: PythonRequest) -> bool:
-    major, minor = request.version.split(".")[:2]
-    return request.implementation == "cpython" and (int(major), int(minor)) >= _FIRST_FREETHREADED

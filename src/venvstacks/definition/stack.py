@@ -31,7 +31,7 @@ class LayerKind(StrEnum):
 
     @property
     def prefix(self) -> str:
-        """What stands before a layer's name in its build name."""
+        """What precedes a layer's name in its build name."""
         return {"runtime": "", "framework": "framework-", "application": "app-"}[self.value]
 
 
@@ -76,7 +76,7 @@ class SourceModule:
     """A file or folder that is copied into an application layer.
 
     Attributes:
-        path: Where it stands, absolute.
+        path: Where it lies, absolute.
         name: The name it is imported by, if it can be.
         place: What it is called beside the packages of the layer.
     """
@@ -110,7 +110,7 @@ class Layer:
         name: As in the definition file.
         requirements: What it declares, in order.
         compatibilities: The targets it is made for, sorted by name, each with the layer's limits.
-        runtime: Build name of the runtime it stands on (its own for a runtime).
+        runtime: Build name of the runtime it depends on (its own for a runtime).
         frameworks: Build names of the frameworks below it, linearised, in path order.
         python: What the runtime asks for.
         dynlib_exclude: Globs of shared libraries that are not offered to layers above.
@@ -160,7 +160,7 @@ class Layer:
 
     @property
     def below(self) -> tuple[str, ...]:
-        """Build names of all layers it stands on, in path order, the runtime last."""
+        """Build names of all layers it depends on, in path order, the runtime last."""
         return self.frameworks if self.kind is LayerKind.RUNTIME else (*self.frameworks, self.runtime)
 
     def on(self, target: Target) -> Compatibility | None:
@@ -212,11 +212,11 @@ class Stack:
         return next(layer for layer in self.layers if layer.build_name == build_name)
 
     def below(self, layer: Layer) -> tuple[Layer, ...]:
-        """Return the layers that a layer stands on, in path order, the runtime last."""
+        """Return the layers that a layer depends on, in path order, the runtime last."""
         return tuple(self.layer(name) for name in layer.below)
 
     def above(self, layer: Layer) -> tuple[Layer, ...]:
-        """Return the layers that stand on a layer, in the stack's order."""
+        """Return the layers that depend on a layer, in the stack's order."""
         return tuple(other for other in self.layers if layer.build_name in other.below)
 
     def of_kind(self, kind: LayerKind) -> tuple[Layer, ...]:

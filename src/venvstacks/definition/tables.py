@@ -1,21 +1,24 @@
-"""Checks one table of the file, key by key, and keeps all values that are of the right type.
+"""From a TOML file to tables with values of the right types, and every problem on the way collected.
 
 A typed decoder stops at the first value it does not like. A user wants to hear of all of them, so each value is
 converted by itself.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import inspect, structs
 
 from venvstacks.definition.fields import ApplicationFields, FrameworkFields, RuntimeFields
-from venvstacks.definition.report import Report, did_you_mean, listed, quoted
 from venvstacks.definition.stack import LayerKind
+from venvstacks.documents import DocumentError, parse_toml
+from venvstacks.errors import Problem
+from venvstacks.humanize import did_you_mean, listed, quoted
 
 LAYER_FIELDS: dict[LayerKind, type[msgspec.Struct]] = {
     LayerKind.RUNTIME: RuntimeFields,
@@ -32,7 +35,30 @@ _FOUND = {
     list: "an array",
     dict: "a table",
 }
-_FOUND_HINTS = {list: "put it between brackets: [...]", str: "put it between quotes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Collects the problems of one part of the file, so that all of them can be shown at once.
+
+    Attributes:
+        subject: What the problems belong to, for example ``framework 'torch'``; empty for the whole file.
+        problems: In the order in which they are found; shared with the reports on other parts.
+        warnings: Sentences on what can be used, and may not be what is meant; shared likewise.
+    """
+
+    subject: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def about(self, subject: str) -> "Report":
+        """Return a report on another part that collects into the same lists."""
+        return Report(subject, self.problems, self.warnings)
+
+    def add(self, name: str | None, message: str, hint: str | None = None) -> None:
+        """Note a problem of a field, or of the whole part."""
+        parts = (self.subject, f"field {quoted(name)}" if name is not None else "")
+        self.problems.append(Problem(", ".join(filter(None, parts)), message, hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +68,7 @@ class Table:
     Attributes:
         report: Takes further problems of this table.
         values: What is of the right type.
-        given: The known keys that stand in the file, usable or not.
+        given: The known keys that are in the file, usable or not.
     """
 
     report: Report
@@ -67,8 +93,29 @@ class Table:
         return bool(self.values.get(key, False))
 
     def unusable(self, key: str) -> bool:
-        """Whether a key stands in the file with a value of a wrong type."""
+        """Whether a key is in the file with a value of a wrong type."""
         return key in self.given and key not in self.values
+
+
+def read_toml(path: Path, report: Report) -> dict[str, Any] | None:
+    """Read a TOML file; report why that is impossible."""
+    hint = None
+    try:
+        return parse_toml(path.read_bytes().decode("utf-8-sig"))
+    except DocumentError as error:
+        problem = f"the file is not valid TOML: {error}"
+    except UnicodeDecodeError as error:
+        problem = f"the file is not UTF-8 text (byte {error.start + 1} is 0x{error.object[error.start]:02x})"
+    except FileNotFoundError:
+        problem = "the file does not exist"
+    except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
+        if isinstance(error, OSError) and path.is_dir():
+            problem = "it is a folder; expected a TOML file"
+            hint = "name the file, for example 'venvstacks.toml' in it"
+        else:
+            problem = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+    report.add(None, problem, hint)
+    return None
 
 
 def read_table(raw: Mapping[str, Any], model: type[msgspec.Struct], report: Report) -> Table:
@@ -80,8 +127,8 @@ def read_table(raw: Mapping[str, Any], model: type[msgspec.Struct], report: Repo
             report.add(key, *_unknown(key, model))
         elif (usable := _convert(value, fields[key], report)) is not None:
             values[key] = usable
-    for key, field in fields.items():
-        if field.required and key not in raw:
+    for key, field_info in fields.items():
+        if field_info.required and key not in raw:
             hint = "write 'requirements = []' if it needs none" if key == "requirements" else None
             report.add(key, "is required, but missing", hint)
     return Table(report, values, frozenset(raw).intersection(fields))
@@ -89,7 +136,7 @@ def read_table(raw: Mapping[str, Any], model: type[msgspec.Struct], report: Repo
 
 @cache
 def _fields(model: type[msgspec.Struct]) -> dict[str, structs.FieldInfo]:
-    return {field.encode_name: field for field in structs.fields(model)}
+    return {info.encode_name: info for info in structs.fields(model)}
 
 
 def _unknown(key: str, model: type[msgspec.Struct]) -> tuple[str, str | None]:
@@ -100,22 +147,17 @@ def _unknown(key: str, model: type[msgspec.Struct]) -> tuple[str, str | None]:
     return "is not a known key", did_you_mean(key, known) or f"known keys: {', '.join(sorted(known))}"
 
 
-def _convert(value: object, field: structs.FieldInfo, report: Report) -> Any:  # noqa: ANN401 - the field's type
+def _convert(value: object, info: structs.FieldInfo, report: Report) -> Any:  # noqa: ANN401 - the field's type
     try:
-        return msgspec.convert(value, field.type)
+        return msgspec.convert(value, info.type)
     except msgspec.ValidationError:
-        expected = inspect.type_info(field.type)
-        report.add(field.encode_name, *_mismatch(value, _bare(expected)))
+        report.add(info.encode_name, *_mismatch(value, inspect.type_info(info.type)))
         return None
 
 
-def _bare(expected: inspect.Type) -> inspect.Type:
+def _mismatch(value: object, expected: inspect.Type) -> tuple[str, str | None]:
     while isinstance(expected, inspect.Metadata):
         expected = expected.type
-    return expected
-
-
-def _mismatch(value: object, expected: inspect.Type) -> tuple[str, str | None]:
     if isinstance(expected, inspect.LiteralType):
         words = [str(word) for word in expected.values]
         found = quoted(value) if isinstance(value, str) else describe(value)
@@ -131,13 +173,13 @@ def _mismatch(value: object, expected: inspect.Type) -> tuple[str, str | None]:
         return _table_mismatch(value, otherwise)
     if isinstance(expected, inspect.BoolType):
         return f"expected true or false, found {describe(value)}", None
-    hint = _FOUND_HINTS[str] if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-    return f"expected a string, found {describe(value)}", hint
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"expected a string, found {describe(value)}", "put it between quotes" if is_number else None
 
 
 def _array_mismatch(value: object, otherwise: str) -> tuple[str, str | None]:
     if not isinstance(value, list):
-        hint = _FOUND_HINTS[list] if isinstance(value, str) else None
+        hint = "put it between brackets: [...]" if isinstance(value, str) else None
         return f"expected {otherwise}an array of strings, found {describe(value)}", hint
     position, item = next((n, item) for n, item in enumerate(value, 1) if not isinstance(item, str))
     return f"expected an array of strings, found {describe(item)} as its item {position}", None
@@ -152,6 +194,4 @@ def _table_mismatch(value: object, otherwise: str) -> tuple[str, None]:
 
 def describe(value: object) -> str:
     """Name the type of a TOML value: ``an array``."""
-    if isinstance(value, (date, time)):
-        return "a date or time"
-    return _FOUND[type(value)]
+    return "a date or time" if isinstance(value, (date, time)) else _FOUND[type(value)]

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from venvstacks.definition.drafts import Draft
-from venvstacks.definition.report import Report, did_you_mean, quoted
-from venvstacks.definition.tables import Table
+from venvstacks.definition.references import Draft
+from venvstacks.definition.tables import Report, Table
+from venvstacks.humanize import did_you_mean, quoted
 from venvstacks.platforms.compatibility import Compatibility, Version
 from venvstacks.platforms.targets import TARGETS, Libc, Target
 
@@ -18,12 +17,7 @@ _LINUX_TARGET = re.compile(r"(?P<libc>glibc|musl)(@(?P<major>[0-9]+)\.(?P<minor>
 _MACOS_TARGET = re.compile(r"(?P<major>[0-9]+)(\.(?P<minor>[0-9]+)(\.[0-9]+)?)?")
 _SYSTEMS = {"darwin": "macosx", "mac": "macosx", "osx": "macosx", "win": "win", "linux": "linux"}
 _DEFAULT_LIBC: dict[Libc, Version] = {"glibc": (2, 28), "musl": (1, 2)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Linux:
-    libc: Libc
-    version: Version
+_Linux = tuple[Libc, Version]
 
 
 def default_macos(environ: Mapping[str, str], report: Report) -> Version:
@@ -57,7 +51,7 @@ def read_compatibilities(
         _report_surplus(surplus, below, table.report)
         return None
     return tuple(
-        Compatibility(target, linux.libc, linux.version, macos_version)
+        Compatibility(target, *linux, macos_version)
         if target.os == "linux"
         else Compatibility(target, macos_version=macos_version)
         for target in sorted(targets)
@@ -104,7 +98,7 @@ def _report_surplus(surplus: Sequence[Target], below: Sequence[Draft], report: R
         f"{draft.title} ({', '.join(target.name for target in _targets_of(draft)) or 'no platform'})"
         for draft in limiting
     )
-    report.add("platforms", f"lists {names}, but stands on {layers}", "a layer can only narrow what is below it")
+    report.add("platforms", f"lists {names}, but depends on {layers}", "a layer can only narrow what is below it")
 
 
 def _targets_of(draft: Draft) -> tuple[Target, ...]:
@@ -118,22 +112,18 @@ def _linux_target(table: Table, below: Sequence[Draft]) -> _Linux | None:
     """
     under = next(((draft.title, linux) for draft in reversed(below) if (linux := _linux_of(draft))), None)
     if "linux_target" not in table.given:
-        return under[1] if under and under[1].libc == "musl" else _Linux("glibc", _DEFAULT_LIBC["glibc"])
+        return under[1] if under and under[1][0] == "musl" else ("glibc", _DEFAULT_LIBC["glibc"])
     text = table.text("linux_target")
-    if text is None:
-        return None
-    linux = _parse_linux(text, table.report)
-    if linux and under and linux.libc != under[1].libc:
-        table.report.add(
-            "linux_target", f"asks for {linux.libc}, but {under[0]} below is made for {under[1].libc}"
-        )
+    linux = None if text is None else _parse_linux(text, table.report)
+    if linux and under and linux[0] != under[1][0]:
+        message = f"asks for {linux[0]}, but {under[0]} below is made for {under[1][0]}"
+        table.report.add("linux_target", message)
         return None
     return linux
 
 
 def _linux_of(draft: Draft) -> _Linux | None:
-    found = next((c for c in draft.compatibilities or () if c.target.os == "linux"), None)
-    return _Linux(found.libc, found.libc_version) if found else None
+    return next(((c.libc, c.libc_version) for c in draft.compatibilities or () if c.target.os == "linux"), None)
 
 
 def _parse_linux(text: str, report: Report) -> _Linux | None:
@@ -146,14 +136,14 @@ def _parse_linux(text: str, report: Report) -> _Linux | None:
         )
         return None
     libc: Libc = "musl" if match["libc"] == "musl" else "glibc"
+    default = _DEFAULT_LIBC[libc]
     if match["major"] is None:
-        return _Linux(libc, _DEFAULT_LIBC[libc])
-    version = int(match["major"]), int(match["minor"])
-    if version[0] != _DEFAULT_LIBC[libc][0]:
-        known = _DEFAULT_LIBC[libc][0]
-        report.add("linux_target", f"{quoted(text)} is no release of {libc}: expected {libc}@{known}.Y")
+        return libc, default
+    if int(match["major"]) != default[0]:
+        expected = f"{libc}@{default[0]}.Y"
+        report.add("linux_target", f"{quoted(text)} is not a release of {libc}: expected {expected}")
         return None
-    return _Linux(libc, version)
+    return libc, (default[0], int(match["minor"]))
 
 
 def _macos_target(table: Table, default: Version) -> Version | None:

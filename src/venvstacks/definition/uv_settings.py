@@ -8,10 +8,9 @@ from typing import Any
 from packaging.markers import InvalidMarker, Marker
 
 from venvstacks.definition.indexes import undefined_index
-from venvstacks.definition.report import Report, did_you_mean, quoted
 from venvstacks.definition.stack import UvSettings
-from venvstacks.definition.tables import describe
-from venvstacks.definition.toml_file import read_toml
+from venvstacks.definition.tables import Report, describe, read_toml
+from venvstacks.humanize import did_you_mean, quoted
 
 UV_FILE = "venvstacks.uv.toml"
 """The file that is read if the definition has no ``[tool.uv]`` table."""

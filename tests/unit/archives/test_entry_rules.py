@@ -75,8 +75,8 @@ def test_paths_of_every_length_that_file_systems_take() -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("a\\b", "'a\\\\b' has a '\\\\', which cannot stand in a name on Windows"),
-        ("a:b", "'a:b' has a ':', which cannot stand in a name on Windows"),
+        ("a\\b", "'a\\\\b' has a '\\\\', which no name on Windows may have"),
+        ("a:b", "'a:b' has a ':', which no name on Windows may have"),
         ("nul.txt", "'nul.txt' has the name of a device on Windows"),
         ("dot.", "'dot.' ends with a dot or a space, which Windows drops"),
     ],

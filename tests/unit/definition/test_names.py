@@ -1,7 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 
-from venvstacks.definition.names import file_key, name_problem
-from venvstacks.definition.stack import LayerKind
+from venvstacks.definition.names import command_problem, name_problem
+from venvstacks.definition.stack import LayerKind, Stack
+
+APPLICATION = (
+    '\n[[applications]]\nname = "a"\nruntime = "py"\nrequirements = []\nlaunch_module = "a.py"\nplatforms = []'
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +29,30 @@ def test_names_that_need_a_prefix(name: str) -> None:
     assert name_problem(LayerKind.APPLICATION, name) is None
 
 
-def test_file_key() -> None:
-    assert file_key("Torch-2.1") == file_key("torch-2.1") != file_key("torch-2_1")
-    assert file_key("caf\u00e9") == file_key("cafe\u0301")
-    assert file_key("a-b") != file_key("a_b")
+@pytest.mark.parametrize(
+    ("line", "names", "everything"),
+    [
+        ("", (), False),
+        ("entry_points = false", (), False),
+        ("entry_points = []", (), False),
+        ("entry_points = true", (), True),
+        ('entry_points = ["tool", "Admin"]', ("Admin", "tool"), False),
+    ],
+)
+def test_what_is_asked_for(
+    load: Callable[..., Stack], line: str, names: tuple[str, ...], *, everything: bool
+) -> None:
+    layer = load(f"{APPLICATION}\n{line}").layer("app-a")
+    assert (layer.entry_points, layer.all_entry_points) == (names, everything)
+
+
+@pytest.mark.parametrize(
+    "name", ["tool", "f2py", "jupyter-lab", "g++", "pip3.11", "🐸", "two words", "python-config"]
+)
+def test_usable_names_of_commands(name: str) -> None:
+    assert command_problem(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "x" * 201, "lpt1.x", "pythonw3"])
+def test_unusable_names_of_commands(name: str) -> None:
+    assert command_problem(name)

@@ -1,6 +1,6 @@
 import pytest
 
-from venvstacks.definition.c3 import InconsistentOrderError, linearise, merge
+from venvstacks.definition.references import InconsistentOrderError, linearise
 
 
 def test_nothing_below() -> None:
@@ -27,5 +27,5 @@ def test_contradiction_carries_what_was_left() -> None:
     assert caught.value.sequences == (("a", "b"), ("b", "a"))
 
 
-def test_merge_keeps_each_order() -> None:
-    assert merge([(1, 3), (2, 3), (1, 2)]) == (1, 2, 3)
+def test_each_order_is_kept() -> None:
+    assert linearise((1, 2), {1: (3,), 2: (3,)}) == (1, 2, 3)
