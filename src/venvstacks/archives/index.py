@@ -156,20 +156,20 @@ def decode_index(data: bytes, what: str) -> ArchiveIndex:
 
 def index_schema() -> dict[str, Any]:
     """Return the JSON Schema of an index's JSON."""
-    schema = msgspec.json.schema(ArchiveIndex)
-    for kind in (ArchiveIndex, Frame, IndexEntry):
-        _describe(kind, schema["$defs"][kind.__name__])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Index of a venvstacks archive",
-        **schema,
-    }
+    return described_schema("Index of a venvstacks archive", ArchiveIndex, Frame, IndexEntry)
 
 
-def _describe(kind: type[msgspec.Struct], schema: dict[str, Any]) -> None:
-    """Take the descriptions of a kind and its attributes from its docstring."""
-    summary, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
-    schema["description"] = summary
-    for text in re.split(r"\n(?=    \w)", attributes):
-        name, _, description = text.strip().partition(": ")
-        schema["properties"][name]["description"] = " ".join(description.split()).replace("``", "`")
+def described_schema(title: str, kind: type[msgspec.Struct], *parts: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the JSON Schema of a kind and its parts, with descriptions from their docstrings.
+
+    msgspec would take the docstrings as they are, and since Python 3.13 those are no longer indented.
+    """
+    schema = msgspec.json.schema(kind)
+    for each in (kind, *parts):
+        model = schema["$defs"][each.__name__]
+        fields = model.get("properties") or dict(zip(each.__struct_fields__, model["prefixItems"], strict=True))
+        model["description"], _, attributes = inspect.cleandoc(each.__doc__ or "").partition("\n\nAttributes:\n")
+        for text in re.split(r"\n(?=    \w)", attributes):
+            name, _, description = text.strip().partition(": ")
+            fields[name]["description"] = " ".join(description.split()).replace("``", "`")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **schema}

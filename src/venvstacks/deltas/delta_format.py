@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256
+from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256, described_schema
 from venvstacks.entries import EntryKind
 
 LARGEST_CONTENT = 16 << 20
@@ -139,8 +139,4 @@ class DeltaHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 def header_schema() -> dict[str, Any]:
     """Return the JSON Schema of a header's JSON."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Header of a venvstacks delta",
-        **msgspec.json.schema(DeltaHeader),
-    }
+    return described_schema("Header of a venvstacks delta", DeltaHeader, DeltaFrame, DeltaEntry, Source, Stretch)

@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 
 from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags, mac_platforms
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 
 from venvstacks.platforms.targets import Libc, Target, host_libc, host_target
 
@@ -189,7 +189,7 @@ def _read_name(filename: str) -> tuple[BuildNumber, frozenset[Tag]]:
     """Return build number and tags of a wheel; no tags for what is no wheel."""
     try:
         _, _, build, tags = parse_wheel_filename(filename)
-    except InvalidWheelFilename:
+    except ValueError:  # the base of all that packaging raises, whichever it is in a version
         return (-1, ""), frozenset()
     return build or (-1, ""), tags
 
