@@ -4,36 +4,46 @@ Everything a build script needs is here::
 
     import venvstacks
 
-    stack = venvstacks.load_stack("venvstacks.toml")
-    venvstacks.lock(stack, if_needed=True)
-    venvstacks.build(stack)
-    for result in venvstacks.publish(stack):
-        for archive in result.archives:
-            print(archive.path, archive.manifest.archive_size)
+    with venvstacks.open("venvstacks.toml") as project:
+        project.lock(if_needed=True)
+        project.build()
+        for outputs in project.publish():
+            for archive in outputs.layers:
+                print(archive.path, archive.manifest.archive_size)
 
-Each function takes an :class:`Options` value that says how the work is done, and an observer in it is told of
-every event. Each has a ``plan_...`` companion that says what would be done. Errors are subclasses of
-:class:`VenvstacksError`.
+:func:`open` says how the work is done, and an observer that it is given receives every event. ``project.plan`` has
+the same steps, and returns what they would do. A function for each step is a shortcut for scripts that do one
+thing. Errors are subclasses of :class:`VenvstacksError`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from venvstacks.api.building import build, plan_building
-    from venvstacks.api.comparing import diff
-    from venvstacks.api.exporting import export, plan_exporting
-    from venvstacks.api.loading import load_stack
-    from venvstacks.api.locking import lock, plan_locking
-    from venvstacks.api.patching import patch, plan_patching
-    from venvstacks.api.publishing import plan_publication, publish
-    from venvstacks.api.reporting import shared_libraries, why
-    from venvstacks.api.selecting import select, stack_status
-    from venvstacks.api.unpacking import plan_unpacking, unpack
+    from venvstacks.api.deployment import patch, plan_patching, plan_unpacking, unpack
+    from venvstacks.api.functions import (
+        build,
+        diff,
+        export,
+        load_stack,
+        lock,
+        plan_building,
+        plan_exporting,
+        plan_locking,
+        plan_publication,
+        publish,
+        select,
+        shared_libraries,
+        stack_status,
+        why,
+    )
+    from venvstacks.api.project import ExportSettings, Plans, Project, PublishSettings
+    from venvstacks.api.project import open_project as open  # noqa: A004 - what it is
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build_run import BuildPlan
-    from venvstacks.building.built_layer import BuiltLayer, ExcludedPackage
     from venvstacks.building.dependency_paths import Presence
+    from venvstacks.building.excluding import ExcludedPackage
+    from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.definition.stack import Layer, LayerKind, Stack
     from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan
@@ -64,10 +74,9 @@ if TYPE_CHECKING:
     from venvstacks.locking.states import LockState
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target, host_target
-    from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
-    from venvstacks.publishing.export_run import ExportResult
-    from venvstacks.publishing.publication import PublishResult
-    from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan
+    from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, PlannedExport
+    from venvstacks.publishing.outputs import Output, OutputPlan, Outputs, PlannedOutput, Reason
+    from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions, PublishPlan
     from venvstacks.status import StackStatus
 
 __all__ = [
@@ -75,7 +84,6 @@ __all__ = [
     "ArchiveFormat",
     "BuildError",
     "BuildPlan",
-    "BuiltLayer",
     "BusyError",
     "Compression",
     "CoverageError",
@@ -86,12 +94,13 @@ __all__ = [
     "ExcludedPackage",
     "ExportOptions",
     "ExportPlan",
-    "ExportResult",
+    "ExportSettings",
     "FilesystemError",
     "FindingsError",
     "Finished",
     "InvalidLockError",
     "Layer",
+    "LayerBuild",
     "LayerDifference",
     "LayerKind",
     "LayerLibraries",
@@ -102,17 +111,26 @@ __all__ = [
     "LockedLayer",
     "Observer",
     "Options",
+    "Output",
+    "OutputPlan",
+    "Outputs",
     "PatchPlan",
     "PatchedLayer",
     "Planned",
+    "PlannedArchive",
+    "PlannedExport",
+    "PlannedOutput",
     "PlannedUnpack",
+    "Plans",
     "Presence",
     "Problem",
     "Progressed",
+    "Project",
     "PublishError",
     "PublishOptions",
     "PublishPlan",
-    "PublishResult",
+    "PublishSettings",
+    "Reason",
     "RequirementsError",
     "ResolutionError",
     "RuntimeProviderError",
@@ -133,6 +151,7 @@ __all__ = [
     "host_target",
     "load_stack",
     "lock",
+    "open",
     "patch",
     "plan_building",
     "plan_exporting",
@@ -150,21 +169,18 @@ __all__ = [
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
 _HOMES = {
-    "api.building": "build plan_building",
-    "api.comparing": "diff",
-    "api.exporting": "export plan_exporting",
-    "api.loading": "load_stack",
-    "api.locking": "lock plan_locking",
-    "api.patching": "patch plan_patching",
-    "api.publishing": "plan_publication publish",
-    "api.reporting": "shared_libraries why",
-    "api.selecting": "select stack_status",
-    "api.unpacking": "plan_unpacking unpack",
+    "api.deployment": "patch plan_patching plan_unpacking unpack",
+    "api.functions": (
+        "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication publish "
+        "select shared_libraries stack_status why"
+    ),
+    "api.project": "ExportSettings Plans Project PublishSettings open_project",
     "archives.formats": "ArchiveFormat Compression",
     "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
     "building.build_run": "BuildPlan",
     "building.library_report": "LayerLibraries",
-    "building.built_layer": "BuiltLayer ExcludedPackage",
+    "building.excluding": "ExcludedPackage",
+    "building.layer_build": "LayerBuild",
     "building.dependency_paths": "Presence",
     "deltas.patch_plan": "PatchPlan PatchedLayer",
     "differences.changes": "Difference LayerDifference",
@@ -179,10 +195,9 @@ _HOMES = {
     "locking.states": "LockState",
     "options": "Options",
     "platforms.targets": "Target host_target",
-    "publishing.export_plan": "ExportOptions ExportPlan",
-    "publishing.export_run": "ExportResult",
-    "publishing.publish_plan": "PublishOptions PublishPlan",
-    "publishing.publication": "PublishResult",
+    "publishing.export_plan": "ExportOptions ExportPlan PlannedExport",
+    "publishing.outputs": "Output OutputPlan Outputs PlannedOutput Reason",
+    "publishing.publish_plan": "PlannedArchive PublishOptions PublishPlan",
     "definition.stack": "Layer LayerKind Stack",
     "status": "StackStatus",
 }
@@ -190,6 +205,11 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - only here
+
+        return version("venvstacks")
+    name = "open_project" if name == "open" else name
     if name in _HOME_OF:
         from importlib import import_module  # noqa: PLC0415 - only here
 

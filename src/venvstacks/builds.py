@@ -1,74 +1,99 @@
-"""What the steps work on: layers and platforms, as the caller chose them."""
+"""What is known of a stack's locks and builds: each file is read once, and again only after it was written."""
 
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from venvstacks.building.build_plan import Key, LayerBuild, load_locks, plan_layers
-from venvstacks.building.built_layer import BuiltLayer
-from venvstacks.building.built_layers import find_built
 from venvstacks.definition.stack import Stack
-from venvstacks.errors import UsageError, require_collection
-from venvstacks.locking.layer_lock import LayerLock
-from venvstacks.locking.states import lock_states
-from venvstacks.options import Options, in_definition
+from venvstacks.locking.states import LockState, lock_states
 from venvstacks.platforms.targets import Target
 from venvstacks.selection import extended, selected_targets
 
-
-def find_layers(stack: Stack, options: Options, wanted: Collection[BuiltLayer]) -> dict[Key, BuiltLayer]:
-    """Find layers in the build folder, of which is known what they must be."""
-    if not wanted:
-        return {}
-    keys = {built.key for built in wanted}
-    platforms = {built.target.name for built in wanted}
-    builds = gather_builds(stack, options, {built.layer.build_name for built in wanted}, platforms)
-    found = find_built([build for of_target in builds.values() for build in of_target], keys)
-    return {built.key: built for built in found}
+if TYPE_CHECKING:
+    from venvstacks.building.layer_build import Key, LayerBuild
 
 
-def chosen_layers(stack: Stack, include: Collection[str] | None, parameter: str = "include") -> frozenset[str]:
-    """Return the build names of some layers; of all if ``include`` is None."""
-    require_collection(**{parameter: include})
-    names = frozenset(layer.build_name for layer in stack.layers)
-    unknown = sorted(frozenset(include or ()) - names)
-    if unknown:
-        hint = f"the build names are: {', '.join(sorted(names))}; venvstacks.select finds layers by patterns"
-        raise UsageError(f"There is no layer with the build name {', '.join(map(repr, unknown))}.", hint=hint)
-    return names if include is None else frozenset(include)
+class StackBuilds:
+    """The locks of a stack, and its layers for targets, as far as they were asked for."""
 
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack = stack
+        self._folder = folder
+        self._states: dict[str, LockState] = {}
+        self._builds: dict[Key, LayerBuild] = {}
 
-def output_folder(stack: Stack, path: str | os.PathLike[str]) -> Path:
-    """Return an output folder, which is relative to the definition's, absolute."""
-    folder = in_definition(stack, path)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"The output folder {folder} is a file.", hint="name another folder")
-    return folder
+    @property
+    def states(self) -> dict[str, LockState]:
+        """Build name -> state of the lock, of all layers in the stack's order."""
+        if not self._states:
+            self._states = lock_states(self.stack)
+        return self._states
 
+    def forget(self) -> None:
+        """Read everything again when it is asked for: locks were written."""
+        self._states = {}
+        self.forget_builds()
 
-def made_here(built: Collection[BuiltLayer], chosen: Collection[str]) -> frozenset[str]:
-    """Leave out the layers that are not made for the platform."""
-    return frozenset(layer.layer.build_name for layer in built) & frozenset(chosen)
+    def forget_builds(self) -> None:
+        """Read again what is recorded of layers when it is asked for: they are built now."""
+        self._builds = {}
 
+    def update(self, builds: "Iterable[LayerBuild]") -> None:
+        """Remember what was recorded of layers that were built."""
+        self._builds.update({build.key: build for build in builds})
 
-def gather_builds(
-    stack: Stack, options: Options, chosen: Collection[str], platforms: Collection[str]
-) -> dict[Target, tuple[LayerBuild, ...]]:
-    """Gather what building layers, and those below them, takes."""
-    targets = selected_targets(stack, chosen, platforms)
-    on = {target: {name for name in chosen if stack.layer(name).on(target) is not None} for target in targets}
-    states = lock_states(stack)
-    locks = load_locks(stack, states, set().union(*on.values()))
-    modules = {name: states[name].module_hashes for name in locks}
-    folder = in_definition(stack, options.build_dir)
-    return {
-        target: plan_layers(stack, _with_those_below(stack, locks, names), modules, target, folder)
-        for target, names in on.items()
-    }
+    def select(
+        self, chosen: Collection[str], platforms: Collection[str]
+    ) -> "dict[Target, tuple[LayerBuild, ...]]":
+        """Return layers, and those below them, for platforms.
 
+        Args:
+            chosen: Build names of the layers.
+            platforms: Target names, ``host`` for this machine's, ``all`` for all that one of them is made for.
 
-def _with_those_below(
-    stack: Stack, locks: Mapping[str, LayerLock], names: Collection[str]
-) -> dict[str, LayerLock]:
-    wanted = extended(stack, names, dependencies=True, derived=False)
-    return {name: lock for name, lock in locks.items() if name in wanted}
+        Returns:
+            For each platform, sorted by name, the layers that are made for it, in the stack's order.
+
+        Raises:
+            UsageError: The platforms are of no use for these layers.
+            InvalidLockError: A layer has no valid lock.
+        """
+        targets = selected_targets(self.stack, chosen, platforms)
+        wanted = {
+            target: [
+                layer
+                for layer in self.stack.named(
+                    extended(self.stack, self.made_for(target, chosen), dependencies=True, derived=False)
+                )
+                if layer.on(target) is not None
+            ]
+            for target in targets
+        }
+        missing = {
+            target: {layer.build_name for layer in layers if (target.name, layer.build_name) not in self._builds}
+            for target, layers in wanted.items()
+        }
+        if any(missing.values()):
+            self._read(missing)
+        return {
+            target: tuple(self._builds[target.name, layer.build_name] for layer in layers)
+            for target, layers in wanted.items()
+        }
+
+    def made_for(self, target: Target, chosen: Collection[str]) -> frozenset[str]:
+        """Return the layers that are made for a target."""
+        return frozenset(name for name in chosen if self.stack.layer(name).on(target) is not None)
+
+    def _read(self, missing: dict[Target, set[str]]) -> None:
+        from venvstacks.building.build_plan import load_locks, plan_layers  # noqa: PLC0415 - to show a stack
+        from venvstacks.building.build_state import read_state  # noqa: PLC0415 - must be quick
+
+        locks = load_locks(self.stack, self.states, set().union(*missing.values()))
+        modules = {name: self.states[name].module_hashes for name in locks}
+        for target, names in missing.items():
+            needed = extended(self.stack, names, dependencies=True, derived=False)
+            locked = {name: lock for name, lock in locks.items() if name in needed}
+            for build in plan_layers(self.stack, locked, modules, target, self._folder):
+                if build.layer.build_name in names:
+                    self._builds[build.key] = replace(build, state=read_state(build.folder))

@@ -1,11 +1,12 @@
 """How work is done."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from venvstacks.errors import require_collection
 from venvstacks.events import Observer, silent
 from venvstacks.work import default_jobs
 
@@ -25,28 +26,32 @@ class Options:
         strict: Whether what may be wrong with a layer is an error; None for what the definition says.
         cache_dir: Folder for caches, relative to the definition's folder: downloaded wheels in ``uv``, compressed
             parts of archives in ``frames``. None for uv's own cache, and the user's cache folder.
-        clean: Whether to make anew what is there, and to forget what was downloaded.
+        clean: Whether to rebuild what is there, and to forget what was downloaded.
         wait: Whether to wait for another run in the same build folder.
         jobs: How many layers are handled at once.
         observe: Called with each event, from any thread.
-        environ: The environment variables that are honoured.
+        environ: The environment variables that are honoured. Passwords of indexes may be among them, so that they
+            are not shown.
     """
 
-    build_dir: Path = Path("_build")
-    local_wheels: tuple[Path, ...] = ()
+    build_dir: str | os.PathLike[str] = "_build"
+    local_wheels: Collection[str | os.PathLike[str]] = ()
     no_index: bool = False
     check_binaries: bool = True
     strict: bool | None = None
-    cache_dir: Path | None = None
+    cache_dir: str | os.PathLike[str] | None = None
     clean: bool = False
     wait: bool = True
     jobs: int = field(default_factory=default_jobs)
     observe: Observer = silent
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    def __post_init__(self) -> None:
+        require_collection(local_wheels=self.local_wheels)
 
 
 def in_definition(stack: "Stack", path: str | os.PathLike[str]) -> Path:
-    """Return a folder that is relative to the definition's, absolute; ``~`` is expanded."""
+    """Return a folder that is relative to the definition's as an absolute path; ``~`` is expanded."""
     return Path(os.path.normpath(stack.folder / Path(path).expanduser()))
 
 

@@ -30,6 +30,26 @@ def matching(
     return frozenset(n for n in names if any(fnmatchcase(n, pattern) for pattern in patterns)), messages
 
 
+def chosen_layers(stack: Stack, include: Collection[str] | None, parameter: str = "include") -> frozenset[str]:
+    """Return the build names of some layers; of all if ``include`` is None.
+
+    Args:
+        stack: The stack.
+        include: Build names.
+        parameter: What they were given as.
+
+    Raises:
+        UsageError: There is no layer of a name, or these are no names.
+    """
+    require_collection(**{parameter: include})
+    names = frozenset(layer.build_name for layer in stack.layers)
+    unknown = sorted(frozenset(include or ()) - names)
+    if unknown:
+        hint = f"the build names are: {', '.join(sorted(names))}; venvstacks.select finds layers by patterns"
+        raise UsageError(f"There is no layer with the build name {', '.join(map(repr, unknown))}.", hint=hint)
+    return names if include is None else frozenset(include)
+
+
 def extended(stack: Stack, names: Iterable[str], *, dependencies: bool, derived: bool) -> frozenset[str]:
     """Add the layers below or above some layers."""
     chosen = set(names)

@@ -1,13 +1,14 @@
-"""What the steps of one run share."""
+"""What one step works with."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import VenvstacksError
-from venvstacks.files import explain_os_error
+from venvstacks.files import explain_os_error, remove_tree
 from venvstacks.options import Options, cache_folder, in_definition
 from venvstacks.runtimes.choice import providers
 from venvstacks.runtimes.interface import RuntimeProvider
@@ -15,28 +16,47 @@ from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.runtimes.managed import ManagedRuntimes
 from venvstacks.uv import Uv, find_uv
 from venvstacks.work import Work
-from venvstacks.workspace import Workspace, workspace
+from venvstacks.workspace import PRIVATE_FOLDER
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What the steps of one run share.
+@dataclass(frozen=True)
+class Session:
+    """What one step works with.
 
     Attributes:
         stack: The stack.
         options: How work is done.
-        workspace: The build folder, which this run holds.
-        uv: The program.
+        folder: The build folder, absolute, which no other run changes meanwhile.
+        scratch: A folder for intermediate files; gone after the run.
         work: Observer, workers, cancellation.
-        runtimes: Where base Pythons come from.
     """
 
     stack: Stack
     options: Options
-    workspace: Workspace
-    uv: Uv
+    folder: Path
+    scratch: Path
     work: Work
-    runtimes: RuntimeProvider
+
+    @cached_property
+    def uv(self) -> Uv:
+        """The program.
+
+        Raises:
+            ToolError: There is no usable uv.
+        """
+        return find_uv(self.options.environ, self.scratch)
+
+    @cached_property
+    def runtimes(self) -> RuntimeProvider:
+        """Where base Pythons come from; for a clean build, nothing that was downloaded before."""
+        policy, environ = self.stack.local_runtime, self.options.environ
+        downloads = self.folder / PRIVATE_FOLDER / "pythons"
+        if self.options.clean:
+            remove_tree(downloads)
+        managed = ManagedRuntimes(
+            self.uv, self.stack.uv, downloads, self.work, environ, impatient=policy == "fallback"
+        )
+        return providers(policy, managed, LocalRuntimes(environ, self.work), downloads, self.work)
 
     @property
     def wheel_folders(self) -> tuple[Path, ...]:
@@ -45,49 +65,17 @@ class Bench:
 
 
 @contextmanager
-def held(stack: Stack, options: Options) -> Iterator[Work]:
-    """Hold the build folder, so that no other run changes it meanwhile."""
-    folder = in_definition(stack, options.build_dir)
-    with (
-        workspace(folder, clean=False, wait=options.wait, observe=options.observe),
-        _cancelling(stack, options) as work,
-    ):
-        yield work
-
-
-@contextmanager
-def _cancelling(stack: Stack, options: Options) -> Iterator[Work]:
-    """Ensure that nothing of the work goes on when it ends early, and that no bare OSError leaves it."""
-    work = Work(options.observe, options.jobs)
-    try:
-        yield work
-    except VenvstacksError:
-        raise
-    except OSError as error:
-        raise explain_os_error(error, f"work in {in_definition(stack, options.build_dir)}") from error
-    finally:
-        work.cancellation.cancel()
-
-
-@contextmanager
-def new_bench(stack: Stack, options: Options) -> Iterator[Bench]:
-    """Hold the build folder, and prepare what locking and building need."""
+def open_session(stack: Stack, options: Options, scratch: Path) -> Iterator[Session]:
+    """Start one step; nothing of the work goes on after it, and no bare OSError leaves it."""
     folder = in_definition(stack, options.build_dir)
     if (caches := cache_folder(stack, options)) is not None:
         options = replace(options, environ={**options.environ, "UV_CACHE_DIR": str(caches / "uv")})
-    with (
-        workspace(folder, clean=options.clean, wait=options.wait, observe=options.observe) as space,
-        _cancelling(stack, options) as work,
-    ):
-        uv = find_uv(options.environ, space.scratch)
-        managed = ManagedRuntimes(
-            uv,
-            stack.uv,
-            space.downloads,
-            work,
-            options.environ,
-            impatient=stack.local_runtime == "fallback",
-        )
-        local = LocalRuntimes(options.environ, work)
-        runtimes = providers(stack.local_runtime, managed, local, space.downloads, work)
-        yield Bench(stack, options, space, uv, work, runtimes)
+    work = Work(options.observe, options.jobs)
+    try:
+        yield Session(stack, options, folder, scratch, work)
+    except VenvstacksError:
+        raise
+    except OSError as error:
+        raise explain_os_error(error, f"work in {folder}") from error
+    finally:
+        work.cancellation.cancel()

@@ -5,10 +5,9 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.building.state import STATE_FILE
+from venvstacks.building.build_state import STATE_FILE
 from venvstacks.errors import BusyError
 from venvstacks.events import Observer, Waiting
 from venvstacks.files import TEMPORARY_PREFIX, explain_os_error, remove_leftovers, remove_tree
@@ -18,48 +17,36 @@ if sys.platform != "win32":
     import fcntl
 
 PRIVATE_FOLDER = ".venvstacks"
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A build folder that belongs to this run alone.
-
-    Attributes:
-        folder: The build folder, absolute.
-        downloads: Where managed Pythons are kept between runs.
-        scratch: A folder for intermediate files; gone after the run.
-    """
-
-    folder: Path
-    downloads: Path
-    scratch: Path
+"""In a build folder, what is kept between runs: a lock, and managed Pythons in ``pythons``."""
 
 
 @contextmanager
-def workspace(folder: Path, *, clean: bool, wait: bool, observe: Observer) -> Iterator[Workspace]:
-    """Take hold of a build folder."""
+def hold_workspace(folder: Path, *, wait: bool, observe: Observer) -> Iterator[Path]:
+    """Hold a build folder, made if it is not there, and yield a folder for intermediate files, removed afterwards.
+
+    Raises:
+        BusyError: Another run holds the folder, and ``wait`` is false.
+        FilesystemError: The folder cannot be made.
+    """
     private = folder / PRIVATE_FOLDER
     with ExitStack() as stack:
         try:
             private.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_held(private / "lock", folder, wait=wait, observe=observe))
+            stack.enter_context(_hold(private / "lock", folder, wait=wait, observe=observe))
             for place in (folder, private, *(folder / name for name in TARGETS)):
                 remove_leftovers(place)
                 for state in place.glob(f"*/{STATE_FILE}"):  # a layer's own is written beside its content
                     remove_leftovers(state.parent)
-            downloads = private / "pythons"
-            if clean:
-                remove_tree(downloads)
             scratch = private / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
             scratch.mkdir(mode=0o700)  # uv's projects may hold credentials of indexes
         except OSError as error:
             raise explain_os_error(error, f"use the build folder {folder}") from error
         stack.callback(_remove_scratch, scratch)
-        yield Workspace(folder, downloads, scratch)
+        yield scratch
 
 
 @contextmanager
-def held_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None]:
+def hold_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None]:
     """Take hold of the folder that archives or exports are written to, as of a build folder.
 
     The folder itself is locked where the system can do that, so that no file of ours lies among what is published.
@@ -69,7 +56,7 @@ def held_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None
     except OSError as error:
         raise explain_os_error(error, f"use the output folder {folder}") from error
     if sys.platform == "win32":  # where the lock's file is removed with the lock
-        with _held(folder / f"{PRIVATE_FOLDER}-lock", folder, wait=wait, observe=observe, option="--output-dir"):
+        with _hold(folder / f"{PRIVATE_FOLDER}-lock", folder, wait=wait, observe=observe, option="--output-dir"):
             yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -95,7 +82,7 @@ def _busy(folder: Path, option: str) -> BusyError:
 
 
 @contextmanager
-def _held(
+def _hold(
     file: Path, folder: Path, *, wait: bool, observe: Observer, option: str = "--build-dir"
 ) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415 - showing a stack needs no lock

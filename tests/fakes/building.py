@@ -13,7 +13,7 @@ from unittest.mock import patch
 import venvstacks
 from fakes.pythons import host, own_python
 from fakes.wheels import make_wheel
-from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Bytecode, Stack
 from venvstacks.errors import RuntimeProviderError
@@ -149,13 +149,13 @@ class Project:
     def lock(self, **arguments: Any) -> None:
         venvstacks.lock(self.stack(), options=self.options(), **arguments)
 
-    def build(self, *, lock: bool = True, quick: bool = True, **options: Any) -> tuple[BuiltLayer, ...]:
+    def build(self, *, lock: bool = True, quick: bool = True, **options: Any) -> tuple[LayerBuild, ...]:
         """Lock what needs it, then build."""
         include = options.pop("include", None)
         self.events.clear()
         stack = self.stack()
 
-        def built() -> tuple[BuiltLayer, ...]:
+        def built() -> tuple[LayerBuild, ...]:
             return venvstacks.build(stack, include=include, lock_if_needed=lock, options=self.options(**options))
 
         if not quick:

@@ -2,9 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from venvstacks.building.built_layer import BuiltLayer
+import msgspec
+
+from venvstacks.building.build_state import new_state
+from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_layout import layer_layout
 from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, SourceModule
 from venvstacks.entries import scan
 from venvstacks.locking.layer_lock import LayerLock, LockMetadata
@@ -66,7 +72,7 @@ def make_built_layer(
     locked_at: str = "2024-03-01T12:00:00+00:00",
     launch_module: str | None = None,
     support_modules: tuple[str, ...] = (),
-) -> BuiltLayer:
+) -> LayerBuild:
     """Make a built layer of what a folder holds.
 
     Args:
@@ -99,13 +105,22 @@ def make_built_layer(
         support_modules=tuple(SourceModule(folder / f"{name}.py", name, f"{name}.py") for name in support_modules),
     )
     modules = (launch_module, *support_modules) if launch_module else support_modules
-    return BuiltLayer(
+    lock = make_lock(build_name, install_target=install_target, lock_version=lock_version, locked_at=locked_at)
+    inputs_hash = f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}"
+    return LayerBuild(
         layer=layer,
-        lock=make_lock(build_name, install_target=install_target, lock_version=lock_version, locked_at=locked_at),
+        lock=lock,
         below=tuple(make_lock(name, install_target=f"{name}@2") for name in below),
-        target=TARGETS[target],
+        compatibility=Compatibility(TARGETS[target]),
         folder=folder,
-        inputs_hash=f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}",
+        layout=layer_layout(kind, TARGETS[target], lock.python),
+        configuration={},
+        inputs_hash=inputs_hash,
         module_hashes={name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in modules},
-        entries=scan(folder),
+        state=new_state(inputs_hash, "", scan(folder)),
     )
+
+
+def with_state(build: LayerBuild, **changes: Any) -> LayerBuild:
+    """Change what is recorded of a layer."""
+    return replace(build, state=msgspec.structs.replace(build.state, **changes))

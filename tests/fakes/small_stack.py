@@ -4,20 +4,22 @@ from pathlib import Path
 
 from fakes.built_layers import make_built_layer, make_tree
 from venvstacks.archives.frame_cache import FrameCache
-from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.building.layer_build import LayerBuild
+from venvstacks.manifests.manifest_format import ArchiveManifest, ExportManifest
 from venvstacks.manifests.published import find_published
 from venvstacks.publishing.delta_bases import find_delta_bases
 from venvstacks.publishing.describe import stack_order
 from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
-from venvstacks.publishing.export_run import ExportResult, run_export
-from venvstacks.publishing.publication import PublishResult, run_publish
+from venvstacks.publishing.export_run import run_export
+from venvstacks.publishing.outputs import Outputs
+from venvstacks.publishing.publication import run_publish
 from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, plan_publish
 from venvstacks.work import Work
 
 NAMES = ("cpython-3.12", "framework-numbers", "app-hello")
 
 
-def make_stack(folder: Path, *, inputs: str = "1", version: int | None = None) -> tuple[BuiltLayer, ...]:
+def make_stack(folder: Path, *, inputs: str = "1", version: int | None = None) -> tuple[LayerBuild, ...]:
     """Build a runtime, a framework and an application; other inputs give them other content."""
     layers = []
     for position, name in enumerate(NAMES):
@@ -48,27 +50,31 @@ def make_stack(folder: Path, *, inputs: str = "1", version: int | None = None) -
 
 
 def planned(
-    built: tuple[BuiltLayer, ...], options: PublishOptions, selected: tuple[str, ...] | None = None
+    built: tuple[LayerBuild, ...], options: PublishOptions, selected: tuple[str, ...] | None = None
 ) -> PublishPlan:
     target = built[0].target
     order = stack_order([each.layer for each in built], target)
     names = [name for _, name in order]
-    published = find_published(options.output, names, target.name, tagged=options.tag_outputs)
+    published = find_published(options.folder, names, target.name, tagged=options.tag_outputs)
     chosen = names if selected is None else selected
     bases = find_delta_bases(
-        options.output, chosen, target, requested=options.delta_from, earlier=options.deltas > 0
+        options.folder,
+        chosen,
+        target,
+        requested=[Path(path) for path in options.delta_from],
+        earlier=options.deltas > 0,
     )
     return plan_publish(built, chosen, options, order, published=published, bases=bases)
 
 
 def publish(
-    built: tuple[BuiltLayer, ...],
+    built: tuple[LayerBuild, ...],
     options: PublishOptions,
     *,
     selected: tuple[str, ...] | None = None,
     work: Work | None = None,
     cache: FrameCache | None = None,
-) -> PublishResult:
+) -> Outputs[ArchiveManifest]:
     return run_publish(planned(built, options, selected), work or Work(), cache)
 
 
@@ -78,13 +84,13 @@ def options_of(step: str, output: Path) -> PublishOptions:
 
 
 def export(
-    built: tuple[BuiltLayer, ...],
+    built: tuple[LayerBuild, ...],
     options: ExportOptions,
     *,
     selected: tuple[str, ...] | None = None,
     work: Work | None = None,
-) -> ExportResult:
-    exported = read_exported([each.layer for each in built], built[0].target, options.output)
+) -> Outputs[ExportManifest]:
+    exported = read_exported([each.layer for each in built], built[0].target, options.folder)
     names = [each.layer.build_name for each in built] if selected is None else selected
     return run_export(plan_export(built, names, options, exported), work or Work())
 

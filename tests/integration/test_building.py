@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import venvstacks
 from fakes.building import SITE, Project, application, framework, output, own_runtime, run, runtime
 from fakes.pythons import host, host_key, listed, own_python, tree, write_list
 from fakes.wheels import make_wheel
+from venvstacks.building.inspection import check_built
 from venvstacks.definition.loading import load_stack
 from venvstacks.errors import BuildError, RequirementsError
 
@@ -364,22 +366,20 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
     with pytest.raises(
         BuildError, match=r"Runtime 'base' in .* the build that made it failed before its packages were found"
     ):
-        find_built(project)
+        usable(project)
     monkeypatch.undo()
     project.build()
     assert project.changed() == []
-    assert find_built(project) == ["base", "framework-one"]
+    assert usable(project) == ["base", "framework-one"]
 
 
-def find_built(project: Project) -> list[str]:
-    """Give the layers that may be published."""
-    from venvstacks.building.built_layers import find_built as find  # noqa: PLC0415
-    from venvstacks.builds import gather_builds  # noqa: PLC0415
-
+def usable(project: Project) -> list[str]:
+    """Return the layers that may be published."""
     stack = load_stack(project.folder / "venvstacks.toml")
-    names = frozenset(layer.build_name for layer in stack.layers)
-    (builds,) = gather_builds(stack, project.options(), names, ["host"]).values()
-    return [built.layer.build_name for built in find(builds, {build.key for build in builds})]
+    (plan,) = venvstacks.plan_publication(stack, options=project.options())
+    builds = [planned.build for planned in plan.layers]
+    check_built(builds, {build.key for build in builds})
+    return [build.layer.build_name for build in builds]
 
 
 def test_modules_that_hide_others_are_told_with_the_winner(project: Project) -> None:

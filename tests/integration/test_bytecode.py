@@ -196,7 +196,7 @@ def test_archives_are_the_same_from_any_folder_and_any_number_of_processes(
         monkeypatch.setenv("PYTHONHASHSEED", str(jobs))
         build(project, jobs=jobs)
         (result,) = venvstacks.publish(project.stack(), options=project.options())
-        hashes.append({archive.layer: archive.manifest.archive_hashes for archive in result.archives})
+        hashes.append({archive.layer: archive.manifest.archive_hashes for archive in result.layers})
     assert list(hashes[0]) == list(LAYERS)
     assert hashes[0] == hashes[1]
 
@@ -206,11 +206,11 @@ def test_changing_ones_mind(project: Project) -> None:
     define(project)
     build(project)
     plain = tree(project.built / "framework-one")
-    assert venvstacks.publish(project.stack(), options=project.options())[0].archives[1].created
+    assert venvstacks.publish(project.stack(), options=project.options())[0].layers[1].created
 
     project.bytecode = "ship"
     plan = venvstacks.plan_building(project.stack(), options=project.options())
-    assert [item.reason for item in plan.layers] == ["it was built with bytecode = 'none'"] * 3
+    assert [*plan.reasons.values()] == ["it was built with bytecode = 'none'"] * 3
     for use in (venvstacks.publish, venvstacks.export):
         with pytest.raises(BuildError, match="cannot be used: it was built with bytecode = 'none'") as caught:
             use(project.stack(), options=project.options())
@@ -221,7 +221,7 @@ def test_changing_ones_mind(project: Project) -> None:
     configuration = json.loads((project.built / "base/share/venv/metadata/venvstacks_layer.json").read_text())
     assert configuration["bytecode"] == "ship"
     (result,) = venvstacks.publish(project.stack(), options=project.options())
-    assert [archive.manifest.archive_build for archive in result.archives] == [2, 2, 2]
+    assert [archive.manifest.archive_build for archive in result.layers] == [2, 2, 2]
 
     project.bytecode = "none"
     assert build(project) == sorted(LAYERS)

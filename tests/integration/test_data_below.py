@@ -11,7 +11,6 @@ import pytest
 import venvstacks
 from fakes.building import Project, application, framework, output, runtime
 from fakes.foreign_pythons import list_of_all
-from venvstacks.publishing.publish_plan import PublishOptions
 
 
 @pytest.fixture
@@ -137,10 +136,9 @@ def test_what_changes_below_matters_only_if_it_is_shown_otherwise(project: Proje
 def published(project: Project) -> dict[str, Path]:
     """Publish, with deltas; give the archives that were made."""
     stack = venvstacks.load_stack(project.folder / "venvstacks.toml")
-    settings = PublishOptions(Path("_artifacts"), deltas=1)
     wanted = [layer.build_name for layer in stack.layers if layer.build_name != "base"]
-    (done,) = venvstacks.publish(stack, settings, include=wanted, options=project.options())
-    return {archive.layer: archive.path for archive in done.archives if archive.created}
+    (done,) = venvstacks.publish(stack, include=wanted, options=project.options(), deltas=1)
+    return {archive.layer: archive.path for archive in done.layers if archive.created}
 
 
 def test_layers_for_windows_hold_copies_of_data(project: Project) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.building import Project, framework, runtime
 from fakes.native_files import elf
-from venvstacks.building.state import STATE_FILE
+from venvstacks.building.build_state import STATE_FILE
 from venvstacks.errors import BinariesError, FindingsError, WheelError
 from venvstacks.platforms.targets import host_target
 

@@ -107,7 +107,7 @@ class Published:
 
     def read(self, target: str, layer: str) -> dict[str, Read]:
         """Give what a layer's archive holds, relative to its only top folder."""
-        (archive,) = (each for each in self.results[target].archives if each.layer == layer)
+        (archive,) = (each for each in self.results[target].layers if each.layer == layer)
         found = read_archive(archive.path, ArchiveFormat.TAR_ZST)
         top = archive.manifest.install_target
         return {name.removeprefix(f"{top}/"): member for name, member in found.items() if name != top}
@@ -136,9 +136,9 @@ def test_each_platform_has_its_folders(root: Path) -> None:
     }
     for name, result in everything.results.items():
         assert result.manifest_path == folder / "_artifacts" / name / "__venvstacks__" / "venvstacks.json"
-        assert [archive.path.parent for archive in result.archives] == [folder / "_artifacts" / name] * 3
-        assert {archive.manifest.target_platform for archive in result.archives} == {name}
-        bound = [archive.manifest.bound_to_implementation for archive in result.archives]
+        assert [archive.path.parent for archive in result.layers] == [folder / "_artifacts" / name] * 3
+        assert {archive.manifest.target_platform for archive in result.layers} == {name}
+        bound = [archive.manifest.bound_to_implementation for archive in result.layers]
         assert bound == [True, *[TARGETS[name].is_windows] * 2]
 
 
@@ -294,9 +294,9 @@ def test_nothing_to_do_the_second_time(root: Path) -> None:
     project = published(root).project
     stack = load_stack(project.folder / "venvstacks.toml")
     plan = venvstacks.plan_building(stack, platforms=["all"], options=project.options())
-    assert [item.key for item in plan.layers if item.reason] == []
+    assert plan.to_build == ()
     plans = venvstacks.plan_publication(stack, platforms=["all"], options=project.options())
-    assert {archive.action for plan in plans for archive in plan.archives} == {"keep"}
+    assert {archive.is_kept for plan in plans for archive in plan.layers} == {True}
 
 
 def archives(folder: Path) -> dict[str, bytes]:
@@ -329,15 +329,15 @@ def test_layers_for_this_machine_are_the_same_from_elsewhere(
 def test_exports_and_tagged_archives(root: Path, tmp_path: Path) -> None:
     project = published(root).project
     stack = load_stack(project.folder / "venvstacks.toml")
-    exports = venvstacks.export(
-        stack, venvstacks.ExportOptions(tmp_path), platforms=["win_amd64", "host"], options=project.options()
-    )
+    exports = venvstacks.export(stack, output=tmp_path, platforms=["win_amd64", "host"], options=project.options())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([HOST, "win_amd64"])
     assert [export.manifest_path.parents[1] for export in exports] == [tmp_path / HOST, tmp_path / "win_amd64"]
     assert (tmp_path / "win_amd64" / "app-tool" / "Scripts" / "python.exe").is_file()
     assert (tmp_path / HOST / "app-tool" / "bin" / "python").exists()
-    tagged = venvstacks.PublishOptions(tmp_path / "tagged", tag_outputs=True)
-    venvstacks.publish(stack, tagged, platforms=["win_amd64", "win_arm64"], options=project.options())
+    options, tagged = project.options(), tmp_path / "tagged"
+    venvstacks.publish(
+        stack, output=tagged, tag_outputs=True, platforms=["win_amd64", "win_arm64"], options=options
+    )
     names = {path.name for path in (tmp_path / "tagged").iterdir() if path.is_file()}
     assert {name for name in names if name.startswith("base")} >= {
         *("base-win_amd64-1.tar.zst", "base-win_arm64-1.tar.zst")

@@ -65,29 +65,29 @@ def test_the_whole_way(root: Path, tmp_path: Path) -> None:
     assert [package.name for package in locked[0].lock.packages] == ["alpha"]
     assert not any(item.changed for item in venvstacks.lock(stack, if_needed=True, options=options))
 
-    assert [item.name for item in venvstacks.plan_building(stack).layers if item.reason] == list(LAYERS)
+    assert [item.layer.build_name for item in venvstacks.plan_building(stack).to_build] == list(LAYERS)
     built = venvstacks.build(stack, options=options)
     assert [item.layer.build_name for item in built] == list(LAYERS)
     assert all(item.folder == project.folder / "_build" / item.layer.build_name for item in built)
-    assert [item.name for item in venvstacks.plan_building(stack).layers if item.reason] == []
+    assert venvstacks.plan_building(stack).to_build == ()
 
-    settings = venvstacks.PublishOptions(Path("archives"), venvstacks.ArchiveFormat.TAR_GZ, level=1)
-    (planned_archives,) = venvstacks.plan_publication(stack, settings)
-    assert [item.action for item in planned_archives.archives] == ["create"] * 4
-    (published,) = venvstacks.publish(stack, settings, options=options)
-    assert [item.layer for item in published.archives] == list(LAYERS)
+    settings = venvstacks.PublishSettings(output="archives", format="tar.gz", level=1)
+    (planned_archives,) = venvstacks.plan_publication(stack, **settings)
+    assert [item.is_kept for item in planned_archives.layers] == [False] * 4
+    (published,) = venvstacks.publish(stack, options=options, **settings)
+    assert [item.layer for item in published.layers] == list(LAYERS)
     assert all(
-        item.created and item.path.stat().st_size == item.manifest.archive_size for item in published.archives
+        item.created and item.path.stat().st_size == item.manifest.archive_size for item in published.layers
     )
     assert published.manifest_path.is_file()
-    (again,) = venvstacks.publish(stack, settings, options=options)
-    assert not any(item.created for item in again.archives)
+    (again,) = venvstacks.publish(stack, options=options, **settings)
+    assert not any(item.created for item in again.layers)
     assert again.manifest == published.manifest
 
-    target = venvstacks.ExportOptions(tmp_path / "export")
-    (planned_exports,) = venvstacks.plan_exporting(stack, target)
-    assert [item.action for item in planned_exports.exports] == ["create"] * 4
-    (exported,) = venvstacks.export(stack, target, options=options)
+    target = tmp_path / "export"
+    (planned_exports,) = venvstacks.plan_exporting(stack, output=target)
+    assert [item.is_kept for item in planned_exports.layers] == [False] * 4
+    (exported,) = venvstacks.export(stack, output=target, options=options)
     assert sorted(path.name for path in (tmp_path / "export").iterdir()) == [
         "__venvstacks__",
         "app-hello",
@@ -97,7 +97,7 @@ def test_the_whole_way(root: Path, tmp_path: Path) -> None:
     ]
     assert all(layer.created for layer in exported.layers)
 
-    archives = [archive.path for archive in published.archives]
+    archives = [archive.path for archive in published.layers]
     unpacked = venvstacks.unpack(archives, tmp_path / "unpacked", options=options)
     assert [layer.path.name for layer in unpacked] == ["py", "framework-🐸", "app-hello", "app-🦎@1"]
 
@@ -118,8 +118,8 @@ def test_plans_change_nothing(root: Path) -> None:
     plans = {
         "lock": venvstacks.plan_locking(stack, reset=["py"]),
         "build": venvstacks.plan_building(stack, options=Options(clean=True)),
-        "publish": venvstacks.plan_publication(stack, venvstacks.PublishOptions(Path("_artifacts"), force=True)),
-        "export": venvstacks.plan_exporting(stack, venvstacks.ExportOptions(Path("_export"), force=True)),
+        "publish": venvstacks.plan_publication(stack, force=True),
+        "export": venvstacks.plan_exporting(stack, force=True),
     }
     assert all(plans.values())
     assert content(project.folder) == before
@@ -131,7 +131,7 @@ def test_some_layers(root: Path, tmp_path: Path) -> None:
     built = venvstacks.build(stack, include=["framework-🐸"], options=offline(project))
     assert [item.layer.build_name for item in built] == ["py", "framework-🐸"]
     (result,) = venvstacks.publish(stack, include=["framework-🐸"], options=offline(project))
-    assert [archive.layer for archive in result.archives] == ["framework-🐸"]
+    assert [archive.layer for archive in result.layers] == ["framework-🐸"]
     with pytest.raises(venvstacks.BuildError, match="Application 'hello'") as caught:
         venvstacks.publish(stack, include=["app-hello"], options=offline(project))
     assert "venvstacks build" in (caught.value.hint or "")

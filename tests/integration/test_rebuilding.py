@@ -68,15 +68,15 @@ def test_a_copied_runtime_is_published_as_it_was_built(project: Project) -> None
     definition = project.folder / "venvstacks.toml"
     stack = venvstacks.load_stack(definition, local_runtime="never")
     options = project.options()
-    copied = venvstacks.publish(stack, options=options)[0].archives[0].manifest.archive_inputs_hash
-    (planned,) = venvstacks.plan_building(stack, options=options).layers
-    assert planned.reason == "it was built with local-runtime = 'always'"
-    (kept,) = venvstacks.plan_publication(stack, options=options)[0].archives
-    assert kept.action == "keep"
+    copied = venvstacks.publish(stack, options=options)[0].layers[0].manifest.archive_inputs_hash
+    (reason,) = venvstacks.plan_building(stack, options=options).reasons.values()
+    assert reason == "it was built with local-runtime = 'always'"
+    (kept,) = venvstacks.plan_publication(stack, options=options)[0].layers
+    assert kept.is_kept
     shutil.rmtree(project.built / "base")
-    (fresh,) = venvstacks.plan_publication(stack, options=options)[0].archives
+    (fresh,) = venvstacks.plan_publication(stack, options=options)[0].layers
     assert fresh.manifest.archive_inputs_hash != copied, "a managed runtime is another archive"
-    (same,) = venvstacks.plan_publication(venvstacks.load_stack(definition), options=options)[0].archives
+    (same,) = venvstacks.plan_publication(venvstacks.load_stack(definition), options=options)[0].layers
     assert same.manifest.archive_inputs_hash == copied
 
 

@@ -13,7 +13,6 @@ from fakes.building import SITE, Project, application, framework, output, run, r
 from fakes.c_wheels import Compiler, library_wheel
 from fakes.native_files import elf
 from fakes.pythons import host, tree
-from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.building.installed import read_installed, row_of
 from venvstacks.definition.loading import load_stack
 from venvstacks.errors import BuildError, FindingsError
@@ -99,15 +98,14 @@ def test_published_unpacked_elsewhere_renamed_and_read_only(
     project.define(base(), *SPLITS["versioned layers"])
     project.build()
     stack = load_stack(project.folder / "venvstacks.toml")
-    settings = venvstacks.ExportOptions(tmp_path / "export")
-    venvstacks.export(stack, settings, options=project.options())
-    archiving = venvstacks.PublishOptions(tmp_path / "out", ArchiveFormat.TAR_GZ, 1)
-    (published,) = venvstacks.publish(stack, archiving, options=project.options())
+    venvstacks.export(stack, output=tmp_path / "export", options=project.options())
+    archiving = venvstacks.PublishSettings(output=tmp_path / "out", format="tar.gz", level=1)
+    (published,) = venvstacks.publish(stack, **archiving, options=project.options())
     shutil.rmtree(project.built)
     (tmp_path / "export").rename(tmp_path / "renamed ä")
     unpacked = tmp_path / "unpacked elsewhere"
     unpacked.mkdir()
-    for layer in published.archives:
+    for layer in published.layers:
         with tarfile.open(layer.path) as archive:
             archive.extractall(unpacked, filter="tar")
     for folder in (tmp_path / "renamed ä", unpacked):
@@ -172,7 +170,7 @@ def test_an_excluded_library_is_missing_above(project: Project, compiler: Compil
     project.build()
     assert project.warnings() == [caught.value.message]
     (published,) = venvstacks.publish(project.stack(), options=project.options())
-    manifests = {archive.layer: archive.manifest for archive in published.archives}
+    manifests = {archive.layer: archive.manifest for archive in published.layers}
     assert manifests["app-app"].system_libraries == ("libtwo.so.1",)
     assert not manifests["framework-a"].system_libraries
     (again,) = venvstacks.publish(project.stack(), options=project.options())
@@ -221,7 +219,7 @@ def test_a_library_that_moves_to_another_layer_is_followed(project: Project, com
     venvstacks.lock(stack, reset=["base", "framework-a"], options=project.options())
     project.build(include=["base", "framework-a"])
     with pytest.raises(BuildError, match="what it takes from the layers below has changed"):
-        venvstacks.publish(stack, venvstacks.PublishOptions(Path("out")), options=project.options())
+        venvstacks.publish(stack, output="out", options=project.options())
     shutil.rmtree(project.built / "base")  # so that what it offers is only known in the middle of the build
     project.build()
     assert project.changed() == ["base", "framework-b"]
@@ -241,7 +239,7 @@ def test_packages_that_come_and_go_below_are_noticed_from_locks(project: Project
         (plan,) = venvstacks.plan_publication(
             load_stack(project.folder / "venvstacks.toml"), options=project.options()
         )
-        return {archive.layer: archive.built.inputs_hash for archive in plan.archives}
+        return {archive.layer: archive.build.inputs_hash for archive in plan.layers}
 
     before = hashes()
     project.define(base("one"), framework("a"), framework("b", "two", on=["a"]), framework("pure", on=["a"]))

@@ -33,7 +33,7 @@ class Stack:
     """A stack that was built with packages of the index."""
 
     folder: Path
-    layers: dict[str, venvstacks.BuiltLayer]
+    layers: dict[str, venvstacks.LayerBuild]
 
     @property
     def python(self) -> Path:

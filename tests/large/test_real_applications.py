@@ -35,7 +35,7 @@ def shipped(project: Project, *layers: dict[str, object]) -> Path:
     settings = venvstacks.PublishOptions(Path("_artifacts"), level=1)
     (result,) = venvstacks.publish(project.stack(), settings, options=project.options())
     place = project.folder.parent / "moved"
-    venvstacks.unpack([archive.path for archive in result.archives], place)
+    venvstacks.unpack([archive.path for archive in result.layers], place)
     project.built.rename(project.folder / "away")
     return place
 

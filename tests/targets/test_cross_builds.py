@@ -63,7 +63,7 @@ def published(stack: venvstacks.Stack, target: str, place: Path) -> Path:
     """Build and publish for a target, and unpack all layers side by side."""
     venvstacks.build(stack, platforms=[target])
     (result,) = venvstacks.publish(stack, platforms=[target])
-    venvstacks.unpack([archive.path for archive in result.archives], place)
+    venvstacks.unpack([archive.path for archive in result.layers], place)
     return place
 
 

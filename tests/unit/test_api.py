@@ -31,6 +31,9 @@ requirements = []
 """
 
 
+STEPS = {"lock", "build", "publish", "export"}
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> venvstacks.Stack:
     (tmp_path / "main.py").write_text("")
@@ -48,7 +51,12 @@ def test_every_public_name_exists() -> None:
 def test_names_for_type_checkers_are_the_public_ones() -> None:
     tree = ast.parse(inspect.getsource(venvstacks))
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    names = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    names = [
+        alias.asname or alias.name
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
     assert sorted(names) == venvstacks.__all__
 
 
@@ -68,13 +76,20 @@ def test_import_is_quick() -> None:
 
 
 def test_every_step_has_a_plan() -> None:
-    for step, plan in (
+    steps = (
         (venvstacks.lock, venvstacks.plan_locking),
         (venvstacks.build, venvstacks.plan_building),
         (venvstacks.publish, venvstacks.plan_publication),
         (venvstacks.export, venvstacks.plan_exporting),
         (venvstacks.unpack, venvstacks.plan_unpacking),
-    ):
+        (venvstacks.patch, venvstacks.plan_patching),
+        *((getattr(venvstacks.Project, name), getattr(venvstacks.Plans, name)) for name in STEPS),
+    )
+    assert {plan.__name__ for _, plan in steps if plan.__name__ in venvstacks.__all__} == {
+        name for name in venvstacks.__all__ if name.startswith("plan_")
+    }
+    assert {name for name in vars(venvstacks.Plans) if not name.startswith("_")} == STEPS
+    for step, plan in steps:
         surplus = set(inspect.signature(plan).parameters) - set(inspect.signature(step).parameters)
         assert surplus == set()
         assert step.__doc__
@@ -160,12 +175,9 @@ def test_nothing_is_locked(stack: venvstacks.Stack, step: object) -> None:
 
 
 def test_output_folder_that_is_a_file(stack: venvstacks.Stack) -> None:
-    for plan, settings in (
-        (venvstacks.plan_publication, venvstacks.PublishOptions(Path("stack.toml"))),
-        (venvstacks.plan_exporting, venvstacks.ExportOptions(Path("stack.toml"))),
-    ):
+    for plan in (venvstacks.plan_publication, venvstacks.plan_exporting):
         with pytest.raises(venvstacks.UsageError, match=r"The output folder .*stack\.toml is a file"):
-            plan(stack, settings)  # type: ignore[operator]
+            plan(stack, output="stack.toml")
 
 
 def test_build_folder_that_is_a_file(stack: venvstacks.Stack) -> None:

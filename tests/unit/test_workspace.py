@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.building.state import STATE_FILE
+from venvstacks.building.build_state import STATE_FILE
 from venvstacks.errors import BusyError, FilesystemError
 from venvstacks.events import Event, Waiting, silent
 from venvstacks.files import TEMPORARY_PREFIX
-from venvstacks.workspace import PRIVATE_FOLDER, held_output, workspace
+from venvstacks.workspace import PRIVATE_FOLDER, hold_output, hold_workspace
 
 
 def _names(folder: Path) -> list[str]:
@@ -18,16 +18,11 @@ def _names(folder: Path) -> list[str]:
 
 def test_a_workspace_is_made_and_its_scratch_removed(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "_build"
-    with workspace(folder, clean=False, wait=True, observe=silent) as space:
-        assert space.folder == folder
-        assert space.scratch.stat().st_mode & 0o777 == 0o700
-        (space.scratch / "file").touch()
-        space.downloads.mkdir()
+    with hold_workspace(folder, wait=True, observe=silent) as scratch:
+        assert scratch.stat().st_mode & 0o777 == 0o700
+        (scratch / "file").touch()
     assert _names(folder) == [PRIVATE_FOLDER]
-    assert not space.scratch.exists()
-    assert space.downloads.exists()
-    with workspace(folder, clean=True, wait=True, observe=silent):
-        assert not space.downloads.exists()
+    assert not scratch.exists()
 
 
 def test_leftovers_of_killed_runs_are_removed_before_and_after(tmp_path: Path) -> None:
@@ -36,7 +31,7 @@ def test_leftovers_of_killed_runs_are_removed_before_and_after(tmp_path: Path) -
     (tmp_path / "layer").mkdir()
 
     def failing() -> None:
-        with workspace(tmp_path, clean=False, wait=True, observe=silent):
+        with hold_workspace(tmp_path, wait=True, observe=silent):
             assert _names(tmp_path) == [PRIVATE_FOLDER, "layer"]
             raise RuntimeError
 
@@ -47,17 +42,17 @@ def test_leftovers_of_killed_runs_are_removed_before_and_after(tmp_path: Path) -
 
 def test_a_second_run_is_refused(tmp_path: Path) -> None:
     def second() -> None:
-        with workspace(tmp_path, clean=False, wait=False, observe=silent):
+        with hold_workspace(tmp_path, wait=False, observe=silent):
             raise AssertionError
 
-    with workspace(tmp_path, clean=False, wait=True, observe=silent) as first:
+    with hold_workspace(tmp_path, wait=True, observe=silent) as scratch:
         with ThreadPoolExecutor() as pool:
             error = pool.submit(second).exception()
         assert isinstance(error, BusyError)
         assert error.message == f"Another run is at work in {tmp_path}."
         assert "--build-dir" in (error.hint or "")
-        assert first.scratch.exists()  # the second has cleaned nothing up
-    with workspace(tmp_path, clean=False, wait=False, observe=silent):
+        assert scratch.exists()  # the second has cleaned nothing up
+    with hold_workspace(tmp_path, wait=False, observe=silent):
         pass  # free again
 
 
@@ -70,12 +65,12 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
         waiting.set()
 
     def second() -> bool:
-        with workspace(tmp_path, clean=False, wait=True, observe=observe):
+        with hold_workspace(tmp_path, wait=True, observe=observe):
             return first_is_over
 
     first_is_over = False
     with ThreadPoolExecutor() as pool:
-        with workspace(tmp_path, clean=False, wait=True, observe=silent):
+        with hold_workspace(tmp_path, wait=True, observe=silent):
             running = pool.submit(second)
             assert waiting.wait(5)
             first_is_over = True
@@ -87,7 +82,7 @@ def test_a_folder_that_cannot_be_used_is_one_message(tmp_path: Path, monkeypatch
     (tmp_path / "file").touch()
     with (
         pytest.raises(FilesystemError, match=r"^Cannot use the build folder .*file: Not a directory"),
-        workspace(tmp_path / "file", clean=False, wait=True, observe=silent),
+        hold_workspace(tmp_path / "file", wait=True, observe=silent),
     ):
         raise AssertionError
 
@@ -97,7 +92,7 @@ def test_a_folder_that_cannot_be_used_is_one_message(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "open", refuse)
     with (
         pytest.raises(FilesystemError, match=r"Permission denied \(lock\)"),
-        workspace(tmp_path / "fine", clean=False, wait=True, observe=silent),
+        hold_workspace(tmp_path / "fine", wait=True, observe=silent),
     ):
         raise AssertionError
 
@@ -105,7 +100,7 @@ def test_a_folder_that_cannot_be_used_is_one_message(tmp_path: Path, monkeypatch
 def test_errors_of_the_work_are_not_reworded(tmp_path: Path) -> None:
     with (
         pytest.raises(PermissionError, match="mine"),
-        workspace(tmp_path, clean=False, wait=True, observe=silent),
+        hold_workspace(tmp_path, wait=True, observe=silent),
     ):
         raise PermissionError("mine")
 
@@ -118,7 +113,7 @@ def test_what_a_killed_run_left_in_a_layer_beside_its_state_is_removed(tmp_path:
     other = tmp_path / "not-a-layer" / f"{TEMPORARY_PREFIX}1"
     other.parent.mkdir()
     other.touch()
-    with workspace(tmp_path, clean=False, wait=True, observe=silent):
+    with hold_workspace(tmp_path, wait=True, observe=silent):
         assert list(tmp_path.glob(f"**/app-a/{TEMPORARY_PREFIX}*")) == []
         assert other.exists()
 
@@ -127,16 +122,16 @@ def test_an_output_folder_is_held_without_a_file_in_it(tmp_path: Path) -> None:
     output = tmp_path / "_artifacts"
 
     def second() -> None:
-        with held_output(output, wait=False, observe=silent):
+        with hold_output(output, wait=False, observe=silent):
             raise AssertionError
 
-    with held_output(output, wait=True, observe=silent), ThreadPoolExecutor() as pool:
+    with hold_output(output, wait=True, observe=silent), ThreadPoolExecutor() as pool:
         error = pool.submit(second).exception()
         assert isinstance(error, BusyError)
         assert error.message == f"Another run is at work in {output}."
         assert "--output-dir" in (error.hint or "")
     assert _names(output) == []
-    with held_output(output, wait=False, observe=silent):
+    with hold_output(output, wait=False, observe=silent):
         pass  # free again
 
 
@@ -149,11 +144,11 @@ def test_a_second_run_waits_for_an_output_folder(tmp_path: Path) -> None:
         waiting.set()
 
     def second() -> None:
-        with held_output(tmp_path, wait=True, observe=observe):
+        with hold_output(tmp_path, wait=True, observe=observe):
             order.append("second")
 
     with ThreadPoolExecutor() as pool:
-        with held_output(tmp_path, wait=True, observe=silent):
+        with hold_output(tmp_path, wait=True, observe=silent):
             done = pool.submit(second)
             assert waiting.wait(30)
             order.append("first")

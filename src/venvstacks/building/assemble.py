@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.building.build_plan import Key, LayerBuild, payload
+from venvstacks.building.build_plan import payload
+from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_layout import (
     ACTIVATION,
     BASE,

@@ -1,21 +1,20 @@
 """What building a layer takes: everything that decides its content, gathered before anything is done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.built_layer import ExcludedPackage
 from venvstacks.building.excluding import excluded_packages, installed_wheels
 from venvstacks.building.launchers import launcher_inputs
-from venvstacks.building.layer_layout import Layout, layer_layout
+from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_layout import layer_layout
 from venvstacks.building.optional import optional_layers
-from venvstacks.definition.stack import Bytecode, Layer, LayerKind, Stack
+from venvstacks.definition.stack import Layer, LayerKind, Stack
 from venvstacks.files import json_hash
 from venvstacks.libraries.linkage import DYNLIB
-from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel
+from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.locking.lock_paths import lock_paths
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
@@ -23,69 +22,6 @@ from venvstacks.platforms.targets import Target, host_target
 
 REVISION = 3
 """Rises when the same inputs give a layer with other content."""
-
-
-Key = tuple[str, str]
-"""Target name and build name: what tells a layer for a target from all others."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerBuild:
-    """All that decides a layer's content.
-
-    Attributes:
-        layer: The layer.
-        lock: Its lock.
-        below: The locks of the layers below, in path order, the runtime's last.
-        compatibility: The target with the layer's limits.
-        folder: Where it will stand, absolute.
-        layout: Where things stand in it.
-        configuration: The content of ``venvstacks_layer.json``.
-        module_hashes: Import name -> hash of the launch and support modules.
-        inputs_hash: Hash of all of this.
-        local_runtime: Of a runtime, whether an interpreter of this machine may serve. It is a wish of the run
-            that builds, so it stands beside the inputs: publishing takes a runtime as it was built.
-        excluded: What the layer leaves out of the packages that are locked for the target, sorted by name.
-        bytecode: Whether it holds its modules compiled.
-    """
-
-    layer: Layer
-    lock: LayerLock
-    below: tuple[LayerLock, ...]
-    compatibility: Compatibility
-    folder: Path
-    layout: Layout
-    configuration: Mapping[str, Any]
-    module_hashes: Mapping[str, str]
-    inputs_hash: str
-    local_runtime: str = ""
-    excluded: tuple[ExcludedPackage, ...] = ()
-    bytecode: Bytecode = "none"
-
-    @property
-    def wheels(self) -> tuple[tuple[LockedPackage, LockedWheel], ...]:
-        """What is installed: packages with their wheels, sorted by name."""
-        return installed_wheels(self.layer, self.lock, self.target)
-
-    @property
-    def key(self) -> Key:
-        """What tells it from all others."""
-        return self.target.name, self.layer.build_name
-
-    @property
-    def keys_below(self) -> tuple[Key, ...]:
-        """What tells the layers below it from all others, in path order."""
-        return tuple((self.target.name, name) for name in self.layer.below)
-
-    @property
-    def target(self) -> Target:
-        """The target platform."""
-        return self.compatibility.target
-
-    @property
-    def headline(self) -> str:
-        """How a sentence about the layer begins: ``Framework 'Torch'``."""
-        return self.layer.title[0].upper() + self.layer.title[1:]
 
 
 def load_locks(stack: Stack, states: Mapping[str, LockState], build_names: set[str]) -> dict[str, LayerLock]:

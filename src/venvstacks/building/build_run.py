@@ -1,88 +1,81 @@
 """Build layers: a plan, then its run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from venvstacks.building.build_plan import Key, LayerBuild
-from venvstacks.building.built_layer import BuiltLayer
-from venvstacks.building.built_layers import RELINKED, described, is_relinked
+import msgspec
+
+from venvstacks.building.build_state import BuildState, write_state
 from venvstacks.building.bytecode import bytecode_compiler
 from venvstacks.building.checks import check_layer, read_contents, way_out
 from venvstacks.building.install import Installer
-from venvstacks.building.layer_builder import Filled, Maker, PlannedBuild, StepKey
+from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_builder import BuildTask, LayerBuilder
 from venvstacks.building.schemes import make_scheme_python
-from venvstacks.building.state import STATE_FILE, Inspection, inspect, write_state
 from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Planned, Step, Warned
-from venvstacks.files import remove_tree, temporary_beside
+from venvstacks.files import remove_tree
 from venvstacks.runtimes.interface import RuntimeProvider
-from venvstacks.work import Task, run_tasks
+from venvstacks.work import run_tasks
 
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """What building does, target by target, layer by layer in the stack's order."""
+    """What building does.
 
-    layers: tuple[PlannedBuild, ...]
+    Attributes:
+        layers: All layers that are wanted or needed below one that is, platform by platform in the stack's order.
+        reasons: Target name and build name -> why the layer is built; empty if what is there is kept.
+    """
 
+    layers: tuple[LayerBuild, ...]
+    reasons: Mapping[tuple[str, str], str]
 
-def plan_build(builds: Sequence[LayerBuild], *, clean: bool) -> BuildPlan:
-    """Look at the folders of layers, and decide which of them are built."""
-    found = {build.key: _inspected(build, clean=clean) for build in builds}
-    kept = {key: inspection for key, inspection in found.items() if not inspection.reason}
-    for build in builds:
-        if build.key in kept and is_relinked(build, builds, kept):
-            found[build.key] = RELINKED
-    return BuildPlan(tuple(PlannedBuild(build, found[build.key]) for build in builds))
-
-
-def _inspected(build: LayerBuild, *, clean: bool) -> Inspection:
-    if clean and (build.folder / STATE_FILE).is_file():
-        return Inspection((), "a clean build is wanted")
-    inspection = inspect(build)
-    if inspection.reason or inspection.local_runtime == build.local_runtime:
-        return inspection
-    return Inspection((), f"it was built with local-runtime = {inspection.local_runtime!r}")
+    @property
+    def to_build(self) -> tuple[LayerBuild, ...]:
+        """The layers that are built."""
+        return tuple(build for build in self.layers if self.reasons[build.key])
 
 
-def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[BuiltLayer, ...]:
-    """Carry a plan out, independent layers of all targets at the same time, then check the result."""
+def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[LayerBuild, ...]:
+    """Carry a plan out, independent layers of all targets at the same time, then check the result.
+
+    Returns:
+        The layers with what was recorded of them, in the plan's order.
+
+    Raises:
+        BuildError: A layer cannot be built; what was in its folder before is still there.
+        RequirementsError: Packages do not find what they require.
+    """
     work = installer.work
-    work.observe(Planned(Step.BUILD, tuple(item.name for item in plan.layers if item.reason)))
-    if any(item.reason for item in plan.layers):
+    made = plan.to_build
+    work.observe(Planned(Step.BUILD, tuple(build.layer.build_name for build in made)))
+    if made:
         make_scheme_python(installer.scratch)
-    staging = {item.key: temporary_beside(item.build.folder) for item in plan.layers}
-    builds = {item.key: item.build for item in plan.layers}
-    made = [item.build for item in plan.layers if item.reason]
+    builds = {build.key: build for build in plan.layers}
     # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
     # then does it matter what these offer: shared libraries. The checks see all layers together.
-    with bytecode_compiler(made, runtimes, installer.uv.environ, installer.scratch, work) as compiling:
-        makers = [Maker(item, builds, installer, runtimes, compiling, staging[item.key]) for item in plan.layers]
-        fill = [_task("fill", maker, maker.needs_to_fill, maker.fill) for maker in makers]
-        finish = [_task("finish", maker, maker.needs_to_finish, maker.finish) for maker in makers]
+    with bytecode_compiler(made, runtimes, installer.uv.environ, installer.scratch, work) as compiler:
+        builders = [
+            LayerBuilder(build, builds, installer, runtimes, compiler, is_kept=not plan.reasons[build.key])
+            for build in plan.layers
+        ]
+        tasks: list[BuildTask] = [*(each.fill_task for each in builders), *(each.finish_task for each in builders)]
         try:
-            done = run_tasks([*fill, *finish], work)
+            done = run_tasks(tasks, work)
         finally:
-            for folder in staging.values():
-                remove_tree(folder)
-    found = {item.key: done["finish", item.key].inspection for item in plan.layers}
-    _name_install_targets(plan)
-    _check(plan, found, installer)
-    return tuple(described(build, found[key], build.local_runtime) for key, build in builds.items())
+            for each in builders:
+                remove_tree(each.staging)
+    _name_install_targets(plan.layers)
+    return _check(plan.layers, {key: done["finish", key] for key in builds}, installer)
 
 
-def _task(
-    step: str, maker: Maker, needs: tuple[StepKey, ...], run: Callable[[Mapping[StepKey, Filled]], Filled]
-) -> Task[StepKey, Filled]:
-    return Task(f"{step} {maker.item.name} for {maker.item.build.target.name}", (step, maker.item.key), needs, run)
-
-
-def _name_install_targets(plan: BuildPlan) -> None:
+def _name_install_targets(builds: Sequence[LayerBuild]) -> None:
     """Make versioned layers reachable under their install targets, which the layers above refer to."""
-    for item in plan.layers:
-        folder, target = item.build.folder, item.build.lock.install_target
+    for build in builds:
+        folder, target = build.folder, build.lock.install_target
         link = folder.with_name(target)
-        if target == folder.name or item.build.target.is_windows:
+        if target == folder.name or build.target.is_windows:
             continue
         for old in folder.parent.iterdir():
             if old.is_symlink() and old != link and _names_version_of(old.name, folder.name):
@@ -92,7 +85,7 @@ def _name_install_targets(plan: BuildPlan) -> None:
         if link.exists():
             if not link.is_symlink():
                 raise BuildError(
-                    f"{item.build.headline} cannot be named {target}: {link} was not made by venvstacks.",
+                    f"{build.headline} cannot be named {target}: {link} was not made by venvstacks.",
                     hint="move it away, or choose another folder with --build-dir",
                 )
         else:
@@ -104,19 +97,22 @@ def _names_version_of(name: str, build_name: str) -> bool:
     return base == build_name and version.isdecimal()
 
 
-def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installer) -> None:
-    """Check all layers: also one that was not built now may stand on one that was."""
-    contents = {item.key: read_contents(item.build, found[item.key].parts) for item in plan.layers}
+def _check(
+    builds: Sequence[LayerBuild], states: Mapping[Key, BuildState], installer: Installer
+) -> tuple[LayerBuild, ...]:
+    """Check all layers: also one that was not built now may depend on one that was."""
+    contents = {build.key: read_contents(build, states[build.key].parts) for build in builds}
     checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         installer.work.observe(Warned(warning))
-    for item in plan.layers:
-        passed = not checks[item.key].problems
-        fits = installer.check_binaries or found[item.key].fits
-        after = replace(found[item.key], checked=passed, fits=fits)
-        if after != item.inspection:
+    checked = []
+    for build in builds:
+        state, passed = states[build.key], not checks[build.key].problems
+        state = msgspec.structs.replace(state, checked=passed, fits=installer.check_binaries or state.fits)
+        if state != build.state:
             # a layer that is not checked is not used for anything, and checked again by the next build
-            write_state(item.build.folder, item.build, after)
+            write_state(build.folder, state)
+        checked.append(replace(build, state=state))
     problems = {problem: None for check in checks.values() for problem in check.problems}
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -124,3 +120,4 @@ def _check(plan: BuildPlan, found: Mapping[Key, Inspection], installer: Installe
             f"Layers were built, but packages in them do not find what they require:{listed}",
             hint=way_out(checks.values()),
         )
+    return tuple(checked)

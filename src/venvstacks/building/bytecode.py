@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.building.build_plan import LayerBuild, payload
+from venvstacks.building.build_plan import payload
+from venvstacks.building.inspection import layer_entries
 from venvstacks.building.installed import Installed, row_of, write_record
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import Layout, layer_layout
-from venvstacks.building.state import layer_entries
 from venvstacks.definition.stack import LayerKind
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.entries import Entry, EntryKind

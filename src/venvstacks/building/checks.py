@@ -9,10 +9,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.excluding import idle_exclusions
 from venvstacks.building.installed import info_folders
 from venvstacks.building.joining import Parts, plan_joining
+from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_layout import OWN_MODULES
 from venvstacks.definition.stack import UvSettings
 from venvstacks.humanize import listed

@@ -7,10 +7,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.checks import Contents, Distribution, read_contents
 from venvstacks.building.installed import info_folders, name_of, read_record
-from venvstacks.building.state import recorded
+from venvstacks.building.layer_build import LayerBuild
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def _presence(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> Pres
         return None
     version = str(own.version if own else shared.version if shared else "")
     provider = shared.layer if own is None and shared else ""
-    if any(recorded(each) is None for each in (build, *below)):
+    if any(each.built is None for each in (build, *below)):
         return Presence(layer, platform, version, provider)
     path = [read_contents(each) for each in (build, *below)]
     size = _size(build, name) if own else 0

@@ -1,13 +1,32 @@
 """Packages that are locked and not installed, because a layer's definition excludes them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.building.built_layer import ExcludedPackage
+from packaging.version import Version
+
 from venvstacks.definition.stack import Layer
 from venvstacks.humanize import did_you_mean, size_text
 from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel
 from venvstacks.platforms.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedPackage:
+    """A package that a layer's lock has for a target, and that the layer leaves out.
+
+    Attributes:
+        name: Normalised name (PEP 503).
+        version: Exact version.
+        filename: The file name of the wheel that is not installed.
+        size: The size of that wheel in bytes; None if neither the lock nor a local file has it.
+    """
+
+    name: str
+    version: Version
+    filename: str
+    size: int | None
 
 
 def installed_wheels(

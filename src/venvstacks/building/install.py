@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.build_plan import LayerBuild
 from venvstacks.building.installed import Distribution, Installed, Row, read_installed, write_record
 from venvstacks.building.launchers import relocatable_script
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import Layout
 from venvstacks.building.schemes import commands_of, scheme_layout, scheme_python
 from venvstacks.building.wheel_safety import check_wheel

@@ -10,30 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from venvstacks.building.assemble import activation
-from venvstacks.building.build_plan import LayerBuild, payload
+from venvstacks.building.build_plan import payload
+from venvstacks.building.build_state import Part
 from venvstacks.building.installed import Installed, replace_file
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import ACTIVATION, PACKAGE_HOOK
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import parents
 from venvstacks.files import file_sha256
 
 _INIT = "__init__.py"
-
-
-class Part(msgspec.Struct, frozen=True, gc=False):
-    """A layer's part of a package.
-
-    Attributes:
-        init: Hash of its ``__init__.py``; empty if there is nothing but comments in it. None if there is none,
-            or if it is one of the old kind that looks for other parts itself.
-        owners: Normalised names of the distributions that have files in it, sorted.
-    """
-
-    init: str | None
-    owners: tuple[str, ...]
 
 
 Parts = Mapping[str, Part]

@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, EntryPoints, PathDistribution
 from pathlib import Path
 
-from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.build_state import Data
 from venvstacks.building.installed import Installed, info_folders, name_of
 from venvstacks.building.launchers import CONSOLE, GUI, launcher, launcher_of
-from venvstacks.building.showing import Data
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.names import command_problem, is_pattern, is_python
 from venvstacks.errors import BuildError
 from venvstacks.events import Observer, Warned

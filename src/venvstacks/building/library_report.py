@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.native_files import library_layer, plan_linking
-from venvstacks.building.state import recorded
 from venvstacks.findings import Finding
 from venvstacks.libraries.linkage import Linking
 from venvstacks.libraries.offers import offers_of
@@ -98,7 +97,7 @@ def describe_libraries(
 ) -> LayerLibraries:
     """Report from what was recorded when layers were built where a layer's files find libraries."""
     platform, name = build.key
-    states = {each.key: state for each in (build, *below) if (state := recorded(each)) is not None}
+    states = {each.key: state for each in (build, *below) if (state := each.built) is not None}
     if len(states) < len(below) + 1:
         return LayerLibraries(name, platform, None)
     natives = {key: state.natives for key, state in states.items()}

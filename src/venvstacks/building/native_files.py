@@ -14,9 +14,9 @@ from packaging.utils import parse_wheel_filename
 
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.policy import Found, Owner, binaries_error, find_binaries, judge, violation_findings
-from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.installed import Installed, replace_file, row_of, write_record
 from venvstacks.building.launchers import macos_interpreter
+from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_layout import CONFIGURATION
 from venvstacks.definition.stack import LayerKind
 from venvstacks.entries import Entry

@@ -9,37 +9,19 @@ be missing are copied as well. No RECORD lists what is shown.
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.build_state import Data
 from venvstacks.building.installed import Installed
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.names import is_python
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import folded, parents
 
 _DATA = ("etc", "share")
 _OWN = "share/venv"
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a layer has in its folders of data and programs, beside what it shows of others.
-
-    Attributes:
-        files: What its packages installed there: path relative to the layer -> hash in RECORD; sorted.
-        others: Everything else there, as paths below which nothing belongs to a package; sorted.
-        commands: What its packages offer as entry points: name -> what decides a launcher of it.
-    """
-
-    files: Mapping[str, str] = field(default_factory=dict)
-    others: tuple[str, ...] = ()
-    commands: Mapping[str, str] = field(default_factory=dict)
-
-
-NO_DATA = Data()
-"""That of a layer that has none."""
 
 
 @dataclass(frozen=True, slots=True)

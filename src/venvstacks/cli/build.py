@@ -43,9 +43,9 @@ from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.humanize import counted
 
 if TYPE_CHECKING:
+    from venvstacks.api.project import PublishSettings
     from venvstacks.definition.stack import Bytecode, LocalRuntime
     from venvstacks.options import Options
-    from venvstacks.publishing.publish_plan import PublishOptions
 
 
 @click.command()
@@ -75,11 +75,11 @@ if TYPE_CHECKING:
 @cache_option
 @work_options
 @verbosity_options
-@collected(publishing="PublishOptions", options="Options")
+@collected(publishing="PublishSettings", options="Options")
 def build(
     *,
     spec: Path,
-    publishing: "PublishOptions",
+    publishing: "PublishSettings",
     lock: bool,
     build: bool,
     publish: bool,
@@ -130,17 +130,15 @@ def build(
     platforms = selection.platforms
     with observed(options) as how:
         how = replace(how, observe=_recording(made, how.observe))  # noqa: PLW2901
-        if lock and not build:
-            venvstacks.lock(stack, include=to_lock, reset=reset, if_needed=True, options=how)
-        if build:
-            chosen = steps["build"]
-            built = venvstacks.build(
-                stack, include=chosen, platforms=platforms, lock_if_needed=lock, reset=reset, options=how
-            )
-        if publish:
-            publishing = replace(publishing, force=options.clean)
-            chosen = steps["publish"]
-            results = venvstacks.publish(stack, publishing, include=chosen, platforms=platforms, options=how)
+        with venvstacks.Project(stack, how) as project:
+            if lock and not build:
+                project.lock(include=to_lock, reset=reset, if_needed=True)
+            if build:
+                chosen = steps["build"]
+                built = project.build(include=chosen, platforms=platforms, lock_if_needed=lock, reset=reset)
+            if publish:
+                publishing["force"] = options.clean
+                results = project.publish(include=steps["publish"], platforms=platforms, **publishing)
     if build:
         folder = shorten(in_definition(stack, options.build_dir))
         print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made)} built", err=showing.as_json)
@@ -178,12 +176,12 @@ def _choose_dependencies(selection: Selection) -> dict[str, bool]:
 
 
 def _check_use(
-    selection: Selection, publishing: "PublishOptions", *, lock: bool, build: bool, publish: bool
+    selection: Selection, publishing: "PublishSettings", *, lock: bool, build: bool, publish: bool
 ) -> None:
     """Refuse options that would do nothing, and warn if there is nothing to do at all."""
     if selection.reset_lock and not lock:
         raise UsageError("--reset-lock only has a meaning when layers are locked.", hint="add --lock-if-needed")
-    if (publishing.delta_from or publishing.deltas) and not publish:
+    if (publishing.get("delta_from") or publishing.get("deltas")) and not publish:
         raise UsageError("Deltas are made of what is published.", hint="add --publish")
     if not (lock or build or publish):
         warn("--no-build leaves nothing to do without --lock-if-needed or --publish.")

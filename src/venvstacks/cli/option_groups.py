@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def collected(**kinds: type[Any] | str) -> Decorator:
         def wrapper(**values: Any) -> Any:  # noqa: ANN401 - click hands out what was asked for
             for argument, named in kinds.items():
                 kind = getattr(venvstacks, named) if isinstance(named, str) else named
-                found = {field.name: values.pop(field.name) for field in fields(kind) if field.name in values}
+                found = {name: values.pop(name) for name in kind.__annotations__ if name in values}
                 values[argument] = kind(**{name: value for name, value in found.items() if value is not None})
             return command(**values)
 

@@ -1,7 +1,7 @@
 """``venvstacks publish`` and ``venvstacks local-export``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,12 +38,12 @@ from venvstacks.humanize import counted, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from venvstacks.api.project import ExportSettings, PublishSettings
     from venvstacks.definition.stack import Bytecode, Stack
+    from venvstacks.manifests.manifest_format import ArchiveManifest
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
-    from venvstacks.publishing.export_plan import ExportOptions, ExportPlan
-    from venvstacks.publishing.publication import PublishResult
-    from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan
+    from venvstacks.publishing.outputs import OutputPlan, Outputs
 
 
 @click.command()
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
 @cache_option
 @work_options
 @verbosity_options
-@collected(publishing="PublishOptions", options="Options")
+@collected(settings="PublishSettings", options="Options")
 def publish(
     *,
     spec: Path,
-    publishing: "PublishOptions",
+    settings: "PublishSettings",
     selection: Selection,
     bytecode: "Bytecode | None",
     showing: Showing,
@@ -88,22 +88,20 @@ def publish(
     if not chosen:
         return
     platforms = selection.platforms
-    with observed(options) as how:
+    with observed(options) as how, venvstacks.Project(stack, how) as project:
         if showing.dry_run:
-            plans = venvstacks.plan_publication(
-                stack, publishing, include=chosen, platforms=platforms, options=how
-            )
+            plans = project.plan.publish(include=chosen, platforms=platforms, **settings)
         else:
-            results = venvstacks.publish(stack, publishing, include=chosen, platforms=platforms, options=how)
+            results = project.publish(include=chosen, platforms=platforms, **settings)
     if not showing.dry_run:
         print_published(results, showing)
     elif showing.as_json:
         _print_manifests(targets, plans)
     else:
-        folder = in_definition(stack, publishing.output)
-        for archive in (archive for plan in plans for archive in plan.archives):
+        folder = in_definition(stack, settings["output"])
+        for archive in (archive for plan in plans for archive in plan.layers):
             name = archive.destination.relative_to(folder).as_posix()
-            click.echo(f"{archive.action}  {name}  ({archive.reason})")
+            click.echo(f"{'keep' if archive.is_kept else 'create'}  {name}  ({archive.reason})")
             for delta, base in archive.deltas.items():
                 click.echo(f"delta  {delta}  (from {shorten(base.archive)}, if it is worth it)")
 
@@ -119,11 +117,11 @@ def publish(
 @show_options
 @work_options
 @verbosity_options
-@collected(exporting="ExportOptions", options="Options")
+@collected(settings="ExportSettings", options="Options")
 def local_export(
     *,
     spec: Path,
-    exporting: "ExportOptions",
+    settings: "ExportSettings",
     selection: Selection,
     bytecode: "Bytecode | None",
     showing: Showing,
@@ -144,12 +142,12 @@ def local_export(
     if not chosen:
         return
     platforms = selection.platforms
-    with observed(options) as how:
+    with observed(options) as how, venvstacks.Project(stack, how) as project:
         if showing.dry_run:
-            plans = venvstacks.plan_exporting(stack, exporting, include=chosen, platforms=platforms, options=how)
+            plans = project.plan.export(include=chosen, platforms=platforms, **settings)
         else:
-            results = venvstacks.export(stack, exporting, include=chosen, platforms=platforms, options=how)
-    folder = in_definition(stack, exporting.output)
+            results = project.export(include=chosen, platforms=platforms, **settings)
+    folder = in_definition(stack, settings["output"])
     if not showing.dry_run:
         layers = [layer for result in results for layer in result.layers]
         copied = sum(layer.created for layer in layers)
@@ -157,8 +155,9 @@ def local_export(
     elif showing.as_json:
         _print_manifests(targets, plans)
     else:
-        for export in (export for plan in plans for export in plan.exports):
-            click.echo(f"{export.action}  {export.destination.relative_to(folder).as_posix()}  ({export.reason})")
+        for export in (export for plan in plans for export in plan.layers):
+            name = export.destination.relative_to(folder).as_posix()
+            click.echo(f"{'keep' if export.is_kept else 'create'}  {name}  ({export.reason})")
 
 
 def _choose(
@@ -175,16 +174,16 @@ def _choose(
     return frozenset() if stops else chosen, targets
 
 
-def _print_manifests(targets: "Sequence[Target]", plans: "Sequence[PublishPlan] | Sequence[ExportPlan]") -> None:
+def _print_manifests(targets: "Sequence[Target]", plans: "Sequence[OutputPlan[Any]]") -> None:
     """Print the manifest that would be written; those of several platforms under their names."""
     manifests = [plan.as_json() for plan in plans]
     by_platform = zip((target.name for target in targets), manifests, strict=True)
     print_json(dict(by_platform) if len(plans) > 1 else manifests[0])
 
 
-def print_published(results: "Iterable[PublishResult]", showing: Showing) -> None:
+def print_published(results: "Iterable[Outputs[ArchiveManifest]]", showing: Showing) -> None:
     """Print the archives, as paths relative to the current folder where that is shorter."""
-    for archive in (archive for result in results for archive in result.archives):
+    for archive in (archive for result in results for archive in result.layers):
         size = size_text(archive.path.stat().st_size)
         state = "made" if archive.created else "unchanged"
         print_result(f"{shorten(archive.path)}  {size}  {state}", err=showing.as_json)

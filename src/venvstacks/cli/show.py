@@ -100,7 +100,7 @@ def _show_libraries(spec: Path, build_dir: Path, selection: Selection, layer: st
 def _find_built(folder: Path, names: Collection[str], targets: "Iterable[Target]") -> dict[str, list[str]]:
     # slower than all the rest
     from venvstacks.building.build_plan import folder_of  # noqa: PLC0415
-    from venvstacks.building.state import STATE_FILE  # noqa: PLC0415
+    from venvstacks.building.build_state import STATE_FILE  # noqa: PLC0415
 
     return {
         name: [target.name for target in targets if (folder_of(target, folder) / name / STATE_FILE).is_file()]

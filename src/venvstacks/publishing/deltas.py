@@ -36,7 +36,7 @@ def make_deltas(
     planned: PlannedArchive, archive: Path, folder: Path, *, options: PublishOptions, pool: FramePool, work: Work
 ) -> None:
     """Make the deltas that lead to an archive, as far as they are a third smaller than it."""
-    layer, platform = planned.built.layer, planned.built.target.name
+    layer, platform = planned.build.layer, planned.build.target.name
     effort = delta_effort(options)
     with open_archive(archive) as new:
         for name, base in planned.deltas.items():

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET
 
-from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.stack import Layer, LayerKind, SourceModule
 from venvstacks.manifests.manifest_format import LayerManifest, ModuleManifest, StackManifest
 from venvstacks.platforms.targets import Target
 
 
-def describe_layer(built: BuiltLayer) -> LayerManifest:
+def describe_layer(build: LayerBuild) -> LayerManifest:
     """Return what does not depend on how a layer is shipped."""
-    layer, lock = built.layer, built.lock
-    runtime = lock if layer.kind is LayerKind.RUNTIME else built.below[-1]
-    frameworks = {below.layer: below.install_target for below in built.below}
+    layer, lock = build.layer, build.lock
+    runtime = lock if layer.kind is LayerKind.RUNTIME else build.below[-1]
+    frameworks = {below.layer: below.install_target for below in build.below}
     launch = layer.launch_module
     manifest = LayerManifest(
         layer_name=layer.build_name,
@@ -25,9 +25,9 @@ def describe_layer(built: BuiltLayer) -> LayerManifest:
         locked_at=lock.metadata.locked_at,
         python_implementation=lock.python.request,
         runtime_layer=runtime.install_target,
-        bound_to_implementation=layer.kind is LayerKind.RUNTIME or built.target.is_windows,
-        system_libraries=built.system_libraries or UNSET,
-        target_platform=built.target.name,
+        bound_to_implementation=layer.kind is LayerKind.RUNTIME or build.target.is_windows,
+        system_libraries=build.system_libraries or UNSET,
+        target_platform=build.target.name,
     )
     if layer.kind is LayerKind.RUNTIME:
         return manifest
@@ -37,15 +37,15 @@ def describe_layer(built: BuiltLayer) -> LayerManifest:
     return msgspec.structs.replace(
         manifest,
         app_launch_module=launch.name,
-        app_launch_module_hash=built.module_hashes[launch.name],
-        app_support_modules=_support_modules(layer.support_modules, built) or UNSET,
+        app_launch_module_hash=build.module_hashes[launch.name],
+        app_support_modules=_support_modules(layer.support_modules, build) or UNSET,
     )
 
 
-def _support_modules(modules: Iterable[SourceModule], built: BuiltLayer) -> tuple[ModuleManifest, ...]:
+def _support_modules(modules: Iterable[SourceModule], build: LayerBuild) -> tuple[ModuleManifest, ...]:
     """Describe support modules, in the order of venvstacks 0.8."""
     ordered = sorted(modules, key=lambda module: module.path.parts)
-    return tuple(ModuleManifest(module.name, built.module_hashes[module.name]) for module in ordered)
+    return tuple(ModuleManifest(module.name, build.module_hashes[module.name]) for module in ordered)
 
 
 def stack_order(layers: Iterable[Layer], target: Target) -> tuple[tuple[LayerKind, str], ...]:

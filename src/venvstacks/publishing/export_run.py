@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from venvstacks import files
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.events import Finished, Meter, Planned, Started, Step
 from venvstacks.humanize import size_text
-from venvstacks.manifests.manifest_format import ExportManifest, StackManifest, write_manifest
+from venvstacks.manifests.manifest_format import ExportManifest, write_manifest
 from venvstacks.publishing.copying import Copier
 from venvstacks.publishing.export_plan import ExportPlan, PlannedExport
-from venvstacks.publishing.outcomes import content_size, explained, remove_leftovers, truthful
-from venvstacks.publishing.publish_plan import Action
+from venvstacks.publishing.outputs import Outputs, describe_failure, explain, finish_outputs, remove_unfinished
 from venvstacks.work import Task, Work, run_tasks
 
 _CHUNK_ENTRIES = 256
@@ -24,66 +22,28 @@ _CHUNK_SIZE = 32 << 20
 _Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedLayer:
-    """A layer's folder, complete in the export.
-
-    Attributes:
-        layer: Build name.
-        path: The folder.
-        created: False if it was there already.
-        manifest: The layer's manifest.
-    """
-
-    layer: str
-    path: Path
-    created: bool
-    manifest: ExportManifest
-
-
-@dataclass(frozen=True, slots=True)
-class ExportResult:
-    """What an export has done.
-
-    Attributes:
-        manifest_path: The stack's manifest.
-        manifest: Its content.
-        layers: The selected layers, in the stack's order.
-    """
-
-    manifest_path: Path
-    manifest: StackManifest
-    layers: tuple[ExportedLayer, ...]
-
-
-def run_export(plan: ExportPlan, work: Work) -> ExportResult:
+def run_export(plan: ExportPlan, work: Work) -> Outputs[ExportManifest]:
     """Make the planned folders and write the manifests.
 
     Each layer is copied beside its final name, in parts that any thread may take, and put in place when it
     is complete. Whatever ends the process, the next run goes on from there.
     """
-    remove_leftovers(plan.options.output)
-    work.observe(Planned(Step.EXPORT, tuple(export.layer for export in plan.exports)))
-    copies = [_Copy(export, work) for export in plan.exports if export.action is Action.CREATE]
+    remove_unfinished(plan.output)
+    work.observe(Planned(Step.EXPORT, tuple(export.layer for export in plan.layers)))
+    copies = [_Copy(export, work) for export in plan.layers if not export.is_kept]
     with (
-        truthful(plan, plan.exports, ExportManifest, "exported"),
+        describe_failure(plan, ExportManifest, "exported"),
         _removed_on_failure([copy.temporary for copy in copies]),
     ):
         run_tasks([task for copy in copies for task in copy.tasks()], work)
-    for export in plan.exports:
-        if export.action is Action.KEEP:
-            platform = export.built.target.name
+    for export in plan.layers:
+        if export.is_kept:
+            platform = export.build.target.name
             work.observe(Started(Step.EXPORT, export.layer, platform))
-            with explained(f"export {export.built.layer.title}"):
+            with explain(f"export {export.build.layer.title}"):
                 write_manifest(export.manifest_path, export.manifest)
             work.observe(Finished(Step.EXPORT, export.layer, False, export.reason, 0.0, platform))  # noqa: FBT003 - an event's field
-    manifest = plan.manifest({export.layer: export.manifest for export in plan.exports})
-    with explained("write the stack's manifest"):
-        write_manifest(plan.manifest_path, manifest)
-    layers = tuple(
-        ExportedLayer(e.layer, e.destination, e.action is Action.CREATE, e.manifest) for e in plan.exports
-    )
-    return ExportResult(plan.manifest_path, manifest, layers)
+    return finish_outputs(plan, {export.layer: export.manifest for export in plan.layers})
 
 
 @contextmanager
@@ -103,35 +63,34 @@ class _Copy:
         self.temporary = files.temporary_beside(export.destination)
         self._export = export
         self._work = work
-        built = export.built
-        self._meter = Meter(work.observe, Step.EXPORT, export.layer, content_size(built), built.target.name)
-        self._copier = Copier(export.built.folder, self.temporary)
+        build = export.build
+        self._meter = Meter(work.observe, Step.EXPORT, export.layer, build.size, build.target.name)
+        self._copier = Copier(export.build.folder, self.temporary)
         self._begin = 0.0
 
     def tasks(self) -> Iterator[Task[_Key, None]]:
         """Return the parts: the folders, then everything else in any order, then putting it in place."""
         layer = self._export.layer
-        folders = [e for e in self._export.built.entries if e.kind is EntryKind.FOLDER]
-        others = [e for e in self._export.built.entries if e.kind is not EntryKind.FOLDER]
-        begin, end = (layer, "begin"), (layer, "end")
-        copies = {
-            (layer, f"part {n}"): partial(self._copy_entries, chunk) for n, chunk in enumerate(_chunks(others))
-        }
-        yield self._task(begin, (), partial(self._make_folders, folders))
-        yield from (self._task(key, (begin,), copy) for key, copy in copies.items())
-        yield self._task(end, (begin, *copies), self._put_in_place)
+        folders = [e for e in self._export.build.entries if e.kind is EntryKind.FOLDER]
+        others = [e for e in self._export.build.entries if e.kind is not EntryKind.FOLDER]
+        yield self._task((layer, "begin"), (), partial(self._make_folders, folders))
+        keys = []
+        for number, chunk in enumerate(_chunks(others)):
+            keys.append((layer, f"part {number}"))
+            yield self._task(keys[-1], ((layer, "begin"),), partial(self._copy_entries, chunk))
+        yield self._task((layer, "end"), ((layer, "begin"), *keys), self._put_in_place)
 
     def _task(self, key: _Key, needs: tuple[_Key, ...], run: Callable[[], None]) -> Task[_Key, None]:
         return Task(f"export {' '.join(key)}", key, needs, partial(self._explained, run))
 
     def _explained(self, run: Callable[[], None], _: Mapping[_Key, None]) -> None:
-        with explained(f"export {self._export.built.layer.title}"):
+        with explain(f"export {self._export.build.layer.title}"):
             run()
 
     def _make_folders(self, folders: Sequence[Entry]) -> None:
         self._begin = time.monotonic()
-        built = self._export.built
-        self._work.observe(Started(Step.EXPORT, built.layer.build_name, built.target.name))
+        build = self._export.build
+        self._work.observe(Started(Step.EXPORT, build.layer.build_name, build.target.name))
         self.temporary.mkdir(parents=True)
         for entry in folders:
             self._copier.copy(entry)
@@ -157,8 +116,8 @@ class _Copy:
             write_manifest(export.manifest_path, export.manifest)
         files.replace_tree(self.temporary, export.destination)
         write_manifest(export.manifest_path, export.manifest)
-        seconds, size = time.monotonic() - self._begin, size_text(content_size(export.built))
-        platform = export.built.target.name
+        seconds, size = time.monotonic() - self._begin, size_text(export.build.size)
+        platform = export.build.target.name
         self._work.observe(Finished(Step.EXPORT, export.layer, True, size, seconds, platform))  # noqa: FBT003 - an event's field
 
 

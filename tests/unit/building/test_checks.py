@@ -5,9 +5,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from fakes.built_layers import make_lock
-from venvstacks.building.build_plan import LayerBuild
-from venvstacks.building.built_layer import ExcludedPackage
 from venvstacks.building.checks import Check, check_layer, read_contents, way_out
+from venvstacks.building.excluding import ExcludedPackage
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, UvSettings
 from venvstacks.platforms.compatibility import Compatibility

@@ -6,8 +6,13 @@ from packaging.version import Version
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock, make_package
-from venvstacks.building.built_layer import ExcludedPackage
-from venvstacks.building.excluding import excluded_packages, idle_exclusions, installed_wheels, saving_text
+from venvstacks.building.excluding import (
+    ExcludedPackage,
+    excluded_packages,
+    idle_exclusions,
+    installed_wheels,
+    saving_text,
+)
 from venvstacks.definition.stack import Layer
 from venvstacks.locking.layer_lock import LayerLock, LockedPackage
 from venvstacks.platforms.targets import TARGETS

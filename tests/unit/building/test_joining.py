@@ -6,9 +6,10 @@ import pytest
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
-from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.build_state import Part
 from venvstacks.building.installed import read_installed
-from venvstacks.building.joining import Clash, Joining, Part, Parts, parts_of, plan_joining
+from venvstacks.building.joining import Clash, Joining, Parts, parts_of, plan_joining
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.entries import scan
 from venvstacks.platforms.compatibility import Compatibility

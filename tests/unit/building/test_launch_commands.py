@@ -7,11 +7,11 @@ import pytest
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
-from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.build_state import Data
 from venvstacks.building.installed import read_installed
 from venvstacks.building.launch_commands import add_launchers, chosen_commands, offered_commands
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.showing import NO_DATA, Data
 from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import BuildError
 from venvstacks.events import Event, Warned
@@ -54,7 +54,7 @@ class Application:
     def add(self, *names: str, below: tuple[str, ...] = ()) -> set[str]:
         """Add launchers of some commands, or of all; give what there is then."""
         build = self.build(*names)
-        lower = [(replace(build, folder=self.folder / name), self.data.get(name, NO_DATA)) for name in below]
+        lower = [(replace(build, folder=self.folder / name), self.data.get(name, Data())) for name in below]
         staging = self.folder / "staging"
         add_launchers(build, staging, read_installed(staging, self.layout.site), lower, self.observe)
         return {path.name for path in self.programs.iterdir()}
@@ -68,7 +68,7 @@ class Application:
         path = self.folder / layer / self.layout.scripts / program
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(layer)
-        files = {**self.data.get(layer, NO_DATA).files, f"{self.layout.scripts}/{program}": ""}
+        files = {**self.data.get(layer, Data()).files, f"{self.layout.scripts}/{program}": ""}
         self.data[layer] = Data(files)
 
     def refusal(self, *names: str) -> BuildError:

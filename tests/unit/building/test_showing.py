@@ -5,9 +5,10 @@ import pytest
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
-from venvstacks.building.build_plan import LayerBuild
+from venvstacks.building.build_state import Data
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.showing import Data, Showing, Shown, plan_showing
+from venvstacks.building.showing import Showing, Shown, plan_showing
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
 

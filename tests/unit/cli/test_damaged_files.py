@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.building.state import STATE_FILE
+from venvstacks.building.build_state import STATE_FILE
 from venvstacks.cli import main
 from venvstacks.manifests.manifest_format import LAYER_METADATA_FOLDER
 

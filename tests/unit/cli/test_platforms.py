@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.building.state import STATE_FILE
+from venvstacks.building.build_state import STATE_FILE
 from venvstacks.cli import main
 from venvstacks.platforms.targets import TARGETS, host_target
 

@@ -15,13 +15,14 @@ from fakes.small_stack import planned, publish, snapshot
 from venvstacks import files
 from venvstacks.archives.archive_reader import read_index
 from venvstacks.archives.formats import ArchiveFormat, Compression
-from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.deltas.blob import read_header
 from venvstacks.deltas.delta_writer import Effort
 from venvstacks.errors import ArchiveError, PublishError, UsageError
 from venvstacks.events import Event, Finished, Warned
+from venvstacks.manifests.manifest_format import ArchiveManifest
 from venvstacks.publishing.deltas import delta_effort
-from venvstacks.publishing.publication import PublishedArchive
+from venvstacks.publishing.outputs import Output
 from venvstacks.publishing.publish_plan import PublishOptions
 from venvstacks.work import Work
 
@@ -39,7 +40,7 @@ class Release:
         self._folder = folder
         self._versioned = versioned
 
-    def built(self, number: int, content: bytes | None = None, target: str = "linux_x86_64") -> BuiltLayer:
+    def built(self, number: int, content: bytes | None = None, target: str = "linux_x86_64") -> LayerBuild:
         folder = self._folder / f"{target}-{number}"
         if not folder.exists():
             make_tree(
@@ -72,17 +73,19 @@ def options(tmp_path: Path) -> PublishOptions:
     return PublishOptions(tmp_path / "out")
 
 
-def published(built: BuiltLayer, options: PublishOptions, events: list[Event] | None = None) -> PublishedArchive:
+def published(
+    built: LayerBuild, options: PublishOptions, events: list[Event] | None = None
+) -> Output[ArchiveManifest]:
     work = Work() if events is None else Work(observe=events.append)
-    (archive,) = publish((built,), options, work=work).archives
+    (archive,) = publish((built,), options, work=work).layers
     return archive
 
 
-def deltas(archive: PublishedArchive) -> list[str]:
+def deltas(archive: Output[ArchiveManifest]) -> list[str]:
     return [delta.name for delta in archive.manifest.archive_deltas or ()]
 
 
-def name_of(old: PublishedArchive, stem: str = "app-x") -> str:
+def name_of(old: Output[ArchiveManifest], stem: str = "app-x") -> str:
     return f"{stem}.from-{str(old.manifest.archive_content_hash)[7:23]}.vdelta"
 
 
@@ -95,7 +98,7 @@ def assert_leads(delta: Path, old: Path, new: Path, scratch: Path) -> None:
     assert full_facts(scratch / "patched") == full_facts(scratch / "new")
 
 
-def keep(archive: PublishedArchive, folder: Path) -> Path:
+def keep(archive: Output[ArchiveManifest], folder: Path) -> Path:
     """Keep what was published, as a client would have it."""
     shutil.copytree(archive.path.parent, folder)
     return folder
@@ -111,7 +114,7 @@ def test_delta_from_the_archive_that_is_replaced(
     events: list[Event] = []
     second = published(release.built(2), options, events)
     (told,) = second.manifest.archive_deltas or ()
-    path = options.output / told.name
+    path = options.folder / told.name
     assert told.name == name_of(first)
     assert told.size == path.stat().st_size < 3000
     assert told.hashes == {"sha256": files.file_sha256(path)}
@@ -123,7 +126,7 @@ def test_delta_from_the_archive_that_is_replaced(
     )
     assert (header.layer_name, header.install_target, header.archive) == ("app-x", "app-x", "app-x.tar.zst")
     assert_leads(path, old / "app-x.tar.zst", second.path, tmp_path / "scratch")
-    described = json.loads((options.output / "__venvstacks__/env_metadata/app-x.json").read_bytes())
+    described = json.loads((options.folder / "__venvstacks__/env_metadata/app-x.json").read_bytes())
     assert described["archive_deltas"] == [
         {
             "name": told.name,
@@ -135,14 +138,14 @@ def test_delta_from_the_archive_that_is_replaced(
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert finished.summary.endswith(" kB, build 2, 1 delta")
-    assert not [path.name for path in options.output.iterdir() if path.name.startswith(".")]
+    assert not [path.name for path in options.folder.iterdir() if path.name.startswith(".")]
 
 
 def test_without_the_option_there_are_none(release: Release, options: PublishOptions) -> None:
     published(release.built(1), options)
     second = published(release.built(2), options)
     assert deltas(second) == []
-    described = json.loads((options.output / "__venvstacks__/env_metadata/app-x.json").read_bytes())
+    described = json.loads((options.folder / "__venvstacks__/env_metadata/app-x.json").read_bytes())
     assert "archive_deltas" not in described
 
 
@@ -150,7 +153,7 @@ def test_deltas_stay_as_long_as_they_lead_to_the_archive(release: Release, optio
     asking = replace(options, deltas=1)
     first = published(release.built(1), asking)
     second = published(release.built(2), asking)
-    before = snapshot(options.output)
+    before = snapshot(options.folder)
     events: list[Event] = []
     for again in (options, asking):
         kept = published(release.built(2), again, events)
@@ -159,13 +162,13 @@ def test_deltas_stay_as_long_as_they_lead_to_the_archive(release: Release, optio
         finished = events[-1]
         assert isinstance(finished, Finished)
         assert (finished.changed, finished.summary) == (False, "unchanged, 1 delta")
-    assert snapshot(options.output) == before
+    assert snapshot(options.folder) == before
     third = published(release.built(3), asking)
     assert deltas(third) == [name_of(second)]
-    assert [path.name for path in options.output.glob("*.vdelta")] == [name_of(second)]
+    assert [path.name for path in options.folder.glob("*.vdelta")] == [name_of(second)]
     fourth = published(release.built(4), options)
     assert deltas(fourth) == []
-    assert not list(options.output.glob("*.vdelta"))
+    assert not list(options.folder.glob("*.vdelta"))
 
 
 def test_forced_archive_of_the_same_content_keeps_its_deltas(release: Release, options: PublishOptions) -> None:
@@ -181,7 +184,7 @@ def test_delta_that_is_gone_is_told_no_more(release: Release, options: PublishOp
     asking = replace(options, deltas=1)
     first = published(release.built(1), asking)
     published(release.built(2), asking)
-    (options.output / name_of(first)).unlink()
+    (options.folder / name_of(first)).unlink()
     kept = published(release.built(2), options)
     assert deltas(kept) == []
 
@@ -190,9 +193,9 @@ def test_damaged_delta_is_told_no_more(release: Release, options: PublishOptions
     asking = replace(options, deltas=1)
     first = published(release.built(1), asking)
     published(release.built(2), asking)
-    (options.output / name_of(first)).write_bytes(b"damaged")
+    (options.folder / name_of(first)).write_bytes(b"damaged")
     assert deltas(published(release.built(2), options)) == []
-    assert not (options.output / name_of(first)).exists()
+    assert not (options.folder / name_of(first)).exists()
 
 
 def test_delta_that_a_killed_run_left_is_found(release: Release, options: PublishOptions, tmp_path: Path) -> None:
@@ -200,7 +203,7 @@ def test_delta_that_a_killed_run_left_is_found(release: Release, options: Publis
     first = published(release.built(1), asking)
     old = keep(first, tmp_path / "kept")
     second = published(release.built(2), asking)
-    shutil.copy(old / "__venvstacks__/env_metadata/app-x.json", options.output / "__venvstacks__/env_metadata")
+    shutil.copy(old / "__venvstacks__/env_metadata/app-x.json", options.folder / "__venvstacks__/env_metadata")
     again = published(release.built(2), asking)
     assert again.created
     assert again.manifest == second.manifest
@@ -215,7 +218,7 @@ def test_delta_from_another_folder(release: Release, options: PublishOptions, tm
     new = published(release.built(3), asking)
     assert deltas(new) == sorted([name_of(old), name_of(other)])
     for each in (old, other):
-        assert_leads(options.output / name_of(each), each.path, new.path, tmp_path / each.path.name)
+        assert_leads(options.folder / name_of(each), each.path, new.path, tmp_path / each.path.name)
     assert snapshot(tmp_path / "release-1") == before
     assert not published(release.built(3), asking).created
 
@@ -235,10 +238,10 @@ def test_delta_to_an_archive_that_is_there_already(
     assert (finished.changed, finished.summary) == (True, "unchanged, 1 delta")
     after = new.path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    assert_leads(options.output / name_of(old), old.path, new.path, tmp_path / "scratch")
-    written = (options.output / name_of(old)).stat().st_mtime_ns
+    assert_leads(options.folder / name_of(old), old.path, new.path, tmp_path / "scratch")
+    written = (options.folder / name_of(old)).stat().st_mtime_ns
     published(release.built(2), replace(options, delta_from=(tmp_path / "release-1",)))
-    assert (options.output / name_of(old)).stat().st_mtime_ns == written
+    assert (options.folder / name_of(old)).stat().st_mtime_ns == written
 
 
 def test_states_of_the_same_content_count_once(release: Release, options: PublishOptions, tmp_path: Path) -> None:
@@ -256,10 +259,10 @@ def test_tagged_builds(release: Release, options: PublishOptions, tmp_path: Path
     stem = "app-x-linux_x86_64-4"
     assert deltas(done[3]) == sorted(name_of(each, stem) for each in done[1:3])
     for each in done[1:3]:
-        delta = options.output / name_of(each, stem)
+        delta = options.folder / name_of(each, stem)
         assert_leads(delta, each.path, done[3].path, tmp_path / each.path.name)
     # those to earlier builds are still of use, as their archives are there
-    assert (options.output / name_of(done[0], "app-x-linux_x86_64-3")).exists()
+    assert (options.folder / name_of(done[0], "app-x-linux_x86_64-3")).exists()
 
 
 def test_versioned_layer(tmp_path: Path, options: PublishOptions) -> None:
@@ -268,8 +271,8 @@ def test_versioned_layer(tmp_path: Path, options: PublishOptions) -> None:
     first, second, third = (published(release.built(number), options) for number in (1, 2, 10))
     assert deltas(second) == [name_of(first, "app-x@2")]
     assert deltas(third) == sorted(name_of(each, "app-x@10") for each in (first, second))
-    assert (options.output / name_of(first, "app-x@2")).exists()
-    assert_leads(options.output / deltas(second)[0], first.path, second.path, tmp_path / "scratch")
+    assert (options.folder / name_of(first, "app-x@2")).exists()
+    assert_leads(options.folder / deltas(second)[0], first.path, second.path, tmp_path / "scratch")
 
 
 def test_layers_of_other_names_and_platforms_do_not_count(
@@ -277,7 +280,7 @@ def test_layers_of_other_names_and_platforms_do_not_count(
 ) -> None:
     published(release.built(1, target="linux_aarch64"), options)
     new = published(
-        release.built(2), replace(options, output=tmp_path / "1", delta_from=(options.output,), deltas=3)
+        release.built(2), replace(options, output=tmp_path / "1", delta_from=(options.folder,), deltas=3)
     )
     assert deltas(new) == []
     # the archive of another platform is replaced, and nothing leads from it
@@ -300,8 +303,8 @@ def test_delta_must_be_a_third_smaller(release: Release, options: PublishOptions
     published(release.built(1), options)
     second = published(release.built(2, noise(50_000, seed=9)), options)
     assert deltas(second) == []
-    assert not list(options.output.glob("*.vdelta"))
-    assert not [path.name for path in options.output.iterdir() if path.name.startswith(".")]
+    assert not list(options.folder.glob("*.vdelta"))
+    assert not [path.name for path in options.folder.iterdir() if path.name.startswith(".")]
 
 
 def test_nothing_is_published_where_deltas_shall_lead_from(
@@ -326,7 +329,7 @@ def test_old_archive_is_missing(release: Release, options: PublishOptions, tmp_p
     assert caught.value.message == (
         f"There can be no delta for application 'x' from the archive {old.path}: it or its index is not there."
     )
-    assert not options.output.exists()
+    assert not options.folder.exists()
     # nothing has to lead to what it was
     published(release.built(1), options)
     published(release.built(1), replace(options, delta_from=(tmp_path / "1",)))
@@ -356,10 +359,10 @@ def test_damaged_archive_that_was_asked_for(release: Release, options: PublishOp
     old = published(release.built(1), PublishOptions(tmp_path / "1"))
     published(release.built(2), options)
     damage(old.path)
-    before = snapshot(options.output)
+    before = snapshot(options.folder)
     with pytest.raises(ArchiveError, match="is damaged"):
         published(release.built(3), replace(options, delta_from=(tmp_path / "1",)))
-    assert snapshot(options.output) == before
+    assert snapshot(options.folder) == before
 
 
 def test_damaged_archive_that_is_replaced(release: Release, options: PublishOptions) -> None:
@@ -378,9 +381,9 @@ def test_dry_run_says_what_might_be_made(release: Release, options: PublishOptio
     published(release.built(1), options)
     other = published(release.built(2), PublishOptions(tmp_path / "1"))
     plan = planned((release.built(3),), replace(options, deltas=1, delta_from=(tmp_path / "1",)))
-    (archive,) = plan.archives
+    (archive,) = plan.layers
     bases = [base.archive for base in archive.deltas.values()]
-    assert bases == [other.path, options.output / "app-x.tar.zst"]
+    assert bases == [other.path, options.folder / "app-x.tar.zst"]
     assert next(iter(archive.deltas)) == name_of(other)
 
 

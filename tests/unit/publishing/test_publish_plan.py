@@ -5,21 +5,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from fakes.built_layers import make_built_layer
+from fakes.built_layers import make_built_layer, with_state
 from venvstacks.archives import codecs
 from venvstacks.archives.formats import ArchiveFormat, Compression
-from venvstacks.building.built_layer import BuiltLayer
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import PublishError, UsageError
 from venvstacks.manifests.manifest_format import ArchiveManifest
 from venvstacks.manifests.published import PublishedLayer
 from venvstacks.publishing import publish_plan as planning
+from venvstacks.publishing.outputs import Reason
 from venvstacks.publishing.publish_plan import (
-    Action,
     PlannedArchive,
     PublishOptions,
     PublishPlan,
-    Reason,
     plan_publish,
 )
 
@@ -28,26 +27,26 @@ OPTIONS = PublishOptions(OUTPUT)
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> BuiltLayer:
+def built(tmp_path: Path) -> LayerBuild:
     return make_built_layer(tmp_path, "app-x", launch_module="x", install_target="app-x@1")
 
 
 def plan(
-    built: BuiltLayer, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
+    built: LayerBuild, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
 ) -> PublishPlan:
     known = {} if earlier is None else {"app-x": earlier}
     return plan_publish([built], ["app-x"], options, [(built.layer.kind, "app-x")], published=known, bases={})
 
 
 def plan_one(
-    built: BuiltLayer, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
+    built: LayerBuild, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
 ) -> PlannedArchive:
-    (planned,) = plan(built, earlier, options).archives
+    (planned,) = plan(built, earlier, options).layers
     return planned
 
 
 def published(
-    built: BuiltLayer, options: PublishOptions = OPTIONS, *, build: int = 1, **changes: Any
+    built: LayerBuild, options: PublishOptions = OPTIONS, *, build: int = 1, **changes: Any
 ) -> PublishedLayer:
     """Give what a publication leaves that found an earlier build."""
     planned = plan_one(built, None, options)
@@ -65,20 +64,20 @@ def published(
     return PublishedLayer(planned.destination, manifest, 10, 5)
 
 
-def outcome(planned: PlannedArchive) -> tuple[Action, Reason, int, str]:
-    return planned.action, planned.reason, planned.manifest.archive_build, planned.destination.name
+def outcome(planned: PlannedArchive) -> tuple[bool, Reason, int, str]:
+    return planned.is_kept, planned.reason, planned.manifest.archive_build, planned.destination.name
 
 
-def test_first_publication(built: BuiltLayer) -> None:
+def test_first_publication(built: LayerBuild) -> None:
     planned = plan_one(built)
-    assert outcome(planned) == (Action.CREATE, Reason.FIRST, 1, "app-x@1.tar.zst")
+    assert outcome(planned) == (False, Reason.FIRST, 1, "app-x@1.tar.zst")
     assert planned.destination == OUTPUT / "app-x@1.tar.zst"
     assert planned.manifest_path == OUTPUT / "__venvstacks__/env_metadata/app-x.json"
     assert planned.published_sha256 is None
 
 
 @pytest.mark.parametrize("kind", ArchiveFormat)
-def test_tagged_names(built: BuiltLayer, kind: ArchiveFormat) -> None:
+def test_tagged_names(built: LayerBuild, kind: ArchiveFormat) -> None:
     options = PublishOptions(OUTPUT, kind, tag_outputs=True)
     planned = plan_one(built, None, options)
     assert planned.destination.name == f"app-x@1-linux_x86_64-1.{kind.value}"
@@ -86,10 +85,10 @@ def test_tagged_names(built: BuiltLayer, kind: ArchiveFormat) -> None:
     assert plan(built, None, options).manifest_path == OUTPUT / "__venvstacks__/venvstacks-linux_x86_64.json"
 
 
-def test_unchanged(built: BuiltLayer) -> None:
+def test_unchanged(built: LayerBuild) -> None:
     earlier = published(built, build=3)
     planned = plan_one(built, earlier)
-    assert outcome(planned) == (Action.KEEP, Reason.UNCHANGED, 3, "app-x@1.tar.zst")
+    assert outcome(planned) == (True, Reason.UNCHANGED, 3, "app-x@1.tar.zst")
     assert planned.manifest == earlier.manifest
 
 
@@ -98,7 +97,7 @@ def test_unchanged(built: BuiltLayer) -> None:
     [{"inputs": "2"}, {"locked_at": "2024-03-01T12:00:01+00:00"}, {"target": "linux_aarch64"}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_changed_layer(built: BuiltLayer, changes: dict[str, str]) -> None:
+def test_changed_layer(built: LayerBuild, changes: dict[str, str]) -> None:
     changed = make_built_layer(built.folder, "app-x", launch_module="x", install_target="app-x@1", **changes)  # type: ignore[arg-type]
     assert outcome(plan_one(changed, published(built, build=3)))[1:3] == (Reason.CHANGED, 4)
 
@@ -106,12 +105,12 @@ def test_changed_layer(built: BuiltLayer, changes: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "changes", [{"format": ArchiveFormat.TAR_XZ}, {"level": 1}, {"compression": Compression.BEST}]
 )
-def test_changed_options(built: BuiltLayer, changes: dict[str, Any]) -> None:
+def test_changed_options(built: LayerBuild, changes: dict[str, Any]) -> None:
     planned = plan_one(built, published(built, build=3), replace(OPTIONS, **changes))
     assert (planned.reason, planned.manifest.archive_build) == (Reason.CHANGED, 4)
 
 
-def test_naming_the_default_level_changes_nothing(built: BuiltLayer) -> None:
+def test_naming_the_default_level_changes_nothing(built: LayerBuild) -> None:
     for same in (
         replace(OPTIONS, level=OPTIONS.profile.level),
         replace(OPTIONS, compression=Compression.BALANCED),
@@ -119,78 +118,78 @@ def test_naming_the_default_level_changes_nothing(built: BuiltLayer) -> None:
         assert plan_one(built, published(built), same).reason is Reason.UNCHANGED
 
 
-def test_what_a_layer_takes_from_those_below_counts_once_it_is_known(built: BuiltLayer) -> None:
-    taken, other = replace(built, taken="1"), replace(built, taken="2")
-    assert outcome(plan_one(taken, published(taken)))[:2] == (Action.KEEP, Reason.UNCHANGED)
-    assert outcome(plan_one(other, published(taken)))[:3] == (Action.CREATE, Reason.CHANGED, 2)
+def test_what_a_layer_takes_from_those_below_counts_once_it_is_known(built: LayerBuild) -> None:
+    taken, other = with_state(built, linking="1"), with_state(built, linking="2")
+    assert outcome(plan_one(taken, published(taken)))[:2] == (True, Reason.UNCHANGED)
+    assert outcome(plan_one(other, published(taken)))[:3] == (False, Reason.CHANGED, 2)
     not_built = plan_one(built, published(taken))
     assert (not_built.reason, not_built.manifest.archive_links_hash) == (Reason.UNCHANGED, "1")
     assert plan_one(taken, published(built)).reason is Reason.UNCHANGED, "an earlier manifest need not tell"
 
 
-def test_changed_codec(built: BuiltLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_codec(built: LayerBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     earlier = published(built)
     monkeypatch.setattr(planning, "codec_identity", lambda kind: f"{codecs.codec_identity(kind)}.1")
     assert plan_one(built, earlier).reason is Reason.CHANGED
 
 
-def test_changed_writer(built: BuiltLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_writer(built: LayerBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     earlier = published(built)
     monkeypatch.setattr(planning, "WRITER_REVISION", 99)
     assert plan_one(built, earlier).reason is Reason.CHANGED
 
 
-def test_forced(built: BuiltLayer) -> None:
+def test_forced(built: LayerBuild) -> None:
     planned = plan_one(built, published(built, build=3), replace(OPTIONS, force=True))
-    assert outcome(planned) == (Action.CREATE, Reason.FORCED, 4, "app-x@1.tar.zst")
+    assert outcome(planned) == (False, Reason.FORCED, 4, "app-x@1.tar.zst")
     assert planned.published_sha256 is None
 
 
 @pytest.mark.parametrize(("size", "reason"), [(None, Reason.MISSING), (9, Reason.DAMAGED)])
 def test_gone_or_damaged_archive_is_made_again_under_its_number(
-    built: BuiltLayer, size: int | None, reason: Reason
+    built: LayerBuild, size: int | None, reason: Reason
 ) -> None:
     options = replace(OPTIONS, tag_outputs=True)
     earlier = replace(published(built, options, build=3), archive_size=size)
     planned = plan_one(built, earlier, options)
-    assert outcome(planned) == (Action.CREATE, reason, 3, "app-x@1-linux_x86_64-3.tar.zst")
+    assert outcome(planned) == (False, reason, 3, "app-x@1-linux_x86_64-3.tar.zst")
     assert planned.published_sha256 == "00"
 
 
 @pytest.mark.parametrize("size", [None, 4])
-def test_gone_or_damaged_index_is_made_again_with_its_archive(built: BuiltLayer, size: int | None) -> None:
+def test_gone_or_damaged_index_is_made_again_with_its_archive(built: LayerBuild, size: int | None) -> None:
     planned = plan_one(built, replace(published(built, build=3), index_size=size))
-    assert outcome(planned)[:3] == (Action.CREATE, Reason.INDEX, 3)
+    assert outcome(planned)[:3] == (False, Reason.INDEX, 3)
     assert planned.published_sha256 == "00"
 
 
-def test_tagged_rebuild_has_a_new_name(built: BuiltLayer) -> None:
+def test_tagged_rebuild_has_a_new_name(built: LayerBuild) -> None:
     options = replace(OPTIONS, tag_outputs=True)
     planned = plan_one(built, published(built, options, build=3), replace(options, force=True))
     assert planned.destination.name == "app-x@1-linux_x86_64-4.tar.zst"
 
 
-def test_new_lock_version_starts_again(built: BuiltLayer) -> None:
+def test_new_lock_version_starts_again(built: LayerBuild) -> None:
     newer = make_built_layer(
         built.folder, "app-x", launch_module="x", install_target="app-x@2", lock_version=2, inputs="2"
     )
     planned = plan_one(newer, published(built, build=3))
-    assert outcome(planned) == (Action.CREATE, Reason.CHANGED, 1, "app-x@2.tar.zst")
+    assert outcome(planned) == (False, Reason.CHANGED, 1, "app-x@2.tar.zst")
 
 
-def test_manifest_of_version_0_8_is_continued(built: BuiltLayer) -> None:
+def test_manifest_of_version_0_8_is_continued(built: LayerBuild) -> None:
     earlier = published(built, build=3, archive_inputs_hash=msgspec.UNSET, archive_content_hash=msgspec.UNSET)
     assert outcome(plan_one(built, earlier))[1:3] == (Reason.CHANGED, 4)
 
 
-def test_kept_archive_gets_the_metadata_of_today(built: BuiltLayer) -> None:
+def test_kept_archive_gets_the_metadata_of_today(built: LayerBuild) -> None:
     earlier = published(built, requirements_hash="sha256:of-yesterday")
     planned = plan_one(built, earlier)
-    assert planned.action is Action.KEEP
+    assert planned.is_kept
     assert planned.manifest.requirements_hash == built.lock.metadata.requirements_hash
 
 
-def test_stack_lists_selected_and_earlier_layers_in_its_order(built: BuiltLayer) -> None:
+def test_stack_lists_selected_and_earlier_layers_in_its_order(built: LayerBuild) -> None:
     runtime = make_built_layer(built.folder, "cpython-3.12")
     framework = make_built_layer(built.folder, "framework-new")
     order = [
@@ -199,7 +198,7 @@ def test_stack_lists_selected_and_earlier_layers_in_its_order(built: BuiltLayer)
         (LayerKind.APPLICATION, "app-w"),
         (LayerKind.APPLICATION, "app-x"),
     ]
-    (earlier_runtime,) = plan_publish([runtime], ["cpython-3.12"], OPTIONS, order, published={}, bases={}).archives
+    (earlier_runtime,) = plan_publish([runtime], ["cpython-3.12"], OPTIONS, order, published={}, bases={}).layers
     known = {
         "cpython-3.12": PublishedLayer(earlier_runtime.destination, earlier_runtime.manifest, None, None),
         "app-w": replace(published(built, layer_name="app-w"), archive_size=None),
@@ -211,7 +210,7 @@ def test_stack_lists_selected_and_earlier_layers_in_its_order(built: BuiltLayer)
     assert listed == {"runtimes": ["cpython-3.12"], "frameworks": [], "applications": ["app-w", "app-x"]}
 
 
-def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
+def test_json_of_a_plan_has_what_is_known(built: LayerBuild) -> None:
     (described,) = plan(built).as_json()["layers"]["applications"]
     of_files = {
         "archive_size",
@@ -229,28 +228,28 @@ def test_json_of_a_plan_has_what_is_known(built: BuiltLayer) -> None:
     assert kept.keys() - described.keys() == of_files
 
 
-def test_planning_reads_and_writes_nothing(built: BuiltLayer, tmp_path: Path) -> None:
+def test_planning_reads_and_writes_nothing(built: LayerBuild, tmp_path: Path) -> None:
     plan_one(built, published(built), PublishOptions(tmp_path / "absent"))
     assert not (tmp_path / "absent").exists()
 
 
-def test_selected_layer_must_be_built(built: BuiltLayer) -> None:
+def test_selected_layer_must_be_built(built: LayerBuild) -> None:
     with pytest.raises(PublishError, match="'app-y' cannot be published for linux_x86_64: it is not built"):
         plan_publish([built], ["app-y"], OPTIONS, [(built.layer.kind, "app-x")], published={}, bases={})
 
 
-def test_impossible_level_is_refused_before_any_work(built: BuiltLayer) -> None:
+def test_impossible_level_is_refused_before_any_work(built: LayerBuild) -> None:
     with pytest.raises(UsageError, match=r"levels of tar.zst are 1 to 22, not 99"):
         plan_one(built, None, replace(OPTIONS, level=99))
 
 
-def test_one_plan_is_for_one_target(built: BuiltLayer) -> None:
+def test_one_plan_is_for_one_target(built: LayerBuild) -> None:
     other = make_built_layer(built.folder, "app-x", launch_module="x", target="win_amd64")
     with pytest.raises(ValueError, match="too many values"):
         plan_publish([built, other], ["app-x"], OPTIONS, [], published={}, bases={})
 
 
-def test_archive_manifest_is_complete_when_kept(built: BuiltLayer) -> None:
+def test_archive_manifest_is_complete_when_kept(built: LayerBuild) -> None:
     manifest = plan_one(built, published(built)).manifest
     assert isinstance(manifest, ArchiveManifest)
     assert (manifest.archive_size, manifest.archive_hashes) == (10, {"sha256": "00"})

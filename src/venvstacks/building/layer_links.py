@@ -3,18 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from venvstacks.building.build_plan import Key, LayerBuild
 from venvstacks.building.joining import Joining, plan_joining
 from venvstacks.building.launch_commands import chosen_commands
+from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.native_files import linking_hash, plan_linking
 from venvstacks.building.showing import Showing, plan_showing
-from venvstacks.building.state import Inspection, State
 from venvstacks.files import json_hash
 from venvstacks.libraries.linkage import Linking
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
+class LayerLinks:
     """What a layer takes from those below it.
 
     Attributes:
@@ -36,12 +35,24 @@ class Taking:
         return json_hash([linking_hash(self.linking), shown, dict(self.joining.packages), dict(self.commands)])
 
 
-def plan_taking(build: LayerBuild, below: Sequence[LayerBuild], found: Mapping[Key, State | Inspection]) -> Taking:
-    """Decide what a layer takes from those below it."""
-    path = [found[each.key] for each in (build, *below)]
-    return Taking(
-        plan_linking(build, below, {key: each.natives for key, each in found.items()}),
-        plan_showing(build, below, [each.data for each in path]),
-        plan_joining(build, below, [each.parts for each in path]),
-        chosen_commands(build, [each.data for each in path]),
+def plan_links(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLinks:
+    """Decide what a layer takes from those below it, all of them with their states."""
+    states = {each.key: each.state for each in (build, *below) if each.state is not None}
+    data = [state.data for state in states.values()]
+    return LayerLinks(
+        plan_linking(build, below, {key: state.natives for key, state in states.items()}),
+        plan_showing(build, below, data),
+        plan_joining(build, below, [state.parts for state in states.values()]),
+        chosen_commands(build, data),
     )
+
+
+def links_changed(build: LayerBuild, usable: Mapping[Key, LayerBuild]) -> bool:
+    """Return whether a built layer would take something else from the layers below, as they are now.
+
+    False if one of these is not usable as it is: what it will offer cannot be known.
+    """
+    below = [usable[key] for key in build.keys_below if key in usable]
+    if build.state is None or len(below) < len(build.keys_below):
+        return False
+    return plan_links(build, below).hash != build.state.linking

@@ -1,0 +1,93 @@
+"""What is called on target machines: unpacking archives, applying deltas. Nothing here knows of building."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer, plan_unpack, run_unpack
+from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan, plan_patch, run_patch
+from venvstacks.errors import require_collection
+from venvstacks.options import Options
+from venvstacks.work import Work
+
+
+def plan_unpacking(
+    archives: Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    options: Options | None = None,
+) -> tuple[PlannedUnpack, ...]:
+    """Return what :func:`unpack` would do, with the same parameters."""
+    require_collection(archives=archives)
+    options = options or Options()
+    folder = Path(to).expanduser().absolute()
+    return plan_unpack([Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs))
+
+
+def unpack(
+    archives: Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    options: Options | None = None,
+) -> tuple[UnpackedLayer, ...]:
+    """Unpack published archives side by side into a folder, verified by their indexes while they are written.
+
+    Args:
+        archives: The archives, each with its index beside it; relative to the current folder.
+        to: What will hold the layers' folders; made if it is not there.
+        force: Whether to replace what is there and is something else.
+        options: How; of these, only ``jobs`` and ``observe`` count.
+
+    Returns:
+        The layers, in the order of the archives.
+
+    Raises:
+        ArchiveError: An archive or its index is damaged, or holds what no layer may hold.
+        FilesystemError: Something else is there under a layer's name, or cannot be written.
+    """
+    with _work(options) as work:
+        return run_unpack(plan_unpacking(archives, to, force=force, options=options), work)
+
+
+def plan_patching(
+    old: str | os.PathLike[str], delta: str | os.PathLike[str], to: str | os.PathLike[str]
+) -> PatchPlan:
+    """Return what :func:`patch` would do, with the same parameters; the old folder is not read."""
+    places = (Path(path).expanduser().absolute() for path in (old, delta, to))
+    return plan_patch(*places)
+
+
+def patch(
+    old: str | os.PathLike[str],
+    delta: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    options: Options | None = None,
+) -> PatchedLayer:
+    """Make a new layer's folder from the old one and a delta; it is what unpacking the new archive makes.
+
+    Args:
+        old: Folder of the old layer, only read; relative to the current folder, as the others.
+        delta: The delta.
+        to: Folder of the new layer; must not be there.
+        options: How; of these, only ``jobs`` and ``observe`` count.
+
+    Raises:
+        DeltaError: A file of the old folder is not what was published, or the delta is damaged.
+        FilesystemError: Something is there under the new folder's name, or cannot be written.
+    """
+    with _work(options) as work:
+        return run_patch(plan_patching(old, delta, to), work)
+
+
+@contextmanager
+def _work(options: Options | None) -> Iterator[Work]:
+    options = options or Options()
+    work = Work(options.observe, options.jobs)
+    try:
+        yield work
+    finally:
+        work.cancellation.cancel()

@@ -1,0 +1,396 @@
+"""A stack that is worked on: its definition, how work is done, and what was read of it."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+
+from venvstacks.builds import StackBuilds
+from venvstacks.definition.loading import load_stack
+from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
+from venvstacks.events import Observer, silent
+from venvstacks.options import Options, in_definition
+from venvstacks.selection import HOST, chosen_layers, extended, selected_targets
+from venvstacks.status import StackStatus
+from venvstacks.work import default_jobs
+
+if TYPE_CHECKING:
+    from venvstacks.archives.formats import ArchiveFormat, Compression
+    from venvstacks.building.build_run import BuildPlan
+    from venvstacks.building.dependency_paths import Presence
+    from venvstacks.building.layer_build import LayerBuild
+    from venvstacks.building.library_report import LayerLibraries
+    from venvstacks.locking.lock_run import LockedLayer, LockPlan
+    from venvstacks.manifests.manifest_format import ArchiveManifest, ExportManifest
+    from venvstacks.publishing.export_plan import ExportPlan
+    from venvstacks.publishing.outputs import Outputs
+    from venvstacks.publishing.publish_plan import PublishPlan
+    from venvstacks.session import Session
+
+
+class PublishSettings(TypedDict, total=False):
+    """How to publish; what is not given is as in :class:`PublishOptions`."""
+
+    output: str | os.PathLike[str]
+    format: "ArchiveFormat | str | None"
+    level: int | None
+    tag_outputs: bool
+    force: bool
+    compression: "Compression | str | None"
+    delta_from: Collection[str | os.PathLike[str]]
+    deltas: int
+
+
+class ExportSettings(TypedDict, total=False):
+    """How to export; what is not given is as in :class:`ExportOptions`."""
+
+    output: str | os.PathLike[str]
+    force: bool
+
+
+class Project:
+    """A stack, with what was read of its locks and builds; :func:`venvstacks.open` makes one.
+
+    The first step that writes holds the build folder, so that no other run changes it, until the project is
+    closed: at the end of a ``with`` block, or by :meth:`close`. Lock files and the records of built layers are
+    read once; what others change meanwhile is not seen.
+
+    Attributes:
+        stack: The stack.
+        options: How work is done.
+        plan: What the steps would do: ``project.plan.publish(format="zip")``.
+    """
+
+    def __init__(self, stack: Stack, options: Options | None = None) -> None:
+        self.stack = stack
+        self.options = options or Options()
+        self.plan = Plans(self)
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        """Let other runs use the build folder."""
+        self._resources.close()
+
+    @cached_property
+    def builds(self) -> StackBuilds:
+        """What was read of locks and builds."""
+        return StackBuilds(self.stack, in_definition(self.stack, self.options.build_dir))
+
+    @cached_property
+    def _scratch(self) -> Path:
+        """Hold the build folder."""
+        from venvstacks.workspace import hold_workspace  # noqa: PLC0415 - plans hold nothing
+
+        options = self.options
+        folder = in_definition(self.stack, options.build_dir)
+        return self._resources.enter_context(hold_workspace(folder, wait=options.wait, observe=options.observe))
+
+    @contextmanager
+    def _session(self) -> Iterator["Session"]:
+        from venvstacks.session import open_session  # noqa: PLC0415 - plans need no uv and no runtimes
+
+        with open_session(self.stack, self.options, self._scratch) as session:
+            yield session
+
+    def lock(
+        self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
+    ) -> "tuple[LockedLayer, ...]":
+        """Lock layers for all their targets.
+
+        Layers below them are locked as well where they have no valid lock, and layers above them always.
+
+        Args:
+            include: Build names of the layers to lock; all by default.
+            reset: Build names of layers whose earlier pins are forgotten.
+            if_needed: Whether valid locks are kept.
+
+        Returns:
+            The locks of all these layers, in the stack's order.
+
+        Raises:
+            LockError: A layer cannot be locked.
+        """
+        from venvstacks.api.locking import run_locking  # noqa: PLC0415
+
+        with self._session() as session:
+            plan = self.plan.lock(include=include, reset=reset, if_needed=if_needed)
+            return run_locking(session, self.builds, plan)
+
+    def build(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        lock_if_needed: bool = False,
+        reset: Collection[str] = (),
+    ) -> "tuple[LayerBuild, ...]":
+        """Build layers for some platforms, as far as they are not built already.
+
+        Args:
+            include: Build names of the layers to build; all by default. Layers below them are built if needed.
+            platforms: Target names, ``host`` for this machine's, ``all`` for all that one of the layers is made
+                for. Layers that are not made for a platform are left out there.
+            lock_if_needed: Whether to lock first what has no valid lock.
+            reset: Build names of layers whose earlier pins are forgotten; only with ``lock_if_needed``.
+
+        Returns:
+            These layers and those below them, platform by platform, each in the stack's order.
+
+        Raises:
+            UsageError: There is no such platform, or none of the layers is made for it.
+            InvalidLockError: A layer has no valid lock.
+            BuildError: A layer cannot be built.
+        """
+        from venvstacks.api.building import run_building  # noqa: PLC0415
+        from venvstacks.api.locking import run_locking  # noqa: PLC0415
+
+        with self._session() as session:
+            chosen, reset = chosen_layers(self.stack, include), chosen_layers(self.stack, reset, "reset")
+            selected_targets(self.stack, chosen, platforms)  # a mistake in a name shows before anything is locked
+            if lock_if_needed:
+                needed = extended(self.stack, {*chosen, *reset}, dependencies=True, derived=False)
+                run_locking(session, self.builds, self.plan.lock(include=needed, reset=reset, if_needed=True))
+            return run_building(session, self.builds, self.plan.build(include=include, platforms=platforms))
+
+    def publish(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        **settings: Unpack[PublishSettings],
+    ) -> "tuple[Outputs[ArchiveManifest], ...]":
+        """Make an archive of each built layer, and the manifests.
+
+        Args:
+            include: Build names of the layers to publish; all by default.
+            platforms: As for :meth:`build`.
+            settings: Fields of :class:`PublishOptions`: where to and in which format. With several platforms, and
+                without tags in names, each has a folder of its own in the output folder.
+
+        Returns:
+            What was done for each platform, sorted by its name.
+
+        Raises:
+            UsageError: There is no such platform, or none of the layers is made for it.
+            BuildError: A layer is not built.
+            PublishError: An archive cannot be made.
+        """
+        from venvstacks.api.outputs import run_publishing  # noqa: PLC0415
+        from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
+
+        with self._session() as session:
+            return run_publishing(session, self.builds, PublishOptions(**settings), include, platforms)
+
+    def export(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        **settings: Unpack[ExportSettings],
+    ) -> "tuple[Outputs[ExportManifest], ...]":
+        """Copy built layers side by side into a folder, ready to run.
+
+        Args:
+            include: Build names of the layers to export; all by default.
+            platforms: As for :meth:`build`.
+            settings: Fields of :class:`ExportOptions`. With several platforms, each has a folder of its own in the
+                output folder.
+
+        Returns:
+            What was done for each platform, sorted by its name.
+
+        Raises:
+            UsageError: There is no such platform, or none of the layers is made for it.
+            BuildError: A layer is not built.
+            PublishError: The output folder holds something else under a layer's name.
+        """
+        from venvstacks.api.outputs import run_exporting  # noqa: PLC0415
+        from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
+
+        with self._session() as session:
+            return run_exporting(session, self.builds, ExportOptions(**settings), include, platforms)
+
+    def status(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        operations: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> StackStatus:
+        """Describe how the layers of the stack depend on each other, and whether their locks are valid.
+
+        Args:
+            include: Build names of layers; these, what they depend on, and what depends on them are described. All
+                layers by default.
+            operations: Build name -> what is to be done with a layer, to be described as well.
+
+        Returns:
+            What ``venvstacks show`` prints; :meth:`StackStatus.as_json` is what ``venvstacks show --json`` prints.
+        """
+        chosen = extended(self.stack, chosen_layers(self.stack, include), dependencies=True, derived=True)
+        return StackStatus(self.stack, self.builds.states, chosen, operations)
+
+    def shared_libraries(
+        self, *, include: Collection[str] | None = None, platforms: Collection[str] = (HOST,)
+    ) -> "tuple[LayerLibraries, ...]":
+        """Report which shared libraries the files of built layers need, and who provides them.
+
+        Args:
+            include: Build names of the layers; all by default.
+            platforms: As for :meth:`build`.
+
+        Returns:
+            One entry a layer, platform by platform, each in the stack's order.
+
+        Raises:
+            InvalidLockError: A layer has no valid lock.
+        """
+        from venvstacks.building.library_report import describe_libraries  # noqa: PLC0415
+
+        chosen = chosen_layers(self.stack, include)
+        found = self.builds.select(chosen, platforms)
+        builds = {build.key: build for of_target in found.values() for build in of_target}
+        return tuple(
+            describe_libraries(build, [builds[key] for key in build.keys_below], self.options.environ)
+            for build in builds.values()
+            if build.layer.build_name in chosen
+        )
+
+    def why(self, package: str, *, platforms: Collection[str] = (HOST,)) -> "tuple[Presence, ...]":
+        """Report which layers have a package or use it, what depends on it, and what it costs.
+
+        Args:
+            package: The package's name, in any spelling.
+            platforms: As for :meth:`build`.
+
+        Returns:
+            One entry a layer, platform by platform, each in the stack's order; empty if no layer has it.
+
+        Raises:
+            InvalidLockError: A layer has no valid lock.
+        """
+        from venvstacks.building.dependency_paths import find_presences  # noqa: PLC0415
+
+        found = self.builds.select(chosen_layers(self.stack, None), platforms)
+        return find_presences([build for of_target in found.values() for build in of_target], package)
+
+
+class Plans:
+    """What the steps of a project would do, with the parameters of these; nothing is written."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def lock(
+        self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
+    ) -> "LockPlan":
+        """Return what :meth:`Project.lock` would do."""
+        from venvstacks.api.locking import plan_locking  # noqa: PLC0415
+
+        return plan_locking(self._project.builds, include, reset, if_needed=if_needed)
+
+    def build(
+        self, *, include: Collection[str] | None = None, platforms: Collection[str] = (HOST,)
+    ) -> "BuildPlan":
+        """Return what :meth:`Project.build` would do with the present locks.
+
+        Raises:
+            UsageError: There is no such platform, or none of the layers is made for it.
+            InvalidLockError: A layer has no valid lock.
+            BuildError: A layer's folder holds what no build put there.
+        """
+        from venvstacks.api.building import plan_building  # noqa: PLC0415
+
+        project = self._project
+        return plan_building(project.builds, include, platforms, clean=project.options.clean)
+
+    def publish(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        **settings: Unpack[PublishSettings],
+    ) -> "tuple[PublishPlan, ...]":
+        """Return what :meth:`Project.publish` would do; locks and earlier manifests suffice for that."""
+        from venvstacks.api.outputs import plan_publishing  # noqa: PLC0415
+        from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
+
+        return plan_publishing(self._project.builds, PublishOptions(**settings), include, platforms)
+
+    def export(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        **settings: Unpack[ExportSettings],
+    ) -> "tuple[ExportPlan, ...]":
+        """Return what :meth:`Project.export` would do; the layers need not be built."""
+        from venvstacks.api.outputs import plan_exporting  # noqa: PLC0415
+        from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
+
+        return plan_exporting(self._project.builds, ExportOptions(**settings), include, platforms)
+
+
+def open_project(
+    path: str | os.PathLike[str] = "venvstacks.toml",
+    *,
+    local_runtime: LocalRuntime | None = None,
+    bytecode: Bytecode | None = None,
+    build_dir: str | os.PathLike[str] = "_build",
+    local_wheels: Collection[str | os.PathLike[str]] = (),
+    no_index: bool = False,
+    check_binaries: bool = True,
+    strict: bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    clean: bool = False,
+    wait: bool = True,
+    jobs: int | None = None,
+    observe: Observer = silent,
+    environ: Mapping[str, str] | None = None,
+) -> Project:
+    """Load a definition file to work on its stack.
+
+    Args:
+        path: The definition; relative to the current folder, ``~`` is expanded.
+        local_runtime: Wins over the file's ``local-runtime``.
+        bytecode: Wins over the file's ``bytecode``. Publishing and exporting need what building was given.
+        build_dir: As all that follow, a field of :class:`Options`.
+        local_wheels: Folders with wheels.
+        no_index: Whether these folders alone are used.
+        check_binaries: Whether native files of the layers are checked.
+        strict: Whether what may be wrong with a layer is an error.
+        cache_dir: Folder for caches.
+        clean: Whether to rebuild what is there.
+        wait: Whether to wait for another run in the same build folder.
+        jobs: How many layers are handled at once; as many as there are processors by default.
+        observe: Called with each event, from any thread.
+        environ: The environment variables that are honoured; this process's by default.
+
+    Raises:
+        DefinitionError: The file cannot be read or used; has all its problems.
+    """
+    stack = load_stack(Path(path), local_runtime=local_runtime, bytecode=bytecode)
+    options = Options(
+        build_dir=build_dir,
+        local_wheels=local_wheels,
+        no_index=no_index,
+        check_binaries=check_binaries,
+        strict=strict,
+        cache_dir=cache_dir,
+        clean=clean,
+        wait=wait,
+        jobs=jobs or default_jobs(),
+        observe=observe,
+    )
+    return Project(stack, options if environ is None else replace(options, environ=environ))

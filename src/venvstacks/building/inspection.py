@@ -1,0 +1,162 @@
+"""Whether layers' folders are what builds left there."""
+
+import os
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import msgspec
+
+from venvstacks.building.build_state import STATE_FILE, BuildState, other_version
+from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_links import links_changed
+from venvstacks.definition.stack import Bytecode
+from venvstacks.entries import Entry, EntryKind, is_bytecode, scan
+from venvstacks.errors import BuildError
+from venvstacks.files import TEMPORARY_PREFIX
+from venvstacks.platforms.targets import Target
+
+_SHOWN = 5
+# Hidden names at the top that may come and go: our own, and what desktops leave in folders they show.
+_OVERLOOKED = {STATE_FILE, ".DS_Store", ".directory"}
+_RELINKED = "what it takes from the layers below has changed"
+
+
+def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[Key, str]:
+    """Compare the folders of layers with what builds left there.
+
+    Returns:
+        For each layer why it has to be built; empty if what is there can be kept.
+
+    Raises:
+        BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
+    """
+    reasons = {build.key: _reason_to_build(build, clean=clean) for build in builds}
+    kept = {build.key: build for build in builds if not reasons[build.key]}
+    return {
+        build.key: _RELINKED if build.key in kept and links_changed(build, kept) else reasons[build.key]
+        for build in builds
+    }
+
+
+def _reason_to_build(build: LayerBuild, *, clean: bool) -> str:
+    if clean and (build.folder / STATE_FILE).is_file():
+        return "a clean build is wanted"
+    reason = _inspect(build)
+    if not reason and build.state is not None and build.state.local_runtime != build.local_runtime:
+        return f"it was built with local-runtime = {build.state.local_runtime!r}"
+    return reason
+
+
+def check_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> None:
+    """Ensure that layers are built and current, for publishing and exporting them.
+
+    Args:
+        builds: These layers, and all below them.
+        keys: The layers that are used.
+
+    Raises:
+        BuildError: One of them is not.
+    """
+    built = {build.key: build for build in builds if build.built is not None}
+    for build in (each for each in builds if each.key in keys):
+        reason = _inspect(build)
+        if not reason and links_changed(build, built):
+            reason = _RELINKED
+        if reason or build.state is None or not build.state.checked:
+            unchecked = "the build that made it failed before its packages were found to see what they require"
+            is_alike = build.state is None or _bytecode_in(build.state) == build.bytecode
+            way = "" if is_alike else "give the --bytecode that the layer was built with, or "
+            # another layer may be what failed
+            alone = "" if reason else f" --include {shlex.quote(build.layer.build_name)}"
+            raise BuildError(
+                f"{build.headline} in {build.folder} cannot be used: {reason or unchecked}.",
+                hint=f"{way}run `venvstacks build{alone}` first",
+            )
+
+
+def _inspect(build: LayerBuild) -> str:
+    """Return why what is in a layer's folder cannot be used; empty if it can."""
+    folder, state = build.folder, build.state
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return "it is not built yet"
+    if state is None:
+        if maker := other_version(folder):
+            return f"it was built by {maker}"
+        raise BuildError(
+            f"{build.headline} cannot be built: {folder} is there and was not made by venvstacks.",
+            hint="move it away, or choose another folder with --build-dir",
+        )
+    known = {entry.path: entry for entry in state.entries}
+    shipped = {path for path in known if is_bytecode(path)}
+    present, foreign = _present(build, shipped)
+    changed = {p for p, entry in present.items() if known.get(p) != entry and _is_content(entry, known)}
+    foreign += changed - shipped
+    if foreign:
+        raise _foreign(build, sorted(foreign))
+    if known.keys() - present.keys():
+        return "some of its files are gone"
+    if changed:  # by compileall, for example, which is nobody's work
+        return "its bytecode was changed"
+    if state.inputs_hash == build.inputs_hash:
+        return ""
+    bytecode = _bytecode_in(state)
+    return (
+        "its inputs have changed" if bytecode == build.bytecode else f"it was built with bytecode = {bytecode!r}"
+    )
+
+
+def _bytecode_in(state: BuildState) -> Bytecode:
+    """Return whether a built layer holds its modules compiled."""
+    return "ship" if any(is_bytecode(entry.path) for entry in state.entries) else "none"
+
+
+def layer_entries(folder: Path, target: Target, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
+    """List what belongs to a layer: everything but hidden entries at the top, and bytecode that is not shipped."""
+    entries = tuple(entry for entry in _scan(folder, target, bytecode) if not entry.path.startswith("."))
+    if target.is_windows and (link := next((e for e in entries if e.kind is EntryKind.SYMLINK), None)):
+        raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
+    return entries
+
+
+def _scan(folder: Path, target: Target, bytecode: Collection[str]) -> tuple[Entry, ...]:
+    """List a folder. On Windows a file's name decides whether it is a program, whatever the building host says."""
+    entries = scan(folder, bytecode=bytecode)
+    if not target.is_windows:
+        return entries
+    return tuple(
+        entry
+        if entry.kind is not EntryKind.FILE
+        else msgspec.structs.replace(entry, executable=_is_windows_program(entry.path))
+        for entry in entries
+    )
+
+
+def _is_windows_program(path: str) -> bool:
+    return path.lower().endswith((".exe", ".bat", ".cmd", ".com"))
+
+
+def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+    """Return what belongs to a layer, and what was put beside it at the top under hidden names."""
+    try:
+        entries = _scan(build.folder, build.target, bytecode)
+    except ValueError as error:
+        raise BuildError(f"{build.headline} is left as it is: {error}.", hint="move it away") from error
+    hidden = [entry.path for entry in entries if entry.path.startswith(".") and "/" not in entry.path]
+    foreign = [name for name in hidden if name not in _OVERLOOKED and not name.startswith(TEMPORARY_PREFIX)]
+    return {entry.path: entry for entry in entries if not entry.path.startswith(".")}, foreign
+
+
+def _is_content(entry: Entry, known: dict[str, Entry]) -> bool:
+    """Distinguish new or changed content from a folder that was there and still is."""
+    return entry.kind is not EntryKind.FOLDER or entry.path not in known
+
+
+def _foreign(build: LayerBuild, paths: list[str]) -> BuildError:
+    listed = "".join(f"\n  - {path}" for path in paths[:_SHOWN])
+    more = f"\n  and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return BuildError(
+        f"{build.headline} is left as it is: files in {build.folder} were added or changed "
+        f"since it was built.{listed}{more}",
+        hint="move what you want to keep, then build with --clean to rebuild the layer",
+    )
