@@ -3,6 +3,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fakes.built_layers import make_built_layer
@@ -173,7 +174,7 @@ def test_what_is_named_matters_and_nothing_else(application: Application) -> Non
         "tool": lower.commands["tool"],
         "ninja": "a program",
     }
-    more = replace(lower, files={"bin/ninja": "3"}, commands={**lower.commands, "new": "x", "own": "y"})
+    more = msgspec.structs.replace(lower, files={"bin/ninja": "3"}, commands={**lower.commands, "new": "x", "own": "y"})
     assert chosen([own, lower]) == chosen([own, more])
     assert chosen([own, Data()]) == {"own": own.commands["own"]}
     application.offer("one", "tool = one:gui", group="gui_scripts")
