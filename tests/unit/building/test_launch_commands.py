@@ -174,7 +174,9 @@ def test_what_is_named_matters_and_nothing_else(application: Application) -> Non
         "tool": lower.commands["tool"],
         "ninja": "a program",
     }
-    more = msgspec.structs.replace(lower, files={"bin/ninja": "3"}, commands={**lower.commands, "new": "x", "own": "y"})
+    more = msgspec.structs.replace(
+        lower, files={"bin/ninja": "3"}, commands={**lower.commands, "new": "x", "own": "y"}
+    )
     assert chosen([own, lower]) == chosen([own, more])
     assert chosen([own, Data()]) == {"own": own.commands["own"]}
     application.offer("one", "tool = one:gui", group="gui_scripts")
