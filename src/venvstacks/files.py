@@ -52,7 +52,7 @@ def temporary_beside(path: Path) -> Path:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Hand out a temporary file name that becomes ``path`` when the block ends well.
+    """Yield a temporary file name that becomes ``path`` when the block ends well.
 
     The caller creates the file under the temporary name. It is flushed to disk and renamed; on an error it
     is removed and ``path`` is left as it was.
@@ -83,7 +83,7 @@ def write_bytes(path: Path, content: bytes) -> bool:
         if path.read_bytes() == content:
             return False
     except OSError:
-        pass  # missing or unreadable: writing will tell
+        pass  # missing or unreadable: writing shows which
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return True

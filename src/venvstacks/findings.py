@@ -1,4 +1,4 @@
-"""Doubts about a built layer that works all the same, as far as anybody can tell without running it.
+"""Doubts about a built layer that works all the same, as far as anybody can see without running it.
 
 They are shown once, when the layer is built, kept in its build state, and are errors only with ``--strict``.
 """

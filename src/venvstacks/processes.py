@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,17 +84,9 @@ def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
     """
     if os.name == "posix":
         os.execve(argv[0], list(argv), dict(env))  # noqa: S606 - that is the purpose
-    return _as_child(argv, env)
-
-
-def _as_child(argv: Sequence[str], env: Mapping[str, str]) -> int:
     with subprocess.Popen(argv, env=env) as process:
-        return _wait_through_interrupts(process.wait)
-
-
-def _wait_through_interrupts(wait: Callable[[], int]) -> int:
-    while True:
-        try:
-            return wait()
-        except KeyboardInterrupt:
-            continue  # the child has got it as well, and decides
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the child has got it as well, and decides

@@ -50,7 +50,7 @@ class Task(Generic[Key, Result]):
 
     Attributes:
         name: What it does, for stack traces and lists of threads: ``publish app-x for linux_x86_64``.
-        key: What tells it from the other tasks.
+        key: What identifies it among the tasks.
         needs: Keys of the tasks whose results it needs; those that are not among the tasks are ignored.
         run: Does the work, given the results of the tasks that it needs.
     """

@@ -40,7 +40,7 @@ def is_python(name: str) -> bool:
 
 
 def is_pattern(name: str) -> bool:
-    """Return whether one of the ``entry_points`` stands for all names that it matches."""
+    """Return whether one of the ``entry_points`` means all names that it matches."""
     return _WILDCARD.search(name) is not None
 
 

@@ -63,12 +63,9 @@ class PythonRequest:
 
     def accepts(self, python: PythonVersion) -> bool:
         """Whether an exact Python fulfils the request."""
-        wanted = self.version if self.is_exact else f"{self.version}."
-        matches = python.release == wanted if self.is_exact else python.release.startswith(wanted)
-        return matches and (python.implementation, python.freethreaded) == (
-            self.implementation,
-            self.freethreaded,
-        )
+        is_same_build = (python.implementation, python.freethreaded) == (self.implementation, self.freethreaded)
+        is_patch_release = not self.is_exact and python.release.startswith(f"{self.version}.")
+        return is_same_build and (python.release == self.version or is_patch_release)
 
 
 @dataclass(frozen=True, slots=True)

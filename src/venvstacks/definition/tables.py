@@ -1,6 +1,6 @@
 """From a TOML file to tables with values of the right types, and every problem on the way collected.
 
-A typed decoder stops at the first value it does not like. A user wants to hear of all of them, so each value is
+A typed decoder stops at the first value it does not like. A user wants to see all of them, so each value is
 converted by itself.
 """
 

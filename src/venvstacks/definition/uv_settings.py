@@ -102,7 +102,7 @@ def _index_names(indexes: object, report: Report) -> tuple[str, ...] | None:
 
 
 def _check_index_name(index: Mapping[str, Any], entry: str, names: list[str], report: Report) -> bool:
-    """Note an index's name; tell whether it is known."""
+    """Note an index's name; return whether it is known."""
     if "name" not in index:
         return True
     name = index["name"]
