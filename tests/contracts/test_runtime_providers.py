@@ -48,11 +48,6 @@ def maker(request: pytest.FixtureRequest) -> Maker:
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
 def runtime(maker: Maker, root: Path) -> Path:
     return fetched(maker, root)
 

@@ -39,8 +39,8 @@ def built_stack(root: Path) -> Path:
 
 
 @pytest.fixture
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built_stack(tmp_path_factory.getbasetemp())
+def stack(root: Path) -> Path:
+    return built_stack(root)
 
 
 def python(stack: Path, layer: str = "app-app") -> Path:
@@ -94,11 +94,9 @@ def test_another_python_takes_a_layer_for_a_folder_with_packages(stack: Path) ->
         assert len({*path}) == len(path)
 
 
-def test_a_pth_file_that_imports_a_framework_starts_it(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_pth_file_that_imports_a_framework_starts_it(tmp_path: Path, root: Path) -> None:
     """As those of coverage do."""
-    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    project = Project(tmp_path / "project", root)
     project.wheel("cover", files={"cover/__init__.py": "import atexit\natexit.register(print, 'measured')\n"})
     project.wheel("cover-children", files={"cover_children.pth": "import cover\n"}, requires=["cover"])
     project.write("app.py", "print('hello')\n")
@@ -107,8 +105,8 @@ def test_a_pth_file_that_imports_a_framework_starts_it(
     assert output(python(project.built), "-m", "app").splitlines() == ["hello", "measured"]
 
 
-def test_one_of_two_frameworks_is_enough(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+def test_one_of_two_frameworks_is_enough(tmp_path: Path, root: Path) -> None:
+    project = Project(tmp_path / "project", root)
     project.wheel("six", files={"six.py": ""})
     project.define(
         runtime("base"),
@@ -135,9 +133,9 @@ def test_one_of_two_frameworks_is_enough(tmp_path: Path, tmp_path_factory: pytes
     assert all(words.removeprefix("there is no ") in done.stderr for words in said)
 
 
-def test_packages_in_parts(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_packages_in_parts(tmp_path: Path, root: Path) -> None:
     """Distributions that bring one package stand in two layers, as those of NVIDIA and of Qt do."""
-    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    project = Project(tmp_path / "project", root)
     init = "name = 'runs'\n"
     project.wheel(
         "essentials",

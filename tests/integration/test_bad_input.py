@@ -20,11 +20,6 @@ PYLOCK = Path("requirements/app-hello/pylock.app-hello.toml")
 METADATA = PYLOCK.with_name("pylock.app-hello.meta.json")
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
 @pytest.fixture
 def locked(root: Path, tmp_path: Path) -> Project:
     return locked_project(root).copied(tmp_path / "project")

@@ -25,11 +25,6 @@ OTHER_MINORS = [minor for minor in ("3.12", "3.13") if minor != own_python().min
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
 def project(tmp_path: Path, root: Path) -> Project:
     return Project(tmp_path / "a project", root)
 

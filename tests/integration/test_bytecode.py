@@ -91,11 +91,6 @@ def define(project: Project) -> None:
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
 def project(tmp_path: Path, root: Path) -> Project:
     return Project(tmp_path / "a project", root, bytecode="ship")
 

@@ -29,11 +29,6 @@ from venvstacks.platforms.targets import host_target
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture(scope="module")
 def locked(root: Path) -> Project:
     return locked_project(root)
 

@@ -55,11 +55,6 @@ def define(project: Project, **fields: object) -> None:
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
 def project(tmp_path: Path, root: Path) -> Project:
     project = Project(tmp_path / "a project", root)
     fill(project)

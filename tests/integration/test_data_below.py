@@ -14,8 +14,8 @@ from fakes.foreign_pythons import list_of_all
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path / "a project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    return Project(tmp_path / "a project", root)
 
 
 def wheels(project: Project) -> None:

@@ -11,8 +11,8 @@ from venvstacks.humanize import size_text
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path / "a project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    return Project(tmp_path / "a project", root)
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ DYNLIB = "share/venv/dynlib"
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    root = tmp_path_factory.getbasetemp()
+def project(tmp_path: Path, root: Path) -> Project:
     project = Project(tmp_path / "it's a $project", root, policy="never")
     project.environ["UV_PYTHON_DOWNLOADS_JSON_URL"] = list_of_all(tmp_path / "pythons", root)
     return project

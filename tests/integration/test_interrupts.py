@@ -116,11 +116,6 @@ def hit(project: Project, number: signal.Signals, moment: int, command: list[str
         return process.returncode, err
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(f"*{TEMPORARY_PREFIX}*")]
 

@@ -16,8 +16,8 @@ from venvstacks.definition.loading import load_stack
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("reports") / "project", tmp_path_factory.getbasetemp())
+def project(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Project:
+    project = Project(tmp_path_factory.mktemp("reports") / "project", root)
     compiler, wheels = Compiler(project.folder / "cc"), project.folder / "wheels"
     one = compiler.library("one", 1)
     library_wheel(wheels, "one", {"lib/libone.so.1": one})

@@ -17,8 +17,8 @@ TAG = f"py3-none-manylinux_2_28_{HERE.arch}"
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    return Project(tmp_path / "project", root)
 
 
 def define(project: Project) -> Path:

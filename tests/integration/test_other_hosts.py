@@ -29,9 +29,9 @@ def other_python() -> tuple[str, str]:
 
 
 def test_packages_are_installed_the_same_by_every_python(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    project = Project(tmp_path / "project", root)
     commands = {"console_scripts": {"pip": "pip:main", "pip3": "pip:main", "pip3.12": "pip:main"}}
     project.wheel("pip", entry_points=commands)
     data = {

@@ -43,11 +43,6 @@ LAYERS = ("base", "framework-one", "app-tool")
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
 def project(tmp_path: Path, root: Path) -> Project:
     return Project(tmp_path / "a project", root, policy="never")
 

@@ -22,11 +22,6 @@ DOCUMENTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
 @dataclass
 class Log:
     """An observer that keeps what it is told."""

@@ -13,8 +13,8 @@ from venvstacks.errors import BuildError, InvalidLockError
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path / "a project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    return Project(tmp_path / "a project", root)
 
 
 def small_stack(project: Project) -> None:

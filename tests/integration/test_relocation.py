@@ -92,8 +92,8 @@ def built_stack(root: Path) -> Path:
 
 
 @pytest.fixture
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built_stack(tmp_path_factory.getbasetemp())
+def stack(root: Path) -> Path:
+    return built_stack(root)
 
 
 @pytest.fixture
@@ -298,10 +298,10 @@ def test_postinstall_says_how_it_is_used(copied: Path) -> None:
     assert "python postinstall.py [--no-compile]" in done.stderr
 
 
-def test_a_stack_on_debians_interpreter(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_stack_on_debians_interpreter(tmp_path: Path, root: Path) -> None:
     assert DEBIAN.exists(), f"this test needs Debian's {DEBIAN}: apt-get install python3.11"
     release = start(DEBIAN, "-c", "import platform; print(platform.python_version())")
-    project = Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+    project = Project(tmp_path / "project", root)
     project.environ = {"PATH": "/usr/bin:/bin", "PYENV_ROOT": "/nowhere"}
     for name in ("below", "inside", "top"):
         project.wheel(

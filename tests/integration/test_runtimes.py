@@ -35,11 +35,6 @@ REQUEST = PythonRequest("cpython", "3.12")
 
 
 @pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp()
-
-
-@pytest.fixture
 def address() -> Iterator[str]:
     """Give the address of a server that accepts and never answers."""
     with socket.socket() as server:

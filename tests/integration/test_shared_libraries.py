@@ -22,8 +22,8 @@ DYNLIB = "share/venv/dynlib"
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path / "a project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    project = Project(tmp_path / "a project", root)
     project.write("app.py", "from fast import fast\nprint(fast.value())\n")
     return project
 

@@ -18,8 +18,8 @@ WHOLE = "__venvstacks__/venvstacks.json"
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return locked_project(tmp_path_factory.getbasetemp()).copied(tmp_path / "project")
+def project(tmp_path: Path, root: Path) -> Project:
+    return locked_project(root).copied(tmp_path / "project")
 
 
 def _redefine(project: Project, *changes: tuple[str, str]) -> None:

@@ -57,8 +57,8 @@ def built_project(root: Path) -> Project:
 
 
 @pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return built_project(tmp_path_factory.getbasetemp())
+def project(root: Path) -> Project:
+    return built_project(root)
 
 
 def start(argv: list[str | Path], **environ: str) -> tuple[dict[str, Any], str]:

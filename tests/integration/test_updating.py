@@ -13,8 +13,8 @@ from fakes.wheels import make_wheel
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return locked_project(tmp_path_factory.getbasetemp()).copied(tmp_path / "project")
+def project(tmp_path: Path, root: Path) -> Project:
+    return locked_project(root).copied(tmp_path / "project")
 
 
 def test_an_update_reaches_a_client_as_deltas(project: Project, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ CODE = "import torchy\nprint(torchy.BUILD)\n"
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    return Project(tmp_path / "project", root)
 
 
 def base(*requirements: str) -> dict[str, object]:

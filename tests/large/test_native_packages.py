@@ -28,9 +28,9 @@ def doubts_of(layer: venvstacks.LayerLibraries) -> set[str]:
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_package(name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_package(name: str, tmp_path: Path, root: Path) -> None:
     limits, known = KNOWN[name]
-    project = Project(tmp_path, tmp_path_factory.getbasetemp())
+    project = Project(tmp_path, root)
     fields = {"linux_target": limits[0]} if limits else {}
     project.settings = {"exclude-newer": TAKEN}
     project.define(runtime("base", name, platforms=["linux_x86_64"], **fields))

@@ -20,8 +20,8 @@ BASE = runtime(platforms=[PLATFORM])
 
 
 @pytest.fixture
-def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path / "project", tmp_path_factory.getbasetemp())
+def project(tmp_path: Path, root: Path) -> Project:
+    return Project(tmp_path / "project", root)
 
 
 def shipped(project: Project, *layers: dict[str, object]) -> Path:
