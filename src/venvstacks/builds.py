@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from venvstacks.definition.stack import Stack
 from venvstacks.locking.states import LockState, lock_states
 from venvstacks.platforms.targets import Target
-from venvstacks.selection import extended, selected_targets
+from venvstacks.selection import choose_targets, extend_selection
 
 if TYPE_CHECKING:
     from venvstacks.building.layer_build import Key, LayerBuild
@@ -59,12 +59,12 @@ class StackBuilds:
             UsageError: The platforms are of no use for these layers.
             InvalidLockError: A layer has no valid lock.
         """
-        targets = selected_targets(self.stack, chosen, platforms)
+        targets = choose_targets(self.stack, chosen, platforms)
         wanted = {
             target: [
                 layer
                 for layer in self.stack.named(
-                    extended(self.stack, self.made_for(target, chosen), dependencies=True, derived=False)
+                    extend_selection(self.stack, self.made_for(target, chosen), dependencies=True, derived=False)
                 )
                 if layer.on(target) is not None
             ]
@@ -92,7 +92,7 @@ class StackBuilds:
         locks = load_locks(self.stack, self.states, set().union(*missing.values()))
         modules = {name: self.states[name].module_hashes for name in locks}
         for target, names in missing.items():
-            needed = extended(self.stack, names, dependencies=True, derived=False)
+            needed = extend_selection(self.stack, names, dependencies=True, derived=False)
             locked = {name: lock for name, lock in locks.items() if name in needed}
             for build in plan_layers(self.stack, locked, modules, target, self._folder):
                 if build.layer.build_name in names:

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.documents import read_json
+import msgspec
+
+from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import RunError
 from venvstacks.files import explain_os_error
 from venvstacks.payload.activate import is_missed
@@ -15,17 +16,16 @@ _CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 _PREFIX = "app-"
 
 
-@dataclass(frozen=True, slots=True)
-class _Configuration:
-    """What of a layer's configuration starting it takes."""
+class _Configuration(msgspec.Struct, frozen=True):
+    """What starting a layer takes of its configuration."""
 
     python: str
     base_python: str
     launch_module: str
     pylib_dirs: tuple[str, ...]
-    bin_dirs: tuple[str, ...]
-    isolated: bool
-    optional_layers: Mapping[str, Mapping[str, Sequence[str]]]
+    bin_dirs: tuple[str, ...] = ()
+    isolated: bool = False
+    optional_layers: Mapping[str, Mapping[str, tuple[str, ...]]] = msgspec.field(default_factory=dict)
 
     def missing(self, layer: Path) -> list[str]:
         """Return what of other layers is not there, and no other layer stands for."""
@@ -40,14 +40,14 @@ def run_application(
 ) -> int:
     """Let an application take the place of this process."""
     layer = _find(folder, name, built=built)
-    configuration = _configuration(layer)
+    configuration = _read_configuration(layer)
     for part in configuration.missing(layer):
         raise RunError(
             f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
             hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
         )
     # -P: what lies in the current folder must not hide the application's own modules
-    python = _located(layer, configuration.python)
+    python = _absolute(layer, configuration.python)
     option = "-I" if configuration.isolated else "-P"
     argv = [str(python), option, "-m", configuration.launch_module, *arguments]
     try:
@@ -71,7 +71,7 @@ def _environment(own: Path, below: Sequence[Path], warn: Callable[[str], None]) 
     return {**environ, "PATH": os.pathsep.join(path)}
 
 
-def applications(folder: Path) -> tuple[str, ...]:
+def find_applications(folder: Path) -> tuple[str, ...]:
     """Return the names of the applications that lie in a folder, sorted; with ``@N`` for versioned ones."""
     found = (path for path in folder.glob(f"{_PREFIX}*") if _is_layer(path) and not path.is_symlink())
     return tuple(sorted(path.name.removeprefix(_PREFIX) for path in found))
@@ -90,7 +90,7 @@ def _find(folder: Path, name: str, *, built: bool) -> Path:
         numbered = [path for path in versions if path.name.rpartition("@")[2].isdecimal() and _is_layer(path)]
         if numbered:
             return max(numbered, key=lambda path: int(path.name.rpartition("@")[2]))
-    found = applications(folder)
+    found = find_applications(folder)
     there = f"it has {', '.join(found)}" if found else "it has none"
     hint = "run `venvstacks build` first" if built else "export or unpack the stack there first"
     raise RunError(f"There is no application {name!r} in {folder}: {there}.", hint=None if found else hint)
@@ -100,25 +100,13 @@ def _layer_of(part: str) -> str:
     return part.removeprefix("../").partition("/")[0]
 
 
-def _located(layer: Path, part: str) -> Path:
+def _absolute(layer: Path, part: str) -> Path:
     return Path(os.path.abspath(layer / part))  # noqa: PTH100 - links are kept
 
 
-def _configuration(layer: Path) -> _Configuration:
+def _read_configuration(layer: Path) -> _Configuration:
     path = layer / _CONFIGURATION
     try:
-        read = read_json(path, dict)
-        return _Configuration(
-            str(read["python"]),
-            str(read["base_python"]),
-            str(read["launch_module"]),
-            tuple(map(str, read["pylib_dirs"])),
-            tuple(map(str, read.get("bin_dirs", ()))),
-            read.get("isolated", False) is True,
-            {
-                str(name): {key: tuple(map(str, absence[key])) for key in ("replaced_by", "needed_by")}
-                for name, absence in read.get("optional_layers", {}).items()
-            },
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return read_json(path, _Configuration)
+    except (OSError, DocumentError) as error:
         raise RunError(f"{layer.name} cannot run: {path} is damaged ({error}).") from error

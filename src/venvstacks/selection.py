@@ -15,7 +15,7 @@ PLATFORM_WORDS = (HOST, ALL)
 """What may stand for a platform's name: this machine's own, and all that some layer is made for."""
 
 
-def matching(
+def match_layers(
     stack: Stack, patterns: Sequence[str], *, allow_missing: bool = False
 ) -> tuple[frozenset[str], tuple[str, ...]]:
     """Find the layers whose build names match patterns."""
@@ -30,7 +30,7 @@ def matching(
     return frozenset(n for n in names if any(fnmatchcase(n, pattern) for pattern in patterns)), messages
 
 
-def chosen_layers(stack: Stack, include: Collection[str] | None, parameter: str = "include") -> frozenset[str]:
+def choose_layers(stack: Stack, include: Collection[str] | None, parameter: str = "include") -> frozenset[str]:
     """Return the build names of some layers; of all if ``include`` is None.
 
     Args:
@@ -50,7 +50,7 @@ def chosen_layers(stack: Stack, include: Collection[str] | None, parameter: str 
     return names if include is None else frozenset(include)
 
 
-def extended(stack: Stack, names: Iterable[str], *, dependencies: bool, derived: bool) -> frozenset[str]:
+def extend_selection(stack: Stack, names: Iterable[str], *, dependencies: bool, derived: bool) -> frozenset[str]:
     """Add the layers below or above some layers."""
     chosen = set(names)
     result = set(chosen)
@@ -62,7 +62,7 @@ def extended(stack: Stack, names: Iterable[str], *, dependencies: bool, derived:
     return frozenset(result)
 
 
-def selected_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[str]) -> tuple[Target, ...]:
+def choose_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[str]) -> tuple[Target, ...]:
     """Find the targets that an operation on some layers is for."""
     require_collection(platforms=platforms)
     layers = stack.named(chosen)

@@ -19,7 +19,7 @@ class StackStatus:
     Attributes:
         stack: The stack.
         locks: Build name -> state of the lock, of all layers in the stack's order.
-        listed: Build names of the layers that are told of.
+        listed: Build names of the layers that are described.
         operations: What is to be done; None if that is not asked about.
     """
 
@@ -30,28 +30,31 @@ class StackStatus:
 
     @property
     def by_kind(self) -> dict[LayerKind, list[Layer]]:
-        """The layers that are told of, in the stack's order."""
+        """The listed layers, in the stack's order."""
         return {
             kind: [layer for layer in self.stack.of_kind(kind) if layer.build_name in self.listed]
             for kind in LayerKind
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same as values for JSON, as ``venvstacks show --json`` prints them.
+        """Return the same as ``venvstacks show --json`` prints it.
 
         Each layer in ``runtimes``, ``frameworks`` and ``applications`` has ``name``, ``install_target``,
-        ``has_valid_lock``, ``platforms`` and ``selected_operations``. A layer that stands on others has
-        ``dependencies``: the same of these, in path order, without what they stand on in turn.
+        ``has_valid_lock``, ``platforms`` and ``selected_operations``. A layer that depends on others has
+        ``dependencies``: the same of these, in path order, without what they depend on in turn.
         """
-        layers = {kind.table: [self._described(layer) for layer in found] for kind, found in self.by_kind.items()}
+        layers = {kind.table: [self._describe(layer) for layer in found] for kind, found in self.by_kind.items()}
         return {"spec_name": str(self.stack.path), **layers}
 
-    def _described(self, layer: Layer) -> dict[str, Any]:
+    def _describe(self, layer: Layer) -> dict[str, Any]:
         if layer.kind is LayerKind.RUNTIME:
-            return self._named(layer)
-        return {**self._named(layer), "dependencies": [self._named(lower) for lower in self.stack.below(layer)]}
+            return self._describe_alone(layer)
+        return {
+            **self._describe_alone(layer),
+            "dependencies": [self._describe_alone(lower) for lower in self.stack.below(layer)],
+        }
 
-    def _named(self, layer: Layer) -> dict[str, Any]:
+    def _describe_alone(self, layer: Layer) -> dict[str, Any]:
         lock, operations = self.locks[layer.build_name], self.operations
         return {
             "name": layer.build_name,

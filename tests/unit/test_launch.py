@@ -9,7 +9,7 @@ import pytest
 
 from venvstacks import launch
 from venvstacks.errors import FilesystemError, RunError
-from venvstacks.launch import applications, run_application
+from venvstacks.launch import find_applications, run_application
 
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 
@@ -204,9 +204,9 @@ def test_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_applications(tmp_path: Path) -> None:
-    assert applications(tmp_path / "absent") == ()
+    assert find_applications(tmp_path / "absent") == ()
     for name in ("app-b", "app-a@2", "framework-c", "py"):
         make_layer(tmp_path, name)
     (tmp_path / "app-a").symlink_to("app-a@2")
     (tmp_path / "app-unfinished").mkdir()
-    assert applications(tmp_path) == ("a@2", "b")
+    assert find_applications(tmp_path) == ("a@2", "b")

@@ -5,7 +5,7 @@ import pytest
 from fakes.definitions import define
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import UsageError
-from venvstacks.selection import extended, matching
+from venvstacks.selection import extend_selection, match_layers
 
 
 @pytest.fixture
@@ -32,25 +32,25 @@ def stack(tmp_path: Path) -> Stack:
 def test_patterns(stack: Stack, patterns: list[str], expected: set[str] | None) -> None:
     if expected is None:
         with pytest.raises(UsageError):
-            matching(stack, patterns)
+            match_layers(stack, patterns)
     else:
-        assert matching(stack, patterns) == (expected, ())
+        assert match_layers(stack, patterns) == (expected, ())
 
 
 def test_patterns_that_match_nothing(stack: Stack) -> None:
     with pytest.raises(UsageError) as caught:
-        matching(stack, ["f", "py", "nothing*"])
+        match_layers(stack, ["f", "py", "nothing*"])
     assert caught.value.message == ("No layer's build name matches 'f'. No layer's build name matches 'nothing*'.")
     assert (caught.value.hint or "").startswith("the build names are: py, py-old, framework-f, ")
     assert caught.value.exit_code == 2
-    names, warnings = matching(stack, ["f", "py"], allow_missing=True)
+    names, warnings = match_layers(stack, ["f", "py"], allow_missing=True)
     assert names == {"py"}
     assert warnings == ("No layer's build name matches 'f'.",)
 
 
 def test_layers_below_and_above(stack: Stack) -> None:
     def around(*names: str, below: bool = False, above: bool = False) -> set[str]:
-        return set(extended(stack, names, dependencies=below, derived=above))
+        return set(extend_selection(stack, names, dependencies=below, derived=above))
 
     assert around("framework-g") == {"framework-g"}
     assert around("framework-g", below=True) == {"py", "framework-f", "framework-g"}

@@ -7,7 +7,7 @@ from venvstacks.building.inspection import inspect_layers
 from venvstacks.building.install import Installer
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.builds import StackBuilds
-from venvstacks.selection import chosen_layers
+from venvstacks.selection import choose_layers
 from venvstacks.session import Session
 
 
@@ -15,7 +15,7 @@ def plan_building(
     builds: StackBuilds, include: Collection[str] | None, platforms: Collection[str], *, clean: bool
 ) -> BuildPlan:
     """Look at the folders of layers, and decide which of them are built."""
-    by_target = builds.select(chosen_layers(builds.stack, include), platforms)
+    by_target = builds.select(choose_layers(builds.stack, include), platforms)
     layers = tuple(build for of_target in by_target.values() for build in of_target)
     return BuildPlan(layers, inspect_layers(layers, clean=clean))
 

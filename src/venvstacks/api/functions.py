@@ -10,7 +10,7 @@ from venvstacks.definition import loading
 from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
 from venvstacks.errors import require_collection
 from venvstacks.options import Options
-from venvstacks.selection import HOST, extended, matching
+from venvstacks.selection import HOST, extend_selection, match_layers
 from venvstacks.status import StackStatus
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ def select(
         UsageError: A pattern matches nothing, and that is not allowed.
     """
     require_collection(patterns=patterns)
-    names, _ = matching(stack, patterns, allow_missing=allow_missing)
-    return extended(stack, names, dependencies=dependencies, derived=derived)
+    names, _ = match_layers(stack, patterns, allow_missing=allow_missing)
+    return extend_selection(stack, names, dependencies=dependencies, derived=derived)
 
 
 def stack_status(stack: Stack, *, include: Collection[str] | None = None) -> StackStatus:

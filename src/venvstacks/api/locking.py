@@ -6,7 +6,7 @@ from venvstacks.builds import StackBuilds
 from venvstacks.locking.lock_run import LockedLayer, LockPlan, plan_lock, run_lock
 from venvstacks.locking.resolve import Resolver, Sources
 from venvstacks.runtimes.choice import choose_python
-from venvstacks.selection import chosen_layers
+from venvstacks.selection import choose_layers
 from venvstacks.session import Session
 
 
@@ -15,7 +15,7 @@ def plan_locking(
 ) -> LockPlan:
     """Decide which layers are locked."""
     stack = builds.stack
-    chosen, reset = chosen_layers(stack, include), chosen_layers(stack, reset, "reset")
+    chosen, reset = choose_layers(stack, include), choose_layers(stack, reset, "reset")
     return plan_lock(
         stack, builds.states, resolve=reset if if_needed else chosen, needed=chosen, forget_pins=reset
     )

@@ -23,7 +23,7 @@ from venvstacks.publishing.export_run import run_export
 from venvstacks.publishing.outputs import OutputPlan, Outputs
 from venvstacks.publishing.publication import run_publish
 from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, plan_publish
-from venvstacks.selection import chosen_layers
+from venvstacks.selection import choose_layers
 from venvstacks.session import Session
 from venvstacks.workspace import hold_output
 
@@ -34,7 +34,7 @@ def plan_publishing(
     """Decide platform by platform which archives are made; locks and earlier manifests suffice for that."""
     stack = builds.stack
     folder = _output_folder(stack, options.output)
-    chosen = chosen_layers(stack, include)
+    chosen = choose_layers(stack, include)
     by_target = builds.select(chosen, platforms)
     requested = [in_definition(stack, path) for path in options.delta_from]
     plans = []
@@ -71,7 +71,7 @@ def plan_exporting(
 ) -> tuple[ExportPlan, ...]:
     """Decide platform by platform which layers are exported; the layers need not be built."""
     folder = _output_folder(builds.stack, options.output)
-    chosen = chosen_layers(builds.stack, include)
+    chosen = choose_layers(builds.stack, include)
     by_target = builds.select(chosen, platforms)
     plans = []
     for target, layers in by_target.items():

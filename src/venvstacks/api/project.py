@@ -14,7 +14,7 @@ from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
 from venvstacks.events import Observer, silent
 from venvstacks.options import Options, in_definition
-from venvstacks.selection import HOST, chosen_layers, extended, selected_targets
+from venvstacks.selection import HOST, choose_layers, choose_targets, extend_selection
 from venvstacks.status import StackStatus
 from venvstacks.work import default_jobs
 
@@ -157,10 +157,10 @@ class Project:
         from venvstacks.api.locking import run_locking  # noqa: PLC0415
 
         with self._session() as session:
-            chosen, reset = chosen_layers(self.stack, include), chosen_layers(self.stack, reset, "reset")
-            selected_targets(self.stack, chosen, platforms)  # a mistake in a name shows before anything is locked
+            chosen, reset = choose_layers(self.stack, include), choose_layers(self.stack, reset, "reset")
+            choose_targets(self.stack, chosen, platforms)  # a mistake in a name shows before anything is locked
             if lock_if_needed:
-                needed = extended(self.stack, {*chosen, *reset}, dependencies=True, derived=False)
+                needed = extend_selection(self.stack, {*chosen, *reset}, dependencies=True, derived=False)
                 run_locking(session, self.builds, self.plan.lock(include=needed, reset=reset, if_needed=True))
             return run_building(session, self.builds, self.plan.build(include=include, platforms=platforms))
 
@@ -238,7 +238,7 @@ class Project:
         Returns:
             What ``venvstacks show`` prints; :meth:`StackStatus.as_json` is what ``venvstacks show --json`` prints.
         """
-        chosen = extended(self.stack, chosen_layers(self.stack, include), dependencies=True, derived=True)
+        chosen = extend_selection(self.stack, choose_layers(self.stack, include), dependencies=True, derived=True)
         return StackStatus(self.stack, self.builds.states, chosen, operations)
 
     def shared_libraries(
@@ -258,7 +258,7 @@ class Project:
         """
         from venvstacks.building.library_report import describe_libraries  # noqa: PLC0415
 
-        chosen = chosen_layers(self.stack, include)
+        chosen = choose_layers(self.stack, include)
         found = self.builds.select(chosen, platforms)
         builds = {build.key: build for of_target in found.values() for build in of_target}
         return tuple(
@@ -282,7 +282,7 @@ class Project:
         """
         from venvstacks.building.dependency_paths import find_presences  # noqa: PLC0415
 
-        found = self.builds.select(chosen_layers(self.stack, None), platforms)
+        found = self.builds.select(choose_layers(self.stack, None), platforms)
         return find_presences([build for of_target in found.values() for build in of_target], package)
 
 

@@ -99,27 +99,29 @@ def build(
       venvstacks build --lock --publish --platform all
     """
     from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
-    from venvstacks.selection import extended  # noqa: PLC0415
+    from venvstacks.selection import extend_selection  # noqa: PLC0415
 
     below = _choose_dependencies(selection)
     _check_use(selection, publishing, lock=lock, build=build, publish=publish)
     stack = load(spec, local_runtime, bytecode)
     included = select(stack, selection.include, selection)
-    to_build = extended(stack, included, dependencies=below["build"], derived=selection.build_derived)
-    to_publish = extended(stack, included, dependencies=below["publish"], derived=selection.publish_derived)
-    lockable = extended(stack, included, dependencies=below["lock"], derived=True)
+    to_build = extend_selection(stack, included, dependencies=below["build"], derived=selection.build_derived)
+    to_publish = extend_selection(
+        stack, included, dependencies=below["publish"], derived=selection.publish_derived
+    )
+    lockable = extend_selection(stack, included, dependencies=below["lock"], derived=True)
     reset = select_resets(stack, selection, lockable)
     targets = select_targets(stack, to_build | to_publish, selection)[0] if build or publish else ()
     # whatever is used needs valid locks all the way down
     used = to_build if build else to_build | to_publish
-    to_lock = extended(stack, {*used, *reset}, dependencies=True, derived=False)
+    to_lock = extend_selection(stack, {*used, *reset}, dependencies=True, derived=False)
     steps: dict[str, frozenset[str]] = {}
     if lock and showing.prints_layers:  # building makes this plan by itself
         plan = venvstacks.plan_locking(stack, include=to_lock, reset=reset, if_needed=True)
         resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
         steps |= {"reset-lock": reset & resolved, "lock": resolved}
     if build:
-        needed = extended(stack, to_build, dependencies=True, derived=False)
+        needed = extend_selection(stack, to_build, dependencies=True, derived=False)
         steps["build"] = select_targets(stack, to_build, selection)[1]
         steps["build-if-needed"] = select_targets(stack, needed, selection)[1] - to_build
     if publish:

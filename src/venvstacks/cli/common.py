@@ -45,11 +45,11 @@ def warn(message: str) -> None:
 
 def select(stack: "Stack", patterns: Sequence[str], selection: Selection) -> frozenset[str]:
     """Return the build names that patterns match; all of them if there are no patterns."""
-    from venvstacks.selection import matching  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import match_layers  # noqa: PLC0415 - help must be quick
 
     if not patterns:
         return frozenset(layer.build_name for layer in stack.layers)
-    names, warnings = matching(stack, patterns, allow_missing=selection.allow_missing)
+    names, warnings = match_layers(stack, patterns, allow_missing=selection.allow_missing)
     for warning in warnings:
         warn(warning)
     return names
@@ -69,9 +69,9 @@ def select_targets(
     stack: "Stack", names: frozenset[str], selection: Selection
 ) -> tuple[tuple["Target", ...], frozenset[str]]:
     """Return the targets that are meant, and which of some layers are for one of them."""
-    from venvstacks.selection import selected_targets  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import choose_targets  # noqa: PLC0415 - help must be quick
 
-    targets = selected_targets(stack, names, selection.platforms)
+    targets = choose_targets(stack, names, selection.platforms)
     return targets, frozenset(name for name in names if not set(targets).isdisjoint(stack.layer(name).targets))
 
 

@@ -164,11 +164,11 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Offer the applications that could be run with the options that were given so far."""
     del parameter
-    from venvstacks.launch import applications  # noqa: PLC0415 - help must be quick
+    from venvstacks.launch import find_applications  # noqa: PLC0415 - help must be quick
 
     spec = Path(context.params.get("spec") or _SPEC)
     folder = _find_folder(context.params.get("source"), spec, Path(context.params.get("build_dir") or "_build"))
-    return [name for name in applications(folder) if name.startswith(incomplete)]
+    return [name for name in find_applications(folder) if name.startswith(incomplete)]
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

@@ -58,12 +58,12 @@ def lock(
     Example:
       venvstacks lock --include 'framework-*' --reset-lock framework-torch
     """
-    from venvstacks.selection import extended  # noqa: PLC0415
+    from venvstacks.selection import extend_selection  # noqa: PLC0415
 
     stack = load(spec, local_runtime)
     included = select(stack, selection.include, selection)
-    chosen = extended(stack, included, dependencies=bool(selection.lock_dependencies), derived=False)
-    affected = extended(stack, chosen, dependencies=False, derived=True)
+    chosen = extend_selection(stack, included, dependencies=bool(selection.lock_dependencies), derived=False)
+    affected = extend_selection(stack, chosen, dependencies=False, derived=True)
     reset = select_resets(stack, selection, affected)
     plan = venvstacks.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
     resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)

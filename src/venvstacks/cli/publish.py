@@ -164,11 +164,11 @@ def _choose(
     stack: "Stack", operation: str, selection: Selection, showing: Showing
 ) -> "tuple[frozenset[str], Sequence[Target]]":
     """Return the layers that are published or exported, and for which targets; none if printing them was all."""
-    from venvstacks.selection import extended  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import extend_selection  # noqa: PLC0415 - help must be quick
 
     included = select(stack, selection.include, selection)
     dependencies, derived = bool(selection.publish_dependencies), selection.publish_derived
-    wanted = extended(stack, included, dependencies=dependencies, derived=derived)
+    wanted = extend_selection(stack, included, dependencies=dependencies, derived=derived)
     targets, chosen = select_targets(stack, wanted, selection)
     stops = print_plan(stack, wanted, {operation: chosen}, showing, targets)
     return frozenset() if stops else chosen, targets

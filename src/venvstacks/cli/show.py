@@ -60,16 +60,18 @@ def show(*, spec: Path, build_dir: Path, selection: Selection, libraries: str | 
         return
     from venvstacks.locking.states import lock_states  # noqa: PLC0415 - help must be quick
     from venvstacks.platforms.targets import TARGETS  # noqa: PLC0415
-    from venvstacks.selection import ALL, extended, selected_targets  # noqa: PLC0415
+    from venvstacks.selection import ALL, choose_targets, extend_selection  # noqa: PLC0415
     from venvstacks.status import StackStatus  # noqa: PLC0415
 
     stack = load(spec)
     included = select(stack, selection.include, selection)
-    targets = selected_targets(stack, (), [name for name in selection.platforms if name != ALL])
+    targets = choose_targets(stack, (), [name for name in selection.platforms if name != ALL])
     if ALL in selection.platforms:
         targets = tuple(TARGETS.values())
     # what `stack_status` returns, without what the API imports
-    status = StackStatus(stack, lock_states(stack), extended(stack, included, dependencies=True, derived=True))
+    status = StackStatus(
+        stack, lock_states(stack), extend_selection(stack, included, dependencies=True, derived=True)
+    )
     if as_json:
         print_json(status.as_json())
         return

@@ -64,11 +64,11 @@ def make_deltas(
 def delta_effort(options: PublishOptions) -> Effort:
     """Return how hard deltas are compressed: as hard as archives, but not below what makes patches small."""
     usual = Effort()
-    if options.compression is Compression.BEST:
+    if options.compression == Compression.BEST:
         return Effort(usual.hard_level, usual.hard_level)
     asked = options.level if options.archive_format is ArchiveFormat.TAR_ZST else None
     level = usual.level if asked is None else asked
-    if options.compression is Compression.FAST or level < usual.level:
+    if options.compression == Compression.FAST or level < usual.level:
         return Effort(usual.level, usual.level)
     return Effort(level, max(level, usual.hard_level))
 
