@@ -105,8 +105,9 @@ def test_programs_and_libraries_look_beside_themselves_only(runtime: Path) -> No
     entries = {
         (path, entry)
         for path in runtime.rglob("*")
-        if path.is_file() and not path.is_symlink() and (binary := read_binary(path)) is not None
-        for entry in binary.images[0].search
+        if path.is_file() and not path.is_symlink()
+        for image in read_binary(path)
+        for entry in image.linkage.search
     }
     assert not [(path, entry) for path, entry in entries if entry.startswith(sys.base_prefix)]
     shared = list((runtime / "lib").glob("libpython*.so.*"))

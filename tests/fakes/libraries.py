@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from venvstacks.binaries.native_image import Kind
-from venvstacks.libraries.linkage import LibraryLayer, NativeFile, Natives
+from venvstacks.binaries.native_image import Kind, NativeFile
+from venvstacks.libraries.linkage import LibraryLayer, Natives
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
 

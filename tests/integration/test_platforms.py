@@ -151,8 +151,8 @@ def test_every_native_file_is_of_its_target(root: Path, tmp_path: Path, name: st
         for path, member in published(root).read(name, layer).items():
             if isinstance(member.content, bytes):
                 (tmp_path / "file").write_bytes(member.content)
-                if binary := read_binary(tmp_path / "file"):
-                    found |= {(path.rpartition("/")[2], image.architecture) for image in binary.images}
+                images = read_binary(tmp_path / "file")
+                found |= {(path.rpartition("/")[2], image.architecture) for image in images}
     module, _ = module_for(TARGETS[name])
     assert (module, TARGETS[name].arch) in found
     assert {architecture for _, architecture in found} == {TARGETS[name].arch}

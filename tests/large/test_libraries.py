@@ -135,10 +135,9 @@ def natives(folder: Path) -> list[Path]:
     """Give the ELF files that processes load."""
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            binary = read_binary(path)
-            if binary is not None and binary.format is Format.ELF and binary.loadable:
-                found.append(path)
+        images = read_binary(path) if path.is_file() and not path.is_symlink() else ()
+        if any(image.format is Format.ELF and image.is_loadable for image in images):
+            found.append(path)
     return found
 
 

@@ -4,8 +4,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes.libraries import LINUX, MACOS, WINDOWS, library_layer, native_file
+from venvstacks.binaries.native_image import NativeFile
 from venvstacks.libraries.globs import matcher
-from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, NativeFile, Source
+from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Source
 from venvstacks.libraries.linking import link
 from venvstacks.libraries.offers import offers_of
 from venvstacks.libraries.search import SearchPaths

@@ -4,8 +4,7 @@ import struct
 from typing import BinaryIO
 
 _PAGE = 4096
-_BUDGET = 16 << 20
-"""Bytes that are read of one file at most. A PySide6 library, with long tables, takes some 100 kB."""
+_BUDGET = 16 << 20  # a PySide6 library, with long tables, takes some 100 kB
 
 _LONGEST_TEXT = 4096
 
@@ -20,13 +19,14 @@ class Reader:
     Args:
         file: The file, unbuffered, open for reading.
         size: Its size in bytes.
+        budget: Bytes that are read of it at most.
     """
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BinaryIO, size: int, *, budget: int = _BUDGET) -> None:
         self.size = size
         self._file = file
         self._pages: dict[int, bytes] = {}
-        self._left = _BUDGET
+        self._left = budget
 
     def at(self, offset: int, count: int) -> bytes:
         """Read exactly ``count`` bytes."""
@@ -72,17 +72,8 @@ class Reader:
         return found
 
 
-class Part(Reader):
-    """A window on a part of a file, with offsets of its own.
-
-    Args:
-        whole: The file.
-        start: Where the part begins.
-        size: How long it is.
-
-    Raises:
-        MalformedError: The part is not in the file.
-    """
+class PartReader(Reader):
+    """A window on a part of a file, with offsets of its own."""
 
     def __init__(self, whole: Reader, start: int, size: int) -> None:
         if start + size > whole.size:

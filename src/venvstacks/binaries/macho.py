@@ -4,11 +4,10 @@ Source: Apple's ``mach-o/loader.h``, ``mach-o/fat.h`` and ``mach/machine.h``. Si
 """
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 
-from venvstacks.binaries.byte_reader import MalformedError, Part, Reader
-from venvstacks.binaries.native_image import Binary, Format, Image, Kind
+from venvstacks.binaries.byte_reader import MalformedError, PartReader, Reader
+from venvstacks.binaries.native_image import Format, Image, Kind, NativeFile
 from venvstacks.platforms.compatibility import Version
 
 _THIN = {  # magic -> byte order, word size
@@ -48,22 +47,22 @@ _OLD_SYSTEMS = {0x24: "macos", 0x25: "ios", 0x2F: "tvos", 0x30: "watchos"}  # LC
 _BUILD = 0x32  # LC_BUILD_VERSION
 
 
-def read_macho(reader: Reader) -> Binary | None:
-    """Read a Mach-O file; None if it is a Java class or a fat static library."""
+def read_macho(reader: Reader) -> tuple[Image, ...]:
+    """Read a Mach-O file; no image if it is a Java class or a fat static library."""
     magic = reader.at(0, 4)
     if magic not in _FAT:
-        return Binary(Format.MACHO, (_image(reader),))
+        return (_image(reader),)
     count = reader.unpack(_COUNT, 0)[0]
     if count > _MOST_SLICES:
-        return None
+        return ()
     layout = _FAT[magic]
     records = (reader.unpack(layout, _COUNT.size + layout.size * index) for index in range(count))
-    parts = [Part(reader, record[2], record[3]) for record in records]
+    parts = [PartReader(reader, record[2], record[3]) for record in records]
     if not parts:
         raise MalformedError("it is a fat file without slices")
     if any(part.at(0, 4) == b"!<ar" for part in parts):
-        return None
-    return Binary(Format.MACHO, tuple(map(_image, parts)))
+        return ()
+    return tuple(map(_image, parts))
 
 
 def _image(reader: Reader) -> Image:
@@ -71,49 +70,29 @@ def _image(reader: Reader) -> Image:
     if magic not in _THIN:
         raise MalformedError("a slice of it is no Mach-O image")
     order, bits = _THIN[magic]
-    wide = bits == 64  # noqa: PLR2004
-    header = struct.Struct(f"{order}4xIIIIII{'4x' if wide else ''}")
+    header = struct.Struct(f"{order}4xIIIIII{'4x' if bits == 64 else ''}")  # noqa: PLR2004
     processor, variant, kind, count, size, _ = reader.unpack(header, 0)
     architecture = _PROCESSORS.get(processor, f"machine {processor}")
     architecture = _VARIANTS.get((architecture, variant & _VARIANT_MASK), architecture)
     if size > _MOST_COMMANDS:
         raise MalformedError(f"its load commands take {size} bytes")
     commands = [*_commands(reader.at(header.size, size), count, order)]
-    system, macos = _system(commands)
-    names = [command.text() for command in commands if command.kind == _NAME]
-    return Image(
+    system, macos = _system(commands, order)
+    names = _texts(commands, {_NAME}, order)
+    linkage = NativeFile(
+        path="",
+        owner="",
         kind=_KINDS.get(kind, Kind.OTHER),
-        architecture=architecture,
-        bits=bits,
-        system=system,
-        needed=tuple(command.text() for command in commands if command.kind in _LIBRARIES),
-        optional=tuple(command.text() for command in commands if command.kind in _OPTIONAL_LIBRARIES),
+        needed=_texts(commands, _LIBRARIES, order),
+        optional=_texts(commands, _OPTIONAL_LIBRARIES, order),
         name=names[0] if names else "",
-        search=tuple(command.text() for command in commands if command.kind == _RPATH),
-        macos=macos,
+        search=_texts(commands, {_RPATH}, order),
     )
+    return Image(Format.MACHO, architecture, bits, linkage, system=system, macos=macos)
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
-    kind: int
-    content: bytes  # with the eight bytes of its head
-    order: str
-
-    def number(self, offset: int) -> int:
-        if offset + 4 > len(self.content):
-            raise MalformedError("a load command is too short")
-        return int.from_bytes(self.content[offset : offset + 4], "little" if self.order == "<" else "big")
-
-    def text(self) -> str:
-        """Return the text whose offset is the command's first field."""
-        start = self.number(8)
-        if start > len(self.content):
-            raise MalformedError("a name lies outside of its load command")
-        return self.content[start:].partition(b"\0")[0].decode(errors="surrogateescape")
-
-
-def _commands(table: bytes, count: int, order: str) -> Iterator[_Command]:
+def _commands(table: bytes, count: int, order: str) -> Iterator[tuple[int, bytes]]:
+    """Return the kind of each load command, and its bytes."""
     head = struct.Struct(f"{order}II")
     place = 0
     for _ in range(count):
@@ -122,19 +101,37 @@ def _commands(table: bytes, count: int, order: str) -> Iterator[_Command]:
         kind, size = head.unpack_from(table, place)
         if size < head.size or place + size > len(table):
             raise MalformedError(f"a load command has a size of {size} bytes")
-        yield _Command(kind, table[place : place + size], order)
+        yield kind, table[place : place + size]
         place += size
 
 
-def _system(commands: list[_Command]) -> tuple[str, Version | None]:
+def _texts(commands: list[tuple[int, bytes]], kinds: Collection[int], order: str) -> tuple[str, ...]:
+    return tuple(_text(command, order) for kind, command in commands if kind in kinds)
+
+
+def _text(command: bytes, order: str) -> str:
+    """Return the text whose offset is the command's first field."""
+    start = _number(command, 8, order)
+    if start > len(command):
+        raise MalformedError("a name lies outside of its load command")
+    return command[start:].partition(b"\0")[0].decode(errors="surrogateescape")
+
+
+def _number(command: bytes, offset: int, order: str) -> int:
+    if offset + 4 > len(command):
+        raise MalformedError("a load command is too short")
+    return int.from_bytes(command[offset : offset + 4], "little" if order == "<" else "big")
+
+
+def _system(commands: list[tuple[int, bytes]], order: str) -> tuple[str, Version | None]:
     """Return what an image runs on, and the oldest macOS; libraries for several systems list macOS among them."""
     found: dict[str, Version] = {}
-    for command in commands:
-        if command.kind == _BUILD:
-            number = command.number(8)
-            found.setdefault(_SYSTEMS.get(number, f"platform {number}"), _version(command.number(12)))
-        elif command.kind in _OLD_SYSTEMS:
-            found.setdefault(_OLD_SYSTEMS[command.kind], _version(command.number(8)))
+    for kind, command in commands:
+        if kind == _BUILD:
+            number = _number(command, 8, order)
+            found.setdefault(_SYSTEMS.get(number, f"platform {number}"), _version(_number(command, 12, order)))
+        elif kind in _OLD_SYSTEMS:
+            found.setdefault(_OLD_SYSTEMS[kind], _version(_number(command, 8, order)))
     if "macos" in found:
         return "macos", found["macos"]
     return next(iter(found), ""), None

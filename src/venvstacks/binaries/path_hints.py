@@ -4,7 +4,6 @@ Packages that carry native files for several platforms choose among them by such
 """
 
 import re
-from dataclasses import dataclass
 
 from venvstacks.platforms.compatibility import Compatibility
 
@@ -42,42 +41,21 @@ _ARCHITECTURES_BY_WORD = _by_word(_ARCHITECTURES) | {word: set(names) for word, 
 _SYSTEMS_BY_WORD = _by_word(_SYSTEMS)
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a path says.
+def names_target(path: str, compatibility: Compatibility) -> bool | None:
+    """Whether words in a path name the target's architecture and no other system.
 
-    Attributes:
-        architectures: ``x86_64``, ``arm64``, ``i686``, ...; the same names for all systems.
-        systems: ``linux``, ``glibc``, ``musl``, ``macosx``, ``win`` or ``others``.
+    False if they name other architectures or systems only; None if they do neither.
     """
-
-    architectures: frozenset[str]
-    systems: frozenset[str]
-
-    def name(self, compatibility: Compatibility) -> bool:
-        """Whether they name the target's architecture, and no other system."""
-        return self._architecture(compatibility) in self.architectures and not self.exclude(compatibility)
-
-    def exclude(self, compatibility: Compatibility) -> bool:
-        """Whether they name other systems or architectures only."""
-        own = {compatibility.target.os, *([compatibility.libc] if compatibility.target.os == "linux" else [])}
-        exact = self.systems - {"linux"} if self.systems & {"glibc", "musl"} else self.systems
-        architecture = self._architecture(compatibility)
-        elsewhere = bool(exact) and not exact & own
-        return elsewhere or (bool(self.architectures) and architecture not in self.architectures)
-
-    @staticmethod
-    def _architecture(compatibility: Compatibility) -> str:
-        return {"amd64": "x86_64", "aarch64": "arm64"}.get(compatibility.target.arch, compatibility.target.arch)
-
-
-def words_of(path: str) -> Words:
-    """Find the words for platforms in a path."""
     text = path.lower().replace("x86_64", "amd64").replace("x86-64", "amd64")
     # extension modules for musl were called so too, before CPython told the two apart
-    text = text.removesuffix("-gnu.so")
-    parts = _SEPARATORS.split(text)
-    return Words(
-        frozenset(name for part in parts for name in _ARCHITECTURES_BY_WORD.get(part, ())),
-        frozenset(name for part in parts for name in _SYSTEMS_BY_WORD.get(part, ())),
-    )
+    parts = _SEPARATORS.split(text.removesuffix("-gnu.so"))
+    architectures = {name for part in parts for name in _ARCHITECTURES_BY_WORD.get(part, ())}
+    systems = {name for part in parts for name in _SYSTEMS_BY_WORD.get(part, ())}
+    target = compatibility.target
+    architecture = {"amd64": "x86_64", "aarch64": "arm64"}.get(target.arch, target.arch)
+    own = {target.os, compatibility.libc} if target.os == "linux" else {target.os}
+    if systems & {"glibc", "musl"}:
+        systems -= {"linux"}
+    if (systems and not systems & own) or (architectures and architecture not in architectures):
+        return False
+    return True if architectures else None

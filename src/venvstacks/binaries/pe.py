@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from venvstacks.binaries.byte_reader import MalformedError, Reader
-from venvstacks.binaries.native_image import Binary, Format, Image, Kind
+from venvstacks.binaries.native_image import Format, Image, Kind, NativeFile
 
 MAGIC = b"MZ"
 
@@ -36,25 +36,18 @@ _USES_RVAS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
-    address: int
-    offset: int
-    size: int  # in the file
-
-
-@dataclass(frozen=True, slots=True)
 class _Layout:
     """Where the parts of an image are."""
 
     reader: Reader
-    sections: tuple[_Section, ...]
+    sections: tuple[tuple[int, int, int], ...]  # RVA, size and place in the file
     directories: tuple[tuple[int, ...], ...]  # RVA and size
 
     def offset(self, address: int) -> int:
         """Return the place in the file of an RVA."""
-        for section in self.sections:
-            if section.address <= address < section.address + section.size:
-                return address - section.address + section.offset
+        for start, size, place in self.sections:
+            if start <= address < start + size:
+                return address - start + place
         raise MalformedError(f"no section holds the address {address:#x}")
 
     def directory(self, number: int) -> int:
@@ -62,14 +55,14 @@ class _Layout:
         return self.directories[number][0] if number < len(self.directories) else 0
 
 
-def read_pe(reader: Reader) -> Binary | None:
-    """Read a PE file; None if it is a program for DOS, or no program at all."""
+def read_pe(reader: Reader) -> tuple[Image, ...]:
+    """Read a PE file; no image if it is a program for DOS, or no program at all."""
     if reader.size < _DOS_SIZE:
-        return None
+        return ()
     place = reader.unpack(_PLACE, 0)[0]
     if place + _COFF.size > reader.size or reader.at(place, 4) != b"PE\0\0":
-        return None
-    return Binary(Format.PE, (_image(reader, place),))
+        return ()
+    return (_image(reader, place),)
 
 
 def _image(reader: Reader, place: int) -> Image:
@@ -88,22 +81,21 @@ def _image(reader: Reader, place: int) -> Image:
     subsystem = int.from_bytes(reader.at(optional + _SUBSYSTEM_PLACE, 2), "little")
     architecture = _MACHINES.get(machine, "")
     loadable = architecture and flags & _IMAGE and subsystem not in _NO_PROCESS and not layout.directory(_DOTNET)
-    kind = (Kind.LIBRARY if flags & _LIBRARY else Kind.PROGRAM) if loadable else Kind.OTHER
     needed, delayed = tuple(_imports(layout)), tuple(_delayed_imports(layout))
-    return Image(
-        kind=kind,
-        architecture=architecture or f"machine {machine:#x}",
-        bits=bits,
+    linkage = NativeFile(
+        path="",
+        owner="",
+        kind=(Kind.LIBRARY if flags & _LIBRARY else Kind.PROGRAM) if loadable else Kind.OTHER,
         needed=tuple(dict.fromkeys((*needed, *delayed))),
         optional=tuple(name for name in dict.fromkeys(delayed) if name not in needed),
         name=_name(layout),
     )
+    return Image(Format.PE, architecture or f"machine {machine:#x}", bits, linkage)
 
 
-def _sections(reader: Reader, place: int, count: int) -> Iterator[_Section]:
-    table = reader.at(place, _SECTION.size * count)
-    for _, address, size, offset in _SECTION.iter_unpack(table):
-        yield _Section(address, offset, size)
+def _sections(reader: Reader, place: int, count: int) -> Iterator[tuple[int, int, int]]:
+    for _, address, size, offset in _SECTION.iter_unpack(reader.at(place, _SECTION.size * count)):
+        yield address, size, offset
 
 
 def _imports(layout: _Layout) -> Iterator[str]:

@@ -7,7 +7,7 @@ so such files hurt nobody. What must be right is what somebody *promised* to be 
 1. Only programs and libraries are judged. Object files, static libraries, code for graphics processors (CUDA
    cubins are ELF files), firmware and .NET assemblies are data here.
 2. A file that the target can load (format, architecture, word size, C library) must need no newer glibc or
-   macOS than the layer allows, if it stands in the layer's folder of programs, or its wheel is for a platform,
+   macOS than the layer allows, if it is in the layer's folder of programs, or its wheel is for a platform,
    or it is the base Python's. A wheel for any platform promises no version: debugpy's newest helpers are for
    newer systems than most layers.
 3. A file that it cannot load breaks the rule if it was promised for the target, which it is if the target's loader
@@ -16,7 +16,7 @@ so such files hurt nobody. What must be right is what somebody *promised* to be 
 
    a. words in its path: ``attach_x86.dll`` is promised for another processor only, and
       ``x.cpython-312-aarch64-linux-gnu.so`` for this one, so it must not be for another;
-   b. it stands in the layer's folder of programs, or at the layer's top;
+   b. it is in the layer's folder of programs, or at the layer's top;
    c. its wheel: one for a platform promises, one for any platform does not, the base Python does. Programs for
       other processors that Windows emulates are promised by (a) and (b) only.
 
@@ -32,10 +32,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.binaries.identify import read_binary
-from venvstacks.binaries.limits import describe, describe_allowed, excess, fitting, own_format
-from venvstacks.binaries.native_image import Binary, Format, Image, Kind
-from venvstacks.binaries.path_hints import words_of
+from venvstacks.binaries.identify import describe, describe_allowed, excess, fitting, own_format, read_binary
+from venvstacks.binaries.native_image import Format, Image, Kind
+from venvstacks.binaries.path_hints import names_target
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BinariesError, BinaryFormatError
 from venvstacks.findings import Finding
@@ -72,12 +71,24 @@ class Found:
     Attributes:
         path: POSIX path relative to the layer.
         owner: Where it comes from.
-        binary: What it is, or why that cannot be told.
+        images: What it is; none if that cannot be told.
+        damage: Why that cannot be told.
     """
 
     path: str
     owner: Owner
-    binary: Binary | BinaryFormatError
+    images: tuple[Image, ...] = ()
+    damage: BinaryFormatError | None = None
+
+    @property
+    def format(self) -> str:
+        """What it is by its first bytes."""
+        return self.damage.kind if self.damage else self.images[0].format
+
+    @property
+    def loadable(self) -> tuple[Image, ...]:
+        """The images that a process could load."""
+        return tuple(image for image in self.images if image.is_loadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +122,11 @@ def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[st
     for entry in entries:
         if entry.kind is not EntryKind.FILE or entry.size < _SMALLEST or entry.path.endswith(_NEVER_NATIVE):
             continue
-        binary: Binary | BinaryFormatError | None
         try:
-            binary = read_binary(f"{top}/{entry.path}")
+            if images := read_binary(f"{top}/{entry.path}"):
+                found.append(Found(entry.path, owner_of(entry.path), images))
         except BinaryFormatError as error:
-            binary = error
-        if binary is not None:
-            found.append(Found(entry.path, owner_of(entry.path), binary))
+            found.append(Found(entry.path, owner_of(entry.path), damage=error))
     return tuple(found)
 
 
@@ -125,7 +134,7 @@ def judge(found: Iterable[Found], compatibility: Compatibility) -> tuple[Violati
     """Find the files that break the rule, package by package."""
     by_owner: dict[Owner, list[Found]] = {}
     for item in found:
-        if isinstance(item.binary, BinaryFormatError) or item.binary.loadable:
+        if item.damage or item.loadable:
             by_owner.setdefault(item.owner, []).append(item)
     return tuple(
         violation for owner, items in by_owner.items() for violation in _judge_owner(owner, items, compatibility)
@@ -133,7 +142,7 @@ def judge(found: Iterable[Found], compatibility: Compatibility) -> tuple[Violati
 
 
 def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility) -> Iterator[Violation]:
-    images = {item.path: _image(item, compatibility) for item in items}
+    images = {item.path: fitting(item.images, compatibility) for item in items}
     nothing_fits = owner.promises and not any(images.values())
     too_new = {path: found for path, image in images.items() if image and (found := excess(image, compatibility))}
     all_too_new = len(too_new) == sum(image is not None for image in images.values())
@@ -142,75 +151,56 @@ def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility)
             if owner.promises or _is_among_programs(item):
                 yield Violation(item.path, owner.name, *found, owner.is_base or (owner.promises and all_too_new))
         elif images[item.path] is None and (nothing_fits or _promised(item, compatibility)):
-            is_certain = owner.is_base or nothing_fits or _is_useless(item.binary, compatibility)
-            found = _describe(item.binary), describe_allowed(compatibility)
-            yield Violation(item.path, owner.name, *found, is_certain)
+            is_certain = owner.is_base or nothing_fits or _is_useless(item, compatibility)
+            what = f"damaged: {item.damage.reason}" if item.damage else describe(item.images)
+            yield Violation(item.path, owner.name, what, describe_allowed(compatibility), is_certain)
 
 
-def _image(item: Found, compatibility: Compatibility) -> Image | None:
-    return fitting(item.binary, compatibility) if isinstance(item.binary, Binary) else None
-
-
-def _is_useless(binary: Binary | BinaryFormatError, compatibility: Compatibility) -> bool:
+def _is_useless(item: Found, compatibility: Compatibility) -> bool:
     """Whether a file of the target's own format is damaged or for another architecture."""
-    own, target = own_format(compatibility), compatibility.target
-    if isinstance(binary, BinaryFormatError):
-        return binary.kind == own
-    is_own = binary.format is own
-    return is_own and all(image.architecture != target.arch for image in binary.loadable)
+    is_own = item.format == own_format(compatibility)
+    return is_own and all(image.architecture != compatibility.target.arch for image in item.loadable)
 
 
 def _is_among_programs(item: Found) -> bool:
-    """Whether a file stands in the layer's folder of programs, or at its top as a Windows runtime's own do."""
+    """Whether a file is in the layer's folder of programs, or at its top as a Windows runtime's own are."""
     return item.path.startswith(_PROGRAM_FOLDERS) or "/" not in item.path
-
-
-def _describe(binary: Binary | BinaryFormatError) -> str:
-    return f"damaged: {binary.reason}" if isinstance(binary, BinaryFormatError) else describe(binary)
 
 
 def _promised(item: Found, compatibility: Compatibility) -> bool:
     if not _looks_own(item, compatibility):
         return False
-    words = words_of(_in_package(item.path))
-    if words.exclude(compatibility):
+    named = names_target(item.path.rpartition("/site-packages/")[2], compatibility)
+    if named is False:
         return False
-    if _is_among_programs(item) or (words.name(compatibility) and not _keeps_word(item, compatibility)):
+    if _is_among_programs(item) or (named and not _keeps_word(item, compatibility)):
         return True
-    return item.owner.promises and not _emulated(item.binary, compatibility)
+    return item.owner.promises and not _is_emulated(item, compatibility)
 
 
 def _keeps_word(item: Found, compatibility: Compatibility) -> bool:
     """Whether a file is what a path with the target's words says; paths seldom tell the C library."""
-    return (
-        isinstance(item.binary, Binary)
-        and item.binary.format is own_format(compatibility)
-        and any(image.architecture == compatibility.target.arch for image in item.binary.loadable)
-    )
+    is_own = item.format == own_format(compatibility)
+    return is_own and any(image.architecture == compatibility.target.arch for image in item.loadable)
 
 
 def _looks_own(item: Found, compatibility: Compatibility) -> bool:
     """Whether the target's loader would take a file for one of its own, by its content or its name."""
-    own = own_format(compatibility)
-    if (item.binary.format if isinstance(item.binary, Binary) else item.binary.kind) == own:
-        return True
     name = item.path.rpartition("/")[2].rstrip(".0123456789")
-    return name.endswith(_LIBRARIES[compatibility.target.os])
+    return item.format == own_format(compatibility) or name.endswith(_LIBRARIES[compatibility.target.os])
 
 
-def _in_package(path: str) -> str:
-    return path.rpartition("/site-packages/")[2]
-
-
-def _emulated(binary: Binary | BinaryFormatError, compatibility: Compatibility) -> bool:
-    if isinstance(binary, BinaryFormatError) or binary.format is not Format.PE:
-        return False
+def _is_emulated(item: Found, compatibility: Compatibility) -> bool:
     emulated = _EMULATED.get(compatibility.target.arch, set())
-    return all(image.kind is Kind.PROGRAM and image.architecture in emulated for image in binary.loadable)
+    return (
+        not item.damage
+        and item.format is Format.PE
+        and all(i.linkage.kind is Kind.PROGRAM and i.architecture in emulated for i in item.loadable)
+    )
 
 
 def binaries_error(title: str, compatibility: Compatibility, violations: Sequence[Violation]) -> BinariesError:
-    """Word what is wrong with a layer."""
+    """Describe what is wrong with a layer."""
     listed = "".join(f"\n  - {violation}" for violation in violations[:_SHOWN])
     more = f"\n  and {len(violations) - _SHOWN} more" if len(violations) > _SHOWN else ""
     return BinariesError(
@@ -223,7 +213,7 @@ def binaries_error(title: str, compatibility: Compatibility, violations: Sequenc
 def violation_findings(
     layer: str, compatibility: Compatibility, violations: Iterable[Violation]
 ) -> Iterator[Finding]:
-    """Word what may be wrong with a layer, one finding for each package."""
+    """Describe what may be wrong with a layer, one finding for each package."""
     by_package: dict[str, list[Violation]] = {}
     for violation in violations:
         by_package.setdefault(violation.package, []).append(violation)

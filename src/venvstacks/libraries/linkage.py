@@ -4,7 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from venvstacks.binaries.native_image import Kind
+from msgspec import Struct
+
+from venvstacks.binaries.native_image import NativeFile
 from venvstacks.platforms.compatibility import Compatibility
 
 DYNLIB = "share/venv/dynlib"
@@ -14,46 +16,8 @@ BASE_PYTHON = "the base Python"
 """The owner of what belongs to a runtime's interpreter, and to no package."""
 
 
-@dataclass(frozen=True, slots=True)
-class NativeFile:
-    """A program or library that the layer's target can load, as its package brought it.
-
-    Attributes:
-        path: POSIX path relative to the layer.
-        owner: For messages: a distribution with its version, or :data:`BASE_PYTHON`.
-        kind: Whether it is a program or a library.
-        needed: Libraries it needs, as written.
-        optional: Those of them without which it is loaded all the same.
-        name: What it calls itself as a library; empty if it does not.
-        search: Where it looks for libraries, as written.
-        passes_search: Whether libraries that it loads look there too (an RPATH on Linux).
-        digest: SHA-256 of its content in hexadecimal digits; only where other files of the layer have its name.
-    """
-
-    path: str
-    owner: str
-    kind: Kind
-    needed: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    name: str = ""
-    search: tuple[str, ...] = ()
-    passes_search: bool = False
-    digest: str = ""
-
-    @property
-    def folder(self) -> str:
-        """The folder that holds it, relative to the layer."""
-        return self.path.rpartition("/")[0]
-
-    @property
-    def file_name(self) -> str:
-        """Its name in that folder."""
-        return self.path.rpartition("/")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Natives:
-    """The native files of a layer.
+class Natives(Struct, frozen=True):
+    """The native files of a layer that its target can load, as its packages brought them.
 
     Attributes:
         files: Sorted by path.

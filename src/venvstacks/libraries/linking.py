@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from venvstacks.binaries.native_image import NativeFile
 from venvstacks.libraries.globs import matcher
 from venvstacks.libraries.linkage import (
     BASE_PYTHON,
     DYNLIB,
     LibraryLayer,
     Linking,
-    NativeFile,
     Source,
     Use,
 )

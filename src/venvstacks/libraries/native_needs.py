@@ -2,17 +2,17 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.binaries.limits import fitting
-from venvstacks.binaries.native_image import Image
+from msgspec.structs import replace
+
+from venvstacks.binaries.identify import fitting
+from venvstacks.binaries.native_image import NativeFile
 from venvstacks.binaries.policy import Found
 from venvstacks.entries import Entry, EntryKind
-from venvstacks.errors import BinaryFormatError
 from venvstacks.files import file_sha256
-from venvstacks.libraries.linkage import NativeFile, Natives
+from venvstacks.libraries.linkage import Natives
 from venvstacks.libraries.offers import is_shared_library, names_of
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target
@@ -24,27 +24,29 @@ def natives_of(
     found: Iterable[Found], entries: Sequence[Entry], folder: Path, compatibility: Compatibility
 ) -> Natives:
     """Describe the native files of a layer that its target can load."""
-    files = [
-        _described(item, image)
-        for item in found
-        if not isinstance(item.binary, BinaryFormatError) and (image := fitting(item.binary, compatibility))
-    ]
-    files.sort(key=lambda file: file.path)
+    files = sorted(
+        (
+            _place(image.linkage, item)
+            for item in found
+            if (image := fitting(item.images, compatibility)) is not None
+        ),
+        key=lambda file: file.path,
+    )
+    paths = {file.path for file in files}
     return Natives(
-        _told_apart(files, folder, compatibility.target), tuple(_links(entries, {file.path for file in files}))
+        tuple(_hash_namesakes(files, folder, compatibility.target)), tuple(_links_to_files(entries, paths))
     )
 
 
-def _described(item: Found, image: Image) -> NativeFile:
-    return NativeFile(
+def _place(file: NativeFile, item: Found) -> NativeFile:
+    return replace(
+        file,
         path=item.path,
         owner=item.owner.name,
-        kind=image.kind,
-        needed=tuple(map(_storable, image.needed)),
-        optional=tuple(map(_storable, image.optional)),
-        name=_storable(image.name),
-        search=tuple(map(_storable, image.search)),
-        passes_search=image.passes_search,
+        needed=tuple(map(_storable, file.needed)),
+        optional=tuple(map(_storable, file.optional)),
+        name=_storable(file.name),
+        search=tuple(map(_storable, file.search)),
     )
 
 
@@ -53,26 +55,25 @@ def _storable(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def _told_apart(files: Sequence[NativeFile], folder: Path, target: Target) -> tuple[NativeFile, ...]:
+def _hash_namesakes(files: Sequence[NativeFile], folder: Path, target: Target) -> Iterator[NativeFile]:
     """Hash the libraries that have a name in common."""
     by_name: dict[str, list[str]] = defaultdict(list)
     for file in files:
         for name in names_of(file, target) if is_shared_library(file, target) else ():
             by_name[name].append(file.path)
     alike = {path for paths in by_name.values() if len(paths) > 1 for path in paths}
-    return tuple(
-        replace(file, digest=file_sha256(folder / file.path)) if file.path in alike else file for file in files
-    )
+    for file in files:
+        yield replace(file, digest=file_sha256(folder / file.path)) if file.path in alike else file
 
 
-def _links(entries: Sequence[Entry], files: set[str]) -> Iterable[tuple[str, str]]:
+def _links_to_files(entries: Sequence[Entry], files: set[str]) -> Iterator[tuple[str, str]]:
     targets = {entry.path: entry.link_target for entry in entries if entry.kind is EntryKind.SYMLINK}
     for path in targets:
-        if (led := _followed(path, targets)) in files:
-            yield path, led
+        if (end := _follow(path, targets)) in files:
+            yield path, end
 
 
-def _followed(path: str, targets: Mapping[str, str]) -> str:
+def _follow(path: str, targets: Mapping[str, str]) -> str:
     for _ in range(_MOST_STEPS):
         if path not in targets:
             break

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from venvstacks.binaries.native_image import Kind
+from venvstacks.binaries.native_image import Kind, NativeFile
 from venvstacks.libraries.globs import matcher
-from venvstacks.libraries.linkage import Conflict, LibraryLayer, NativeFile, Offers
+from venvstacks.libraries.linkage import Conflict, LibraryLayer, Offers
 from venvstacks.libraries.system import REDISTRIBUTABLE, system_libraries
 from venvstacks.platforms.targets import Target
 

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from venvstacks.binaries.native_image import Kind
-from venvstacks.libraries.linkage import NativeFile, Natives
+from venvstacks.binaries.native_image import Kind, NativeFile
+from venvstacks.libraries.linkage import Natives
 from venvstacks.platforms.targets import OperatingSystem
 
 Folders = tuple[str, ...]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.identify import read_binary
-from venvstacks.binaries.native_image import Format, Image
+from venvstacks.binaries.native_image import Format, NativeFile
 from venvstacks.errors import BinaryFormatError, RuntimeProviderError
 from venvstacks.files import temporary_beside
 
@@ -14,11 +14,11 @@ from venvstacks.files import temporary_beside
 def make_runpaths_relative(folder: Path, libpython: Path, *, title: str, hint: str) -> None:
     """Let the files of a runtime look for its shared library in ``folder/lib``, not where ``libpython`` is."""
     for path in _binaries(folder):
-        image = _elf_image(path)
-        if image is None:
+        file = _read_elf(path)
+        if file is None:
             continue
-        search = _relative_search(image, path.parent, folder / "lib", libpython)
-        if search == image.search:
+        search = _relative_search(file, path.parent, folder / "lib", libpython)
+        if search == file.search:
             continue
         copy = temporary_beside(path)
         try:
@@ -33,20 +33,20 @@ def make_runpaths_relative(folder: Path, libpython: Path, *, title: str, hint: s
         copy.replace(path)
 
 
-def _elf_image(path: Path) -> Image | None:
+def _read_elf(path: Path) -> NativeFile | None:
     try:
-        binary = read_binary(path)
+        images = read_binary(path)
     except BinaryFormatError:
         return None  # cut off; starting the program will tell
-    return binary.images[0] if binary is not None and binary.format is Format.ELF else None
+    return next((image.linkage for image in images if image.format is Format.ELF), None)
 
 
-def _relative_search(image: Image, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
+def _relative_search(file: NativeFile, place: Path, library: Path, libpython: Path) -> tuple[str, ...]:
     relative = os.path.relpath(library, place)
     here = "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
     old = os.path.realpath(libpython.parent)
-    mapped = [here if os.path.realpath(entry) == old else entry for entry in image.search]
-    if libpython.name in image.needed and here not in mapped:
+    mapped = [here if os.path.realpath(entry) == old else entry for entry in file.search]
+    if libpython.name in file.needed and here not in mapped:
         mapped.insert(0, here)  # it was found through the machine's own settings
     return tuple(dict.fromkeys(mapped))
 

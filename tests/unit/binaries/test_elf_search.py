@@ -11,7 +11,7 @@ from fakes.c_wheels import Compiler
 from fakes.pythons import patchelf
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.identify import read_binary
-from venvstacks.binaries.native_image import Image
+from venvstacks.binaries.native_image import Image, NativeFile
 from venvstacks.errors import BinaryFormatError
 
 
@@ -21,9 +21,12 @@ def compiler(tmp_path: Path) -> Compiler:
 
 
 def image(path: Path) -> Image:
-    binary = read_binary(path)
-    assert binary is not None
-    return binary.images[0]
+    (found,) = read_binary(path)
+    return found
+
+
+def linkage(path: Path) -> NativeFile:
+    return image(path).linkage
 
 
 def placed(path: Path, content: bytes) -> Path:
@@ -38,8 +41,8 @@ def test_a_library_without_a_search_path_gets_one_and_loads(tmp_path: Path, comp
     source = placed(tmp_path / "near" / "liba.so.1", compiler.library("a", 2, ["needed"]))
     copy = source.with_name("copy.so")
     copy_with_search(source, copy, ["$ORIGIN/../far"])
-    assert image(copy).search == ("$ORIGIN/../far",)
-    assert not image(copy).passes_search
+    assert linkage(copy).search == ("$ORIGIN/../far",)
+    assert not linkage(copy).passes_search
     assert ctypes.CDLL(str(copy)).a() == 42
 
 
@@ -47,10 +50,11 @@ def test_a_library_without_a_search_path_gets_one_and_loads(tmp_path: Path, comp
 def test_folders_are_added_behind_those_that_are_there(tmp_path: Path, compiler: Compiler, kind: str) -> None:
     source = placed(tmp_path / "liba.so.1", compiler.library("a", 2, **{kind: "$ORIGIN/x"}))
     copy_with_search(source, tmp_path / "copy", ["$ORIGIN/y", "$ORIGIN/z"])
-    before, after = image(source), image(tmp_path / "copy")
+    before, after = linkage(source), linkage(tmp_path / "copy")
     assert after.search == ("$ORIGIN/x", "$ORIGIN/y", "$ORIGIN/z")
     assert after.passes_search == before.passes_search == (kind == "rpath")
-    assert (after.needed, after.name, after.glibc) == (before.needed, before.name, before.glibc)
+    assert (after.needed, after.name) == (before.needed, before.name)
+    assert image(source).glibc == image(tmp_path / "copy").glibc
 
 
 @pytest.mark.parametrize("kind", ["runpath", "rpath"])
@@ -60,10 +64,11 @@ def test_folders_replace_those_that_are_there(
 ) -> None:
     source = placed(tmp_path / "liba.so.1", compiler.library("a", 2, **{kind: "$ORIGIN/x"}))
     copy_with_search(source, tmp_path / "copy.so", search, replace=True)
-    before, after = image(source), image(tmp_path / "copy.so")
+    before, after = linkage(source), linkage(tmp_path / "copy.so")
     assert after.search == tuple(search)
     assert after.passes_search == before.passes_search == (kind == "rpath")
-    assert (after.needed, after.name, after.glibc) == (before.needed, before.name, before.glibc)
+    assert (after.needed, after.name) == (before.needed, before.name)
+    assert image(source).glibc == image(tmp_path / "copy.so").glibc
     assert patchelf("--print-rpath", tmp_path / "copy.so").strip() == ":".join(search)
     assert ctypes.CDLL(str(tmp_path / "copy.so")).a() == 2
 
@@ -99,17 +104,17 @@ def test_a_copy_can_be_changed_again(tmp_path: Path, compiler: Compiler) -> None
     source = placed(tmp_path / "liba.so.1", compiler.library("a", 7))
     copy_with_search(source, tmp_path / "one.so", ["$ORIGIN/x"])
     copy_with_search(tmp_path / "one.so", tmp_path / "two.so", ["$ORIGIN/y"])
-    assert image(tmp_path / "two.so").search == ("$ORIGIN/x", "$ORIGIN/y")
+    assert linkage(tmp_path / "two.so").search == ("$ORIGIN/x", "$ORIGIN/y")
     assert ctypes.CDLL(str(tmp_path / "two.so")).a() == 7
 
 
 def test_a_big_library_is_read_in_part(tmp_path: Path, compiler: Compiler) -> None:
     source = placed(tmp_path / "liba.so.1", compiler.library("a", 3))
     os.truncate(source, 2 << 30)  # sparse
-    assert image(source).name == "liba.so.1"
+    assert linkage(source).name == "liba.so.1"
     os.truncate(source, 200 << 20)
     copy_with_search(source, tmp_path / "copy.so", ["$ORIGIN/x"])
-    assert image(tmp_path / "copy.so").search == ("$ORIGIN/x",)
+    assert linkage(tmp_path / "copy.so").search == ("$ORIGIN/x",)
     assert ctypes.CDLL(str(tmp_path / "copy.so")).a() == 3
 
 

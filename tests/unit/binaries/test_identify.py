@@ -6,27 +6,31 @@ import struct
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakes import native_files as native
 from venvstacks.binaries.byte_reader import MalformedError, Reader
 from venvstacks.binaries.identify import read_binary
-from venvstacks.binaries.native_image import Binary, Format, Image, Kind
+from venvstacks.binaries.native_image import Format, Image, Kind, NativeFile
 from venvstacks.errors import BinaryFormatError
 
 
-def read(folder: Path, content: bytes) -> Binary | None:
+def read(folder: Path, content: bytes) -> tuple[Image, ...]:
     path = folder / "file"
     path.write_bytes(content)
     return read_binary(path)
 
 
+def linkage(**fields: Any) -> NativeFile:
+    """Describe a library that was read alone."""
+    return NativeFile("", "", Kind.LIBRARY, **fields)
+
+
 def image(folder: Path, content: bytes) -> Image:
-    binary = read(folder, content)
-    assert binary is not None
-    assert len(binary.images) == 1
-    return binary.images[0]
+    (found,) = read(folder, content)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,7 @@ def image(folder: Path, content: bytes) -> Image:
     ],
 )
 def test_other_files_are_none(tmp_path: Path, content: bytes) -> None:
-    assert read(tmp_path, content) is None
+    assert read(tmp_path, content) == ()
 
 
 # ---- ELF
@@ -61,20 +65,18 @@ def test_elf_tables_are_read_in_each_class_and_byte_order(tmp_path: Path, bits: 
     )
     names = {(64, "<"): "aarch64", (64, ">"): "aarch64_be", (32, "<"): "armv7l", (32, ">"): "armeb"}
     assert image(tmp_path, content) == Image(
-        kind=Kind.LIBRARY,
-        architecture=names[bits, order],
-        bits=bits,
-        needed=("libm.so.6", "libc.so.6"),
-        name="libx.so.1",
-        search=("$ORIGIN", "$ORIGIN/../x.libs"),
+        Format.ELF,
+        names[bits, order],
+        bits,
+        linkage(needed=("libm.so.6", "libc.so.6"), name="libx.so.1", search=("$ORIGIN", "$ORIGIN/../x.libs")),
         libc="glibc",
         glibc=(2, 29),
     )
 
 
 def test_runpath_goes_before_rpath(tmp_path: Path) -> None:
-    assert image(tmp_path, native.elf(rpath="/a")).search == ("/a",)
-    assert image(tmp_path, native.elf(rpath="/a", runpath="/b")).search == ("/b",)
+    assert image(tmp_path, native.elf(rpath="/a")).linkage.search == ("/a",)
+    assert image(tmp_path, native.elf(rpath="/a", runpath="/b")).linkage.search == ("/b",)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_the_c_library_is_seen(tmp_path: Path, needed: list[str], interpreter: s
 )
 def test_elf_kinds(tmp_path: Path, content: bytes, kind: Kind, architecture: str) -> None:
     found = image(tmp_path, content)
-    assert (found.kind, found.architecture) == (kind, architecture)
+    assert (found.linkage.kind, found.architecture) == (kind, architecture)
 
 
 def compile_c(folder: Path, name: str, *options: str) -> Path:
@@ -150,21 +152,18 @@ def test_compiled_files_agree_with_readelf(tmp_path: Path, options: list[str], k
     shown = subprocess.run(["readelf", "-dVW", path], capture_output=True, text=True, check=True).stdout
     needs = shown.partition("Version needs section")[2]
     versions = {(int(a), int(b)) for a, b in re.findall(r"Name: GLIBC_(\d+)\.(\d+)", needs)}
-    binary = read_binary(path)
-    assert binary is not None
-    assert binary.format is Format.ELF
-    found = binary.images[0]
-    assert (found.kind, found.bits, found.libc) == (kind, 64, "glibc")
-    assert [*found.needed] == re.findall(r"\(NEEDED\).*\[(.*)\]", shown)
-    assert [found.name] == (re.findall(r"\(SONAME\).*\[(.*)\]", shown) or [""])
-    assert [*found.search] == re.findall(r"\(R(?:UN)?PATH\).*\[(.*)\]", shown)
+    (found,) = read_binary(path)
+    own = found.linkage
+    assert (found.format, own.kind, found.bits, found.libc) == (Format.ELF, kind, 64, "glibc")
+    assert [*own.needed] == re.findall(r"\(NEEDED\).*\[(.*)\]", shown)
+    assert [own.name] == (re.findall(r"\(SONAME\).*\[(.*)\]", shown) or [""])
+    assert [*own.search] == re.findall(r"\(R(?:UN)?PATH\).*\[(.*)\]", shown)
     assert found.glibc == max(versions)
 
 
 def test_object_files_are_seen_as_such(tmp_path: Path) -> None:
-    binary = read_binary(compile_c(tmp_path, "out.o", "-c"))
-    assert binary is not None
-    assert binary.loadable == ()
+    (found,) = read_binary(compile_c(tmp_path, "out.o", "-c"))
+    assert not found.is_loadable
 
 
 # ---- Mach-O
@@ -176,14 +175,16 @@ def test_macho_commands_are_read(tmp_path: Path) -> None:
         weak=["/usr/lib/libz.1.dylib"], rpaths=["@loader_path/../lib"],
     )  # fmt: skip
     assert image(tmp_path, content) == Image(
-        kind=Kind.LIBRARY,
-        architecture="arm64",
-        bits=64,
+        Format.MACHO,
+        "arm64",
+        64,
+        linkage(
+            needed=("/usr/lib/libSystem.B.dylib", "@rpath/liby.dylib", "/usr/lib/libz.1.dylib"),
+            optional=("/usr/lib/libz.1.dylib",),
+            name="@rpath/libx.dylib",
+            search=("@loader_path/../lib",),
+        ),
         system="macos",
-        needed=("/usr/lib/libSystem.B.dylib", "@rpath/liby.dylib", "/usr/lib/libz.1.dylib"),
-        optional=("/usr/lib/libz.1.dylib",),
-        name="@rpath/libx.dylib",
-        search=("@loader_path/../lib",),
         macos=(12, 3),
     )
 
@@ -201,16 +202,15 @@ def test_macho_commands_are_read(tmp_path: Path) -> None:
 )
 def test_macho_kinds(tmp_path: Path, content: bytes, expected: tuple[object, ...]) -> None:
     found = image(tmp_path, content)
-    assert (found.kind, found.architecture, found.system, found.macos) == expected
+    assert (found.linkage.kind, found.architecture, found.system, found.macos) == expected
 
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_fat_files_have_a_limit_for_each_slice(tmp_path: Path, wide: bool) -> None:  # noqa: FBT001
     slices = native.macho("x86_64", macos=(10, 9)), native.macho("arm64", macos=(11, 0), needed=["a.dylib"])
-    binary = read(tmp_path, native.fat(*slices, wide=wide))
-    assert binary is not None
-    assert [(i.architecture, i.macos) for i in binary.images] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
-    assert binary.images[1].needed == ("a.dylib",)
+    images = read(tmp_path, native.fat(*slices, wide=wide))
+    assert [(i.architecture, i.macos) for i in images] == [("x86_64", (10, 9)), ("arm64", (11, 0))]
+    assert images[1].linkage.needed == ("a.dylib",)
 
 
 # ---- PE
@@ -220,12 +220,10 @@ def test_fat_files_have_a_limit_for_each_slice(tmp_path: Path, wide: bool) -> No
 def test_pe_tables_are_read(tmp_path: Path, machine: str, bits: int) -> None:
     content = native.pe(machine, needed=["KERNEL32.dll", "python313.dll"], delayed=["USER32.dll"], name="x.pyd")
     assert image(tmp_path, content) == Image(
-        Kind.LIBRARY,
+        Format.PE,
         machine,
         bits,
-        needed=("KERNEL32.dll", "python313.dll", "USER32.dll"),
-        optional=("USER32.dll",),
-        name="x.pyd",
+        linkage(needed=("KERNEL32.dll", "python313.dll", "USER32.dll"), optional=("USER32.dll",), name="x.pyd"),
     )
 
 
@@ -239,7 +237,7 @@ def test_pe_tables_are_read(tmp_path: Path, machine: str, bits: int) -> None:
     ],
 )
 def test_pe_kinds(tmp_path: Path, content: bytes, kind: Kind) -> None:
-    assert image(tmp_path, content).kind is kind
+    assert image(tmp_path, content).linkage.kind is kind
 
 
 # ---- Damaged files
@@ -301,10 +299,9 @@ def test_only_headers_of_big_files_are_read(tmp_path: Path) -> None:
     path.write_bytes(native.elf(needed=["libc.so.6"]))
     os.truncate(path, 8 << 30)  # a file with a hole: reading it whole would take seconds and memory
     started = time.monotonic()
-    binary = read_binary(path)
+    (found,) = read_binary(path)
     assert time.monotonic() - started < 1
-    assert binary is not None
-    assert binary.images[0].needed == ("libc.so.6",)
+    assert found.linkage.needed == ("libc.so.6",)
 
 
 def test_the_reader_stops_when_too_much_is_wanted() -> None:

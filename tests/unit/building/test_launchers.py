@@ -84,9 +84,7 @@ def test_a_program_on_windows(tmp_path: Path, arch: str, python: bytes, *, is_gu
     assert name == "tool.exe"
     path = tmp_path / name
     path.write_bytes(content)
-    binary = read_binary(path)
-    assert binary is not None
-    assert (binary.format, [image.architecture for image in binary.images]) == (Format.PE, [arch])
+    assert [(image.format, image.architecture) for image in read_binary(path)] == [(Format.PE, arch)]
     assert b"#!<launcher_dir>\\" + python + b"\nPK\x03\x04" in content
     with zipfile.ZipFile(path) as archive:
         (entry,) = archive.infolist()

@@ -1,5 +1,5 @@
 from fakes.libraries import MACOS, SITE, WINDOWS, library_layer, native_file
-from venvstacks.libraries.linkage import NativeFile
+from venvstacks.binaries.native_image import NativeFile
 from venvstacks.libraries.offers import offers_of
 from venvstacks.platforms.compatibility import Compatibility
 

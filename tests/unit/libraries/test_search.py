@@ -1,5 +1,5 @@
 from fakes.libraries import SITE, library_layer, native_file
-from venvstacks.libraries.linkage import NativeFile
+from venvstacks.binaries.native_image import NativeFile
 from venvstacks.libraries.search import SearchPaths, rpath_is_system
 from venvstacks.platforms.targets import OperatingSystem
 

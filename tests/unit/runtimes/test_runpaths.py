@@ -35,9 +35,8 @@ def make_relative(runtime: Path) -> None:
 
 
 def runpath(path: Path) -> tuple[str, ...]:
-    binary = read_binary(path)
-    assert binary is not None
-    return binary.images[0].search
+    (image,) = read_binary(path)
+    return image.linkage.search
 
 
 def test_paths_to_the_old_folder_become_relative(runtime: Path) -> None:
@@ -68,9 +67,8 @@ def test_an_rpath_stays_one_and_programs_stay_programs(runtime: Path) -> None:
     patchelf("--remove-needed", LIBRARY, program)
     patchelf("--force-rpath", "--set-rpath", "/old/lib:/opt/openssl", program)
     make_relative(runtime)
-    binary = read_binary(program)
-    assert binary is not None
-    assert (binary.images[0].search, binary.images[0].passes_search) == (("$ORIGIN/../lib", "/opt/openssl"), True)
+    (image,) = read_binary(program)
+    assert (image.linkage.search, image.linkage.passes_search) == (("$ORIGIN/../lib", "/opt/openssl"), True)
     assert (
         subprocess.run([program, runtime / "bin"], capture_output=True, check=True).stdout == b"python\nscript\n"
     )
