@@ -187,7 +187,7 @@ class Project:
             BuildError: A layer is not built.
             PublishError: An archive cannot be made.
         """
-        from venvstacks.api.outputs import run_publishing  # noqa: PLC0415
+        from venvstacks.api.publishing import run_publishing  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
         with self._session() as session:
@@ -216,7 +216,7 @@ class Project:
             BuildError: A layer is not built.
             PublishError: The output folder holds something else under a layer's name.
         """
-        from venvstacks.api.outputs import run_exporting  # noqa: PLC0415
+        from venvstacks.api.publishing import run_exporting  # noqa: PLC0415
         from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
         with self._session() as session:
@@ -323,7 +323,7 @@ class Plans:
         **settings: Unpack[PublishSettings],
     ) -> "tuple[PublishPlan, ...]":
         """Return what :meth:`Project.publish` would do; locks and earlier manifests suffice for that."""
-        from venvstacks.api.outputs import plan_publishing  # noqa: PLC0415
+        from venvstacks.api.publishing import plan_publishing  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
         return plan_publishing(self._project.builds, PublishOptions(**settings), include, platforms)
@@ -336,7 +336,7 @@ class Plans:
         **settings: Unpack[ExportSettings],
     ) -> "tuple[ExportPlan, ...]":
         """Return what :meth:`Project.export` would do; the layers need not be built."""
-        from venvstacks.api.outputs import plan_exporting  # noqa: PLC0415
+        from venvstacks.api.publishing import plan_exporting  # noqa: PLC0415
         from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
         return plan_exporting(self._project.builds, ExportOptions(**settings), include, platforms)
