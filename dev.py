@@ -4,6 +4,8 @@
 
     python3 dev.py demo            lock, build, publish, export and run examples/science
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
+    python3 dev.py test-versions [ARGS]
+                                   the unit tests on every CPython, and at the lowest versions of dependencies
     python3 dev.py test-targets [ARGS]
                                    the tests that run foreign interpreters; needs Debian 12 on x86_64
     python3 dev.py test-large [ARGS]
@@ -14,33 +16,41 @@
     python3 dev.py fuzz [ARGS]     try the readers of archives and deltas on damaged and forged inputs
     python3 dev.py constraints     pin the newest releases of everything that is installed here
 
-Each command makes ``.venv`` if it is not there and installs what it needs, exact versions checked against the
+Each command creates ``.venv`` if it is not there and installs what it needs, exact versions checked against the
 hashes in ``constraints/``. Nothing is installed again until those files or ``pyproject.toml`` change.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts this with an old Python gets told
+if sys.version_info < (3, 11):  # noqa: UP036 - for whoever starts this with an old Python
     sys.exit(f"dev.py needs Python 3.11 or later; this is Python {sys.version.split()[0]} ({sys.executable}).")
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
+VERSIONS = ROOT / ".versions"
 CONSTRAINTS = ROOT / "constraints"
 PYPROJECT = ROOT / "pyproject.toml"
 WINDOWS = os.name == "nt"
 SCRIPTS = VENV / ("Scripts" if WINDOWS else "bin")
-PYTHON = SCRIPTS / ("python.exe" if WINDOWS else "python")
+PYTHON_IN_VENV = Path(SCRIPTS.name, "python.exe" if WINDOWS else "python")
+PYTHON = VENV / PYTHON_IN_VENV
 UV = SCRIPTS / ("uv.exe" if WINDOWS else "uv")
 
 # Each set of packages holds the project's own dependencies too. All sets agree on versions.
 SETS: dict[str, tuple[str, ...]] = {"demo": (), "test": ("test",), "lint": ("lint",), "docs": ("docs",)}
+# The versions of CPython that are supported, and the name of the set with the lowest versions of dependencies.
+MINORS = ("3.11", "3.12", "3.13", "3.14")
+LOWEST = "lowest"
 # What is needed to install the project itself, without fetching anything that is not pinned.
 BUILD_TOOLS = ("hatchling>=1.27", "editables>=0.5")
 # Words that only failed connections have in the messages of pip and uv.
@@ -65,14 +75,14 @@ NETWORK_SIGNS = (
 
 
 class SetupError(Exception):
-    """Something without which a command cannot start; the message is for people."""
+    """Something without which a command cannot start is missing; the message is for people."""
 
 
 # ---- Processes
 
 
 def environment() -> dict[str, str]:
-    """Give the environment for pip and uv: this process's, without pip's configuration files.
+    """Return the environment for pip and uv: this process's, without pip's configuration files.
 
     pip does not know SSL_CERT_FILE, which uv and OpenSSL honour: it gets the same certificates under its own name.
     """
@@ -89,18 +99,7 @@ def environment() -> dict[str, str]:
 
 
 def quietly(command: list[str | Path], purpose: str) -> str:
-    """Run a set-up step without showing its output, unless it fails.
-
-    Args:
-        command: Program and arguments.
-        purpose: What a message says that could not be done: ``install uv``.
-
-    Returns:
-        What the program wrote to stdout.
-
-    Raises:
-        SetupError: It failed; the message tells why, as far as the output does.
-    """
+    """Run a set-up step and return its stdout; if it fails, raise an error that names its purpose and cause."""
     try:
         done = subprocess.run(
             [str(part) for part in command],
@@ -118,7 +117,7 @@ def quietly(command: list[str | Path], purpose: str) -> str:
     if done.returncode == 0:
         return done.stdout
     output = f"{done.stdout}\n{done.stderr}".strip()
-    said = "\n".join(f"    {line}" for line in output.splitlines()[-12:])
+    shown = "\n".join(f"    {line}" for line in output.splitlines()[-12:])
     lowered = output.lower()
     if "hash mismatch" in lowered or "do not match the hashes" in lowered:
         advice = "What was downloaded is not what constraints/ pins, and was not installed."
@@ -128,11 +127,11 @@ def quietly(command: list[str | Path], purpose: str) -> str:
         advice = "This Python comes without ensurepip; on Debian and Ubuntu, install the package python3-venv."
     else:
         advice = f"It ended with exit code {done.returncode}."
-    raise SetupError(f"Cannot {purpose}. {advice} What was said:\n{said}")
+    raise SetupError(f"Cannot {purpose}. {advice} Its output:\n{shown}")
 
 
 def show(*command: str | Path, **variables: str) -> int:
-    """Run a command whose output is the point, from the project's folder, and give its exit code."""
+    """Run a command whose output is the point, from the project's folder, and return its exit code."""
     sys.stdout.flush()
     try:
         env = {**os.environ, **variables}
@@ -144,13 +143,8 @@ def show(*command: str | Path, **variables: str) -> int:
 # ---- Set-up
 
 
-def stamp(name: str) -> Path:
-    """Give the file that tells what was last installed for a set."""
-    return VENV / f".installed-{name}"
-
-
 def state_of(*files: Path) -> str:
-    """Give a hash over the files that decide what is installed, and over where the project stands."""
+    """Return a hash of the files that decide what is installed, and of where the project is."""
     digest = hashlib.sha256(str(ROOT).encode())
     for file in files:
         try:
@@ -162,56 +156,69 @@ def state_of(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def is_current(name: str, state: str) -> bool:
-    """Tell whether a set was installed from exactly this state, into an environment that still works."""
+def is_current(venv: Path, name: str, state: str) -> bool:
+    """Report whether a set was installed from exactly this state, into an environment that still works."""
     try:
-        return PYTHON.exists() and UV.exists() and stamp(name).read_text(encoding="utf-8") == state
+        return (venv / PYTHON_IN_VENV).exists() and (venv / f".installed-{name}").read_text(
+            encoding="utf-8"
+        ) == state
     except FileNotFoundError:
         return False
 
 
-def is_usable() -> bool:
-    """Tell whether ``.venv`` is complete enough to install into, with a Python that is new enough."""
+def record(venv: Path, name: str, state: str) -> None:
+    """Remember what a set was installed from."""
+    (venv / f".installed-{name}").write_text(state, encoding="utf-8")
+
+
+def own_version() -> tuple[int, int]:
+    """Return the version of Python in ``.venv``; (0, 0) if that is not complete enough to install into."""
     if not PYTHON.exists() or not any(VENV.glob("[Ll]ib/**/site-packages/pip/__main__.py")):
-        return False
+        return 0, 0
     settings = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
     version = re.search(r"^version\w*\s*=\s*(\d+)\.(\d+)", settings, re.MULTILINE)
-    return version is not None and (int(version[1]), int(version[2])) >= (3, 11)
+    return (int(version[1]), int(version[2])) if version else (0, 0)
 
 
 def provide_uv() -> None:
-    """Make ``.venv`` and install uv into it, with pip, unless both are as they should be."""
+    """Create ``.venv`` and install uv into it, with pip, unless both are as they should be."""
     pinned = CONSTRAINTS / "uv.txt"
     state = state_of(pinned)
-    if is_current("uv", state):
+    if UV.exists() and is_current(VENV, "uv", state):
         return
-    if is_usable():
+    if own_version() >= (3, 11):
         print("Updating uv in .venv ...", flush=True)
     else:
-        print("Making .venv ...", flush=True)
-        quietly([sys.executable, "-m", "venv", "--clear", VENV], "make .venv")
+        print("Creating .venv ...", flush=True)
+        quietly([sys.executable, "-m", "venv", "--clear", VENV], "create .venv")
     quietly(
         [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", pinned],
         "install uv",
     )
-    stamp("uv").write_text(state, encoding="utf-8")
+    record(VENV, "uv", state)
 
 
-def provide(name: str) -> None:
-    """Install one set of packages and this project, editable, unless nothing has changed since the last time."""
+def provide(*names: str, venv: Path = VENV, interpreter: str | None = None) -> None:
+    """Install sets of packages, each over those before, and this project, editable, unless nothing has changed.
+
+    An environment other than ``.venv`` is created with the interpreter, again at each change.
+    """
     provide_uv()
-    pinned = CONSTRAINTS / f"{name}.txt"
-    state = state_of(pinned, PYPROJECT)
-    if is_current(name, state):
+    pinned = [CONSTRAINTS / f"{name}.txt" for name in names]
+    state = state_of(*pinned, PYPROJECT) + (interpreter or "")
+    if is_current(venv, names[-1], state):
         return
-    print(f"Installing what '{name}' needs ...", flush=True)
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-config", "--python", PYTHON]
-    quietly(
-        [*install, "--require-hashes", "--only-binary", ":all:", "-r", pinned],
-        f"install what '{name}' needs",
-    )
+    print(f"Installing what '{venv.name if interpreter else names[-1]}' needs ...", flush=True)
+    if interpreter:
+        quietly([UV, "venv", "--quiet", "--no-config", "--clear", "--python", interpreter, venv], f"create {venv}")
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-config", "--python", venv / PYTHON_IN_VENV]
+    for name, file in zip(names, pinned, strict=True):
+        quietly(
+            [*install, "--require-hashes", "--only-binary", ":all:", "-r", file],
+            f"install what '{name}' needs",
+        )
     quietly([*install, "--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT], "install venvstacks")
-    stamp(name).write_text(state, encoding="utf-8")
+    record(venv, names[-1], state)
 
 
 # ---- Commands
@@ -230,6 +237,60 @@ def test(arguments: list[str]) -> int:
         [] if any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments) else ["-n", "auto"]
     )
     return show(PYTHON, "-m", "pytest", *workers, *arguments)
+
+
+def test_versions(arguments: list[str]) -> int:
+    """Run the unit tests on every CPython that can be had, and at the lowest versions of dependencies.
+
+    As many versions run at a time as there are cores; each one's output is shown when it has ended.
+    """
+    provide("test")
+    found = quietly([PYTHON, ROOT / "tools" / "pythons.py", VERSIONS, *MINORS], "look for interpreters")
+    interpreters: dict[str, str | None] = json.loads(found)
+    runs: dict[str, Path] = {}
+    for minor, interpreter in interpreters.items():
+        if interpreter and minor == MINORS[0]:
+            runs[LOWEST] = VERSIONS / LOWEST
+            provide("test", LOWEST, venv=runs[LOWEST], interpreter=interpreter)
+        if interpreter and minor != "{}.{}".format(*own_version()):  # which all other tests run on
+            runs[minor] = VERSIONS / minor
+            provide("test", venv=runs[minor], interpreter=interpreter)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = dict(
+            zip(runs, pool.map(lambda name: run_unit_tests(name, runs[name], arguments), runs), strict=True)
+        )
+    missing = [minor for minor, interpreter in interpreters.items() if interpreter is None]
+    if missing:
+        print(f"NOT TESTED, since there is no interpreter: {', '.join(missing)}. Install with: uv python install")
+    failed = [name for name, code in results.items() if code != 0]
+    print(f"Failed: {', '.join(failed)}." if failed else f"Passed: {', '.join(results)}.")
+    return 1 if failed or not results else 0
+
+
+def run_unit_tests(name: str, venv: Path, arguments: list[str]) -> int:
+    """Run the unit tests in an environment, print their output, and return the exit code."""
+    started = time.monotonic()
+    command = [
+        venv / PYTHON_IN_VENV,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(arguments or ["tests/unit"]),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    output = done.stdout if done.returncode else done.stdout.splitlines()[-1]
+    print(f"-- {name} ({time.monotonic() - started:.0f} s)\n{output}", flush=True)
+    return done.returncode
 
 
 def test_targets(arguments: list[str]) -> int:
@@ -303,6 +364,7 @@ def constraints(_arguments: list[str]) -> int:
             name: resolve([*sources, *(f"--group={PYPROJECT.name}:{group}" for group in names), *agreed])
             for name, names in SETS.items()
         }
+        results[LOWEST] = resolve([PYPROJECT.name, "--resolution", "lowest-direct"])
         alone = Path(folder, "uv.in")
         alone.write_text("uv", encoding="utf-8")
         results["uv"] = resolve([alone, *agreed])
@@ -314,7 +376,7 @@ def constraints(_arguments: list[str]) -> int:
 
 
 def resolve(arguments: list[str | Path]) -> str:
-    """Resolve requirements for every platform and give the pins as text."""
+    """Resolve requirements for every platform and return the pins as text."""
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--no-config", "--quiet", "--only-binary", ":all:"]
     return quietly([UV, "pip", "compile", *options, *arguments], "resolve the constraints")
@@ -322,17 +384,13 @@ def resolve(arguments: list[str | Path]) -> str:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (demo, test, test_targets, test_large, lint, docs, bench, fuzz, constraints)
+    for command in (demo, test, test_versions, test_targets, test_large, lint, docs, bench, fuzz, constraints)
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-targets", "test-large", "bench", "fuzz")
+WITH_ARGUMENTS = ("test", "test-versions", "test-targets", "test-large", "bench", "fuzz")
 
 
 def main() -> int:
-    """Run one command.
-
-    Returns:
-        The exit code.
-    """
+    """Run one command and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="dev.py",
         description=(__doc__ or "").replace("::\n\n", ""),

@@ -10,9 +10,10 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
-SETS = ("demo", "test", "lint", "docs", "uv")
+SETS = ("demo", "test", "lint", "docs", "uv")  # which are installed together, "lowest" over "test"
 
 
 def pins(name: str) -> list[tuple[Requirement, list[str]]]:
@@ -31,7 +32,7 @@ def load(path: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [*SETS, "lowest"])
 def test_constraints_are_exact_hashed_and_without_addresses(name: str) -> None:
     assert "://" not in (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8")
     for requirement, hashes in pins(name):
@@ -62,6 +63,15 @@ def test_constraints_fulfil_what_the_project_declares(name: str) -> None:
         assert version.version in wanted.specifier, (
             f"{wanted} is pinned to {version}; run: python3 dev.py constraints"
         )
+
+
+def test_the_lowest_constraints_are_the_lowest_versions_that_the_project_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = {canonicalize_name(requirement.name): requirement.specifier for requirement, _ in pins("lowest")}
+    for wanted in map(Requirement, project["project"]["dependencies"]):
+        (declared,) = wanted.specifier
+        (pin,) = pinned[canonicalize_name(wanted.name)]
+        assert Version(pin.version) == Version(declared.version), f"{wanted}; run: python3 dev.py constraints"
 
 
 def test_demo_counts_each_layer_once_for_every_application_on_it() -> None:
