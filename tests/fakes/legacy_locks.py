@@ -10,8 +10,7 @@ from fakes.locking import load_all
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.locking.hashes import hash_modules
-from venvstacks.locking.layer_lock import LayerLock
-from venvstacks.locking.lock_paths import lock_paths
+from venvstacks.locking.layer_lock import LayerLock, lock_file
 from venvstacks.platforms.compatibility import marker_of
 
 CASES = Path(__file__).parents[1] / "locks-0.8"
@@ -36,15 +35,14 @@ def make_legacy(stack: Stack, *, lock_version: int = 1) -> None:
 
 
 def _write(stack: Stack, layer: Layer, lock: LayerLock, lock_version: int) -> None:
-    paths = lock_paths(stack, layer)
     header = f"# Locked requirements for {layer.build_name} (DO NOT EDIT)\n"
     tables = [_own(lock, layer, number) for number in range(len(lock.packages))] + _shared(lock, layer)
-    paths.pylock.write_text(
+    lock_file(stack, layer, "pylock").write_text(
         f'{header}lock-version = "1.0"\ncreated-by = "uv"\nrequires-python = "=={lock.python.minor}.*"\n'
         + "".join(f"\n{table}" for table in sorted(tables))
     )
     declared = sorted(map(str, layer.requirements))
-    paths.declared.write_text("".join(f"{line}\n" for line in ["# DO NOT EDIT.", *declared]))
+    lock_file(stack, layer, "declared").write_text("".join(f"{line}\n" for line in ["# DO NOT EDIT.", *declared]))
     hashes = hash_modules(layer)
     launch = [layer.launch_module.name] if layer.launch_module else []
     modules = "".join(hashes[name] for name in [*launch, *sorted(each.name for each in layer.support_modules)])
@@ -57,7 +55,7 @@ def _write(stack: Stack, layer: Layer, lock: LayerLock, lock_version: int) -> No
         "requirements_hash": _hash("its packages"),
         "version_inputs_hash": _hash(f"env_name={layer.build_name}is_versioned_layer={layer.versioned}{modules}"),
     }
-    paths.metadata.write_text(json.dumps(metadata, indent=2) + "\n")
+    lock_file(stack, layer, "metadata").write_text(json.dumps(metadata, indent=2) + "\n")
 
 
 def _hash(text: str) -> str:

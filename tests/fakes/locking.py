@@ -12,7 +12,7 @@ from typing import Any
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.locking.lock_run import LockedLayer, plan_lock, run_lock
-from venvstacks.locking.resolve import Resolver, Sources
+from venvstacks.locking.resolve import Resolver
 from venvstacks.locking.states import load_lock, lock_states
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.uv import find_uv
@@ -58,9 +58,8 @@ class Locker:
         plan = plan_lock(stack, lock_states(stack), resolve=chosen, needed=needed or (), forget_pins=reset)
         with TemporaryDirectory() as scratch:
             uv = find_uv(self.environ, Path(scratch))
-            sources = Sources(self.wheels, self.no_index)
             work = self.work or Work(jobs=4)
-            resolver = Resolver(stack, uv, Path(scratch), sources, work)
+            resolver = Resolver(stack, uv, Path(scratch), self.wheels, self.no_index, work)
             return run_lock(resolver, plan, _newest_patch, self.environ)
 
 
@@ -73,11 +72,7 @@ def _newest_patch(layer: Layer, earlier: PythonVersion | None) -> PythonVersion:
 def load_all(stack: Stack) -> dict[str, LayerLock]:
     """Read the locks of all layers that are not disabled."""
     states = lock_states(stack)
-    locks: dict[str, LayerLock] = {}
-    for layer in stack.layers:
-        if layer.compatibilities:
-            locks[layer.build_name] = load_lock(stack, states[layer.build_name], locks)
-    return locks
+    return {name: load_lock(stack, state) for name, state in states.items() if state.layer.compatibilities}
 
 
 def content(stack: Stack) -> dict[str, bytes]:

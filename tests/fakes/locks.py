@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from packaging.version import Version
 
@@ -14,9 +15,16 @@ from venvstacks.locking.hashes import (
     requirements_hash,
     version_inputs_hash,
 )
-from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
-from venvstacks.locking.lock_paths import lock_paths
-from venvstacks.locking.pylock import pylock_text
+from venvstacks.locking.layer_lock import (
+    LayerLock,
+    LockedPackage,
+    LockedWheel,
+    LockMetadata,
+    Resolution,
+    SharedPackage,
+    lock_file,
+)
+from venvstacks.locking.pylock import format_pylock
 from venvstacks.locking.states import lock_states
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS, Target
@@ -56,7 +64,7 @@ def write_lock(
     """Write a valid lock of a layer; those of the layers below must stand already."""
     states = lock_states(stack)
     below = [states[name].install_target for name in layer.below]
-    text = pylock_text(layer, packages, shared)
+    text = format_pylock(layer, Resolution(tuple(packages), tuple(shared)))
     python = layer.python.exactly(layer.python.version)
     metadata = {
         "requirements_hash": requirements_hash(text),
@@ -68,10 +76,9 @@ def write_lock(
         "python_version": python.release,
         "tool_versions": {"uv": "1"},
     }
-    paths = lock_paths(stack, layer)
-    write_text(paths.declared, declared_text(layer))
-    write_text(paths.pylock, text)
-    write_text(paths.metadata, canonical_json(metadata))
+    write_text(lock_file(stack, layer, "declared"), declared_text(layer))
+    write_text(lock_file(stack, layer, "pylock"), text)
+    write_text(lock_file(stack, layer, "metadata"), canonical_json(metadata))
 
 
 def lock_everything(stack: Stack) -> None:
@@ -85,7 +92,6 @@ def targets(*names: str) -> tuple[Target, ...]:
     return tuple(TARGETS[name] for name in names)
 
 
-def file_of(stack: Stack, name: str, kind: str) -> Path:
-    """Give the path of one of a layer's lock files: ``declared``, ``pylock``, ``metadata`` or ``summary``."""
-    path: Path = getattr(lock_paths(stack, stack.layer(name)), kind)
-    return path
+def file_of(stack: Stack, name: str, kind: Literal["declared", "pylock", "metadata", "summary"]) -> Path:
+    """Return the path of one of a layer's lock files."""
+    return lock_file(stack, stack.layer(name), kind)

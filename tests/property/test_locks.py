@@ -11,9 +11,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.definition.stack import Layer, LayerKind, PythonRequest
-from venvstacks.locking.layer_lock import LockedPackage, LockedWheel, SharedPackage
-from venvstacks.locking.lock_contents import Taken, read_content
-from venvstacks.locking.pylock import parse_pylock, pylock_text, read_packages, read_shared
+from venvstacks.locking.layer_lock import LockedPackage, LockedWheel, Resolution, SharedPackage
+from venvstacks.locking.lock_contents import read_content
+from venvstacks.locking.pylock import format_pylock, parse_pylock, read_packages, read_shared
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
 
@@ -95,18 +95,18 @@ def test_what_is_written_is_read_again(data: st.DataObject) -> None:
             st.lists(st.tuples(names, versions, texts, some_targets), max_size=3)
         )
     )
-    text = pylock_text(layer, locked, shared)
+    text = format_pylock(layer, Resolution(locked, shared))
     lock = parse_pylock(text, "the lock")
     read = read_packages(lock, layer.compatibilities, PYTHON, "the lock")
     assert read == locked
     assert read_shared(lock, "the lock") == shared
-    assert pylock_text(layer, read, shared) == text
+    assert format_pylock(layer, Resolution(read, shared)) == text
     content = read_content(text, layer)
     assert {(name, *each) for name, versions in content.own.items() for each in versions} == {
         (package.name, str(package.version), _names(package.wheels)) for package in locked
     }
     assert content.taken == tuple(
-        Taken(item.name, str(item.version), _names(item.targets), item.layer) for item in shared
+        (item.name, str(item.version), _names(item.targets), item.layer) for item in shared
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from venvstacks.builds import StackBuilds
 from venvstacks.locking.lock_run import LockedLayer, LockPlan, plan_lock, run_lock
-from venvstacks.locking.resolve import Resolver, Sources
+from venvstacks.locking.resolve import Resolver
 from venvstacks.runtimes.choice import choose_python
 from venvstacks.selection import choose_layers
 from venvstacks.session import Session
@@ -24,13 +24,15 @@ def plan_locking(
 def run_locking(session: Session, builds: StackBuilds, plan: LockPlan) -> tuple[LockedLayer, ...]:
     """Lock what is planned."""
     runtimes = session.runtimes
-    sources = Sources(session.wheel_folders, session.options.no_index)
-    resolver = Resolver(session.stack, session.uv, session.scratch, sources, session.work)
+    no_index = session.options.no_index
+    resolver = Resolver(
+        session.stack, session.uv, session.scratch, session.wheel_folders, no_index, session.work
+    )
     try:
         locked = run_lock(
             resolver, plan, lambda layer, earlier: choose_python(runtimes, layer, earlier), session.options.environ
         )
     finally:
-        if any(item.resolve for item in plan.layers):
+        if plan.resolve:
             builds.forget()
     return tuple(locked.values())

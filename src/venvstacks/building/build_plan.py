@@ -14,8 +14,7 @@ from venvstacks.building.optional import optional_layers
 from venvstacks.definition.stack import Layer, LayerKind, Stack
 from venvstacks.files import json_hash
 from venvstacks.libraries.linkage import DYNLIB
-from venvstacks.locking.layer_lock import LayerLock
-from venvstacks.locking.lock_paths import lock_paths
+from venvstacks.locking.layer_lock import LayerLock, lock_folder
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target, host_target
@@ -29,10 +28,7 @@ def load_locks(stack: Stack, states: Mapping[str, LockState], build_names: set[s
     wanted = set(build_names)
     for layer in stack.named(build_names):
         wanted.update(layer.below)
-    locks: dict[str, LayerLock] = {}
-    for layer in stack.named(wanted):
-        locks[layer.build_name] = load_lock(stack, states[layer.build_name], locks)
-    return locks
+    return {layer.build_name: load_lock(stack, states[layer.build_name]) for layer in stack.named(wanted)}
 
 
 def plan_layers(
@@ -97,7 +93,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         inputs_hash=json_hash(inputs),
         # an interpreter of this machine can serve nobody else
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
-        excluded=excluded_packages(layer, lock, compatibility.target, lock_paths(stack, layer).folder),
+        excluded=excluded_packages(layer, lock, compatibility.target, lock_folder(stack, layer)),
         bytecode=stack.bytecode,
     )
 

@@ -16,8 +16,7 @@ from venvstacks.entries import BYTECODE_FOLDER
 from venvstacks.errors import BuildError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree
-from venvstacks.locking.layer_lock import LockedPackage, LockedWheel
-from venvstacks.locking.lock_paths import lock_paths
+from venvstacks.locking.layer_lock import LockedPackage, LockedWheel, lock_folder
 from venvstacks.uv import Uv, explanation, install_wheels
 from venvstacks.work import Work
 
@@ -169,7 +168,7 @@ def _wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> dict[
 
 
 def _local_wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> Path:
-    locked = lock_paths(installer.stack, build.layer).folder / (wheel.path or "")
+    locked = lock_folder(installer.stack, build.layer) / (wheel.path or "")
     places = [locked, *(folder / wheel.filename for folder in installer.local_wheels)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:

@@ -118,8 +118,7 @@ def build(
     steps: dict[str, frozenset[str]] = {}
     if lock and showing.prints_layers:  # building makes this plan by itself
         plan = venvstacks.plan_locking(stack, include=to_lock, reset=reset, if_needed=True)
-        resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-        steps |= {"reset-lock": reset & resolved, "lock": resolved}
+        steps |= {"reset-lock": plan.forget_pins, "lock": plan.resolve}
     if build:
         needed = extend_selection(stack, to_build, dependencies=True, derived=False)
         steps["build"] = select_targets(stack, to_build, selection)[1]

@@ -66,11 +66,13 @@ def lock(
     affected = extend_selection(stack, chosen, dependencies=False, derived=True)
     reset = select_resets(stack, selection, affected)
     plan = venvstacks.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
-    resolved = frozenset(item.layer.build_name for item in plan.layers if item.resolve)
-    if print_plan(stack, included, {"reset-lock": reset & resolved, "lock": resolved}, showing) or not chosen:
+    steps = {"reset-lock": plan.forget_pins, "lock": plan.resolve}
+    if print_plan(stack, included, steps, showing) or not chosen:
         return
     with observed(options) as how:
         locked = venvstacks.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
     changed = sum(item.changed for item in locked)
     folder = shorten(stack.requirements_folder)
-    print_result(f"{counted(len(resolved), 'layer')} locked in {folder}, {changed} changed", err=showing.as_json)
+    print_result(
+        f"{counted(len(plan.resolve), 'layer')} locked in {folder}, {changed} changed", err=showing.as_json
+    )

@@ -1,12 +1,15 @@
-"""A layer's lock: exact packages, the wheel each target gets, and what layers below provide."""
+"""A layer's lock: exact packages, the wheel each target gets, what layers below provide; and its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 from packaging.version import Version
 
+from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import InvalidLockError
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import Target
@@ -65,12 +68,20 @@ class SharedPackage:
     targets: tuple[Target, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a layer needs on its targets: packages that it installs itself, and those that layers below provide."""
+
+    packages: tuple[LockedPackage, ...] = ()
+    shared: tuple[SharedPackage, ...] = ()
+
+
 FORMAT = 1
-"""Version of what stands under ``[tool.venvstacks]`` in a lock; newer ones are refused."""
+"""Version of what is under ``[tool.venvstacks]`` in a lock; newer ones are refused."""
 
 
 class LockMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``pylock.L.meta.json`` holds (described in the reference, *Locks*).
+    """What ``pylock.L.meta.json`` holds (see *Locks* in the reference); 0.8 does not write what has a default.
 
     Attributes:
         requirements_hash: Of the locked packages.
@@ -85,12 +96,15 @@ class LockMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
     requirements_hash: str
     lock_input_hash: str
-    other_inputs_hash: str
-    version_inputs_hash: str
-    lock_version: int
+    other_inputs_hash: str = ""
+    version_inputs_hash: str = ""
+    lock_version: Annotated[int, msgspec.Meta(ge=1)]
     locked_at: str
-    python_version: str
-    tool_versions: dict[str, str]
+    python_version: Annotated[str, msgspec.Meta(pattern=r"^(\d+\.\d+\.\d+((a|b|rc)\d+)?)?$")] = ""
+    tool_versions: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        read_time(self.locked_at)  # msgspec makes a ValueError its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +155,24 @@ def read_time(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def lock_folder(stack: Stack, layer: Layer) -> Path:
+    """Return the folder of a layer's lock files: ``requirements/L`` beside the definition."""
+    return stack.requirements_folder / layer.build_name
+
+
+def lock_file(stack: Stack, layer: Layer, kind: Literal["declared", "pylock", "metadata", "summary"]) -> Path:
+    """Return the path of a layer's declared requirements, PEP 751 lock, lock metadata, or short list for people.
+
+    Dots in the build name become ``_`` in file names: PEP 751 allows none between ``pylock.`` and ``.toml``. The
+    list for people keeps them, as in venvstacks 0.8.
+    """
+    plain = layer.build_name.replace(".", "_")
+    names = {
+        "declared": f"requirements-{plain}.in",
+        "pylock": f"pylock.{plain}.toml",
+        "metadata": f"pylock.{plain}.meta.json",
+        "summary": f"packages-{layer.build_name}.txt",
+    }
+    return lock_folder(stack, layer) / names[kind]

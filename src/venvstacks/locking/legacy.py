@@ -5,84 +5,106 @@ Its hashes are over plain text without separators, as experiments with it have s
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from packaging.markers import InvalidMarker, Marker
+from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import InvalidLockError
-from venvstacks.locking.layer_lock import LockedPackage, LockMetadata, SharedPackage
-from venvstacks.locking.lock_contents import Content, Taken
-from venvstacks.locking.project import overridden_names
-from venvstacks.locking.pylock import parse_pylock, read_legacy_shared, read_packages
+from venvstacks.locking.divide import overridden_names
+from venvstacks.locking.layer_lock import LockMetadata, Resolution, SharedPackage
+from venvstacks.locking.lock_contents import Content
+from venvstacks.locking.pylock import invalid_lock, parse_pylock, read_packages
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS, Target
 
 _LINUX = TARGETS["linux_x86_64"]
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyLock:
-    """What a lock of venvstacks 0.8 says.
+def read_legacy(
+    stack: Stack, layer: Layer, text: str, where: str, below: Sequence[tuple[str, Content]]
+) -> tuple[Resolution, str]:
+    """Read a lock of venvstacks 0.8, and why it cannot be used: empty if all that can be compared agrees.
 
-    Attributes:
-        packages: What the layer installs itself.
-        shared: Name, version and target of what layers below provide.
-        reason: Why it cannot be used; empty if all that can be compared agrees.
+    It does not say which layer below provides a package: that is taken from what they lock now.
     """
-
-    packages: tuple[LockedPackage, ...] = ()
-    shared: tuple[tuple[str, Version, Target], ...] = ()
-    reason: str = ""
-
-    @property
-    def content(self) -> Content:
-        """What it says of packages."""
-        own: dict[str, list[tuple[str, frozenset[str]]]] = {}
-        for package in self.packages:
-            targets = frozenset(target.name for target in (*package.wheels, *package.missing))
-            own.setdefault(package.name, []).append((str(package.version), targets))
-        shared: dict[tuple[str, str], set[str]] = {}
-        for name, version, target in self.shared:
-            shared.setdefault((name, str(version)), set()).add(target.name)
-        return Content(own, tuple(Taken(*key, frozenset(targets), "") for key, targets in shared.items()))
-
-    def agrees_with(self, packages: Sequence[LockedPackage], shared: Sequence[SharedPackage]) -> bool:
-        """Whether a new lock says the same: the same files on each target, wherever they are downloaded from."""
-        taken = {(item.name, item.version, target) for item in shared for target in item.targets}
-        return taken == set(self.shared) and _files(packages) == _files(self.packages)
-
-
-def _files(packages: Sequence[LockedPackage]) -> set[tuple[str, Version, Target, str, str]]:
-    return {
-        (package.name, package.version, target, wheel.filename, wheel.sha256)
-        for package in packages
-        for target, wheel in package.wheels.items()
-    }
-
-
-def read_legacy(  # noqa: PLR0917 - one call
-    stack: Stack, layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str], text: str, where: str
-) -> LegacyLock:
-    """Read a lock of venvstacks 0.8, and compare it with the definition."""
-    reason = _why_changed(stack, layer, metadata, module_hashes)
-    if reason:
-        return LegacyLock(reason=reason)
     python = layer.python.exactly(layer.python.version)
     try:
         lock = parse_pylock(text, where)
         packages = read_packages(lock, layer.compatibilities, python, where)
-        shared = read_legacy_shared(lock, layer.compatibilities, python, where)
+        shared = read_legacy_shared(lock, layer.compatibilities, python, where, below)
     except InvalidLockError as error:
-        return LegacyLock(reason=f"it is damaged ({error.message})")
+        return Resolution(), f"it is damaged ({error.message})"
     if lock.requires_python is not None and not lock.requires_python.contains(python.release, prereleases=True):
-        return LegacyLock(reason=f"it was made for Python {lock.requires_python}")
-    found = LegacyLock(packages, tuple(shared))
-    return replace(found, reason=_unfulfilled(stack, layer, python, found.content))
+        return Resolution(), f"it was made for Python {lock.requires_python}"
+    found = Resolution(packages, shared)
+    return found, _why_unfulfilled(stack, layer, python, found)
 
 
-def _why_changed(stack: Stack, layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
+def read_legacy_shared(
+    lock: Pylock,
+    compatibilities: Sequence[Compatibility],
+    python: PythonVersion,
+    where: str,
+    below: Sequence[tuple[str, Content]],
+) -> tuple[SharedPackage, ...]:
+    """Read what layers below provide, as venvstacks 0.8 wrote it."""
+    found: dict[tuple[str, Version, str], set[Target]] = {}
+    for item in (lock.tool or {}).get("venvstacks", {}).get("from_lower_layer", ()):
+        try:
+            name, version = canonicalize_name(item["name"]), Version(item["version"])
+            marker = Marker(item["marker"]) if item["marker"] else None
+        except (InvalidMarker, KeyError, TypeError, ValueError) as error:
+            why = f"a package that is shared from below is not understood ({error})"
+            raise invalid_lock(where, why) from error
+        for limits in compatibilities:
+            if marker is None or marker.evaluate(limits.marker_environment(python), context="lock_file"):
+                provider = _find_provider(name, limits.target, below)
+                found.setdefault((name, version, provider), set()).add(limits.target)
+    return tuple(SharedPackage(*key, tuple(sorted(found[key]))) for key in sorted(found))
+
+
+def _find_provider(name: str, target: Target, below: Sequence[tuple[str, Content]]) -> str:
+    """Return the build name of the first layer that has a package on a target; empty if none has."""
+    for layer, content in below:
+        if any(target.name in targets for _, targets in content.own.get(name, ())):
+            return layer
+    return ""
+
+
+def summarize(resolution: Resolution) -> Content:
+    """Return which packages a lock has, in the form that is compared with other locks."""
+    own: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    for package in resolution.packages:
+        targets = frozenset(target.name for target in (*package.wheels, *package.missing))
+        own.setdefault(package.name, []).append((str(package.version), targets))
+    taken = (
+        (each.name, str(each.version), frozenset(target.name for target in each.targets), each.layer)
+        for each in resolution.shared
+    )
+    return Content(own, tuple(taken))
+
+
+def is_same(one: Resolution, other: Resolution) -> bool:
+    """Whether two locks give each target the same files, wherever they are downloaded from."""
+    return _locked_files(one) == _locked_files(other)
+
+
+def _locked_files(resolution: Resolution) -> set[tuple[str, Version, Target, str, str]]:
+    own = {
+        (package.name, package.version, target, wheel.filename, wheel.sha256)
+        for package in resolution.packages
+        for target, wheel in package.wheels.items()
+    }
+    return own | {
+        (each.name, each.version, target, "", "") for each in resolution.shared for target in each.targets
+    }
+
+
+def why_changed(stack: Stack, layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
+    """Describe what of the definition has changed since venvstacks 0.8 locked a layer; empty if nothing has."""
     if metadata.lock_input_hash != _hash("".join(sorted(map(str, layer.requirements)))):
         return "the declared requirements have changed since venvstacks 0.8 locked it"
     if not layer.python.is_exact:
@@ -104,17 +126,16 @@ def _version_inputs(layer: Layer, module_hashes: Mapping[str, str]) -> str:
     return f"env_name={layer.build_name}is_versioned_layer=True{modules}"
 
 
-def _unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, content: Content) -> str:
+def _why_unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, locked: Resolution) -> str:
     """Describe which declared requirement the locked packages do not fulfil on some target."""
-    found = [(name, *each) for name, versions in content.own.items() for each in versions]
-    found += [(item.name, item.version, item.targets) for item in content.taken]
-    versions = {(name, target): version for name, version, targets in found for target in targets}
+    versions = {(p.name, target): p.version for p in locked.packages for target in (*p.wheels, *p.missing)}
+    versions |= {(each.name, target): each.version for each in locked.shared for target in each.targets}
     replaced = overridden_names(stack.uv)
     for requirement in layer.requirements:
         name = canonicalize_name(requirement.name)
         for limits in layer.compatibilities if name not in replaced else ():
             if requirement.marker is None or requirement.marker.evaluate(limits.marker_environment(python)):
-                version = versions.get((name, limits.target.name))
+                version = versions.get((name, limits.target))
                 if version is None or not requirement.specifier.contains(version, prereleases=True):
                     what = f"{name} {version}" if version else f"no {name}"
                     return f"it has {what} on {limits.target.name}, and '{requirement}' is required"

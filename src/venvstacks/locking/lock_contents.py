@@ -1,4 +1,4 @@
-"""What locks say of packages, told from their text: fast, as every command looks at every lock.
+"""Which packages locks have, found in their text: fast, as every command looks at every lock.
 
 The text of a lock is exactly what ``pylock_text`` wrote, or it is not valid: its hash
 says so. So a few patterns can find in it what decides whether two locks fit together.
@@ -31,31 +31,13 @@ Versions = Mapping[str, Sequence[tuple[str, Targets]]]
 """Normalised package name -> versions, each with the targets that get it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A package that a layer takes from below.
-
-    Attributes:
-        name: Normalised name.
-        version: Its version.
-        targets: Where.
-        layer: Build name of the layer that provides it; empty if the lock does not tell (venvstacks 0.8).
-    """
-
-    name: str
-    version: str
-    targets: Targets
-    layer: str
+Taken = tuple[str, str, Targets, str]
+"""A package from below: normalised name, version, where, and build name of its layer; empty if none has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a lock says of packages.
-
-    Attributes:
-        own: What the layer installs itself.
-        taken: What it takes from below.
-    """
+    """Which packages a layer installs itself, and which it takes from below."""
 
     own: Versions
     taken: tuple[Taken, ...]
@@ -71,7 +53,7 @@ def read_content(text: str, layer: Layer) -> Content:
         name, version, marker = match.groups()
         own.setdefault(name, []).append((version, _marked(marker, layer.targets)))
     taken = [
-        Taken(match["name"], match["version"], _named(match["platforms"]), _plain(match["layer"]))
+        (match["name"], match["version"], _named(match["platforms"]), _plain(match["layer"]))
         for match in _SHARED.finditer(text)
     ]
     return Content(own, tuple(taken))
@@ -109,22 +91,19 @@ def _everywhere(versions: Iterable[tuple[str, Targets]]) -> Targets:
 
 
 def _why_not_taken(item: Taken, below: Iterable[tuple[str, Content]]) -> str:
-    left = item.targets
+    name, wanted, left, provider = item
     for lower, offers in below:
-        for version, targets in offers.own.get(item.name, ()):
+        for version, targets in offers.own.get(name, ()):
             if left.isdisjoint(targets):
                 continue
-            if item.layer and lower != item.layer:
+            if lower != provider:
+                return f"the layer below it, {lower!r}, now provides {name}, which it takes from {provider!r}"
+            if version != wanted:
                 return (
-                    f"the layer below it, {lower!r}, now provides {item.name}, which it takes from {item.layer!r}"
+                    f"the layer below it, {lower!r}, locks {name} {version} now, and it was locked with {wanted}"
                 )
-            if version != item.version:
-                locked = f"{item.name} {version} now, and it was locked with {item.version}"
-                return f"the layer below it, {lower!r}, locks {locked}"
             left -= targets
         if not left:
             return ""
-    where = (
-        f"the layer below it, {item.layer!r}, no longer provides" if item.layer else "no layer below it provides"
-    )
-    return f"{where} {item.name}, and it was locked with {item.version}"
+    gone = f"the layer below it, {provider!r}, no longer provides" if provider else "no layer below it provides"
+    return f"{gone} {name}, and it was locked with {wanted}"

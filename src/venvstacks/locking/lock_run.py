@@ -2,64 +2,39 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
-
-import msgspec
 
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import InvalidLockError
 from venvstacks.events import Finished, Planned, Started, Step
-from venvstacks.files import canonical_json, explain_os_error, json_hash, remove_leftovers, write_text
 from venvstacks.humanize import counted
-from venvstacks.locking.hashes import (
-    declared_text,
-    lock_input_hash,
-    other_inputs_hash,
-    requirements_hash,
-    version_inputs_hash,
-)
-from venvstacks.locking.layer_lock import LayerLock, LockMetadata
-from venvstacks.locking.lock_paths import lock_paths
-from venvstacks.locking.pylock import pylock_text
-from venvstacks.locking.resolve import Resolution, Resolver, lock_time, resolve_layer, write_summary
-from venvstacks.locking.states import (
-    LockState,
-    check_install_target,
-    install_target,
-    load_lock,
-    python_of,
-    way_out,
-)
+from venvstacks.locking.layer_lock import LayerLock, read_time
+from venvstacks.locking.lock_layer import resolve_layer
+from venvstacks.locking.lock_writer import write_lock
+from venvstacks.locking.resolve import Resolver
+from venvstacks.locking.states import LockState, check_install_target, load_lock
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.work import Task, run_tasks
 
 ChoosePython = Callable[[Layer, PythonVersion | None], PythonVersion]
-"""Gives the exact Python of a runtime, preferring what its earlier lock recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPlan:
-    """What locking does with one layer.
-
-    Attributes:
-        layer: The layer.
-        state: Its present lock.
-        resolve: Whether it is resolved; otherwise its valid lock is kept.
-        forget_pins: Whether the earlier lock has no say.
-    """
-
-    layer: Layer
-    state: LockState
-    resolve: bool
-    forget_pins: bool
+"""Chooses the exact Python of a runtime, preferring what its earlier lock recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockPlan:
-    """What locking does, layer by layer, in the stack's order."""
+    """What locking does.
 
-    layers: tuple[LayerPlan, ...]
+    Attributes:
+        states: The present locks of all layers that it is about, in the stack's order.
+        resolve: Build names of the layers that are resolved; the valid locks of the others are kept.
+        forget_pins: Build names of the layers whose earlier locks have no say.
+    """
+
+    states: tuple[LockState, ...]
+    resolve: frozenset[str]
+    forget_pins: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +43,7 @@ class LockedLayer:
 
     Attributes:
         lock: Its lock.
-        changed: Whether its files were written anew with other content.
+        changed: Whether its files were written again with other content.
     """
 
     lock: LayerLock
@@ -83,163 +58,86 @@ def plan_lock(
     needed: Collection[str],
     forget_pins: Collection[str],
 ) -> LockPlan:
-    """Decide which layers are resolved."""
+    """Decide which layers are resolved: what is asked for or has no valid lock, and whatever depends on that."""
     wanted = {*resolve, *needed}
-    anew: set[str] = set()
+    forced = {*resolve, *forget_pins}
+    resolved: set[str] = set()
     while True:
         for layer in stack.named(wanted):
             wanted.update(layer.below)
         for layer in stack.named(wanted):
             name = layer.build_name
-            forced = name in resolve or name in forget_pins
-            if layer.compatibilities and (forced or not states[name].is_valid or not anew.isdisjoint(layer.below)):
-                anew.add(name)
-        above = {layer.build_name for layer in stack.layers if not anew.isdisjoint(layer.below)}
+            depends = not resolved.isdisjoint(layer.below)
+            if layer.compatibilities and (name in forced or not states[name].is_valid or depends):
+                resolved.add(name)
+        above = {layer.build_name for layer in stack.layers if not resolved.isdisjoint(layer.below)}
         if above <= wanted:
             break
         wanted |= above
-    plans = tuple(
-        LayerPlan(states[name].layer, states[name], name in anew, name in forget_pins)
-        for name in (layer.build_name for layer in stack.named(wanted) if layer.compatibilities)
-    )
-    _check_plan(stack, states, plans)
-    return LockPlan(plans)
+    planned = tuple(states[layer.build_name] for layer in stack.named(wanted) if layer.compatibilities)
+    plan = LockPlan(planned, frozenset(resolved), frozenset(forget_pins) & resolved)
+    _check_plan(stack, states, plan)
+    return plan
 
 
-def _check_plan(stack: Stack, states: Mapping[str, LockState], plans: Collection[LayerPlan]) -> None:
-    for item in plans:
-        if item.resolve and item.state.is_newer and not item.forget_pins:
-            raise InvalidLockError(
-                f"The lock of {item.layer.title} would be overwritten: {item.state.reason}.",
-                hint=way_out(item.state),
-            )
-    resolved = {item.layer.build_name for item in plans if item.resolve}
+def _check_plan(stack: Stack, states: Mapping[str, LockState], plan: LockPlan) -> None:
     for name, state in states.items():
-        if state.metadata is not None and name not in resolved:
-            check_install_target(stack, state.layer, state.metadata.lock_version)
+        if name not in plan.resolve:
+            if state.metadata is not None:
+                check_install_target(stack, state.layer, state.metadata.lock_version)
+        elif state.is_newer and name not in plan.forget_pins:
+            raise InvalidLockError(
+                f"The lock of {state.layer.title} would be overwritten: {state.reason}.", hint=state.hint
+            )
 
 
 def run_lock(
     resolver: Resolver, plan: LockPlan, choose_python: ChoosePython, environ: Mapping[str, str]
 ) -> dict[str, LockedLayer]:
     """Carry a plan out: independent layers at the same time."""
-    stack, work = resolver.stack, resolver.work
-    now = lock_time(stack, environ)
-    work.observe(Planned(Step.LOCK, tuple(item.layer.build_name for item in plan.layers if item.resolve)))
+    work = resolver.work
+    now = choose_time(resolver.stack, environ)
+    work.observe(
+        Planned(Step.LOCK, tuple(s.layer.build_name for s in plan.states if s.layer.build_name in plan.resolve))
+    )
 
-    def lock(item: LayerPlan, done: Mapping[str, LockedLayer]) -> LockedLayer:
-        locks = {name: locked.lock for name, locked in done.items()}
-        if not item.resolve:
-            return LockedLayer(load_lock(stack, item.state, locks), changed=False)
-        name = item.layer.build_name
+    def lock(state: LockState, done: Mapping[str, LockedLayer]) -> LockedLayer:
+        name = state.layer.build_name
+        if name not in plan.resolve:
+            return LockedLayer(load_lock(resolver.stack, state), changed=False)
         work.observe(Started(Step.LOCK, name))
         started = monotonic()
-        below = tuple(locks[lower] for lower in item.layer.below)
-        if below:
-            python = below[-1].python
-        else:
-            python = choose_python(item.layer, None if item.forget_pins else python_of(item.state))
-        resolution = resolve_layer(resolver, item.layer, python, below, forget_pins=item.forget_pins)
-        locked = _write(resolver, item, LayerContent(python, below, resolution), now)
+        below = tuple(done[lower].lock for lower in state.layer.below)
+        is_forgotten = name in plan.forget_pins
+        earlier_python = None if is_forgotten else state.python
+        python = below[-1].python if below else choose_python(state.layer, earlier_python)
+        earlier = "" if is_forgotten else state.pylock
+        resolution = resolve_layer(resolver, state.layer, python, below, earlier=earlier)
+        lock, changed = write_lock(
+            resolver.stack,
+            state,
+            python,
+            [lower.install_target for lower in below],
+            resolution,
+            now=now,
+            uv_version=resolver.uv.version,
+        )
         summary = f"{counted(len(resolution.packages), 'package')}, {len(resolution.shared)} from below"
-        work.observe(Finished(Step.LOCK, name, locked.changed, summary, monotonic() - started))
-        return locked
+        work.observe(Finished(Step.LOCK, name, changed, summary, monotonic() - started))
+        return LockedLayer(lock, changed)
 
     tasks = [
-        Task(f"lock {item.layer.build_name}", item.layer.build_name, item.layer.below, partial(lock, item))
-        for item in plan.layers
+        Task(f"lock {state.layer.build_name}", state.layer.build_name, state.layer.below, partial(lock, state))
+        for state in plan.states
     ]
     return run_tasks(tasks, work)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerContent:
-    """What a layer's new lock is made of.
-
-    Attributes:
-        python: The exact base Python.
-        below: The locks of the layers below, in path order.
-        resolution: Its packages.
-    """
-
-    python: PythonVersion
-    below: tuple[LayerLock, ...]
-    resolution: Resolution
-
-
-def _write(resolver: Resolver, item: LayerPlan, content: LayerContent, now: str) -> LockedLayer:
-    layer, stack = item.layer, resolver.stack
-    python, below, resolution = content.python, content.below, content.resolution
-    text = pylock_text(layer, resolution.packages, resolution.shared)
-    fresh = LockMetadata(
-        requirements_hash=requirements_hash(text),
-        lock_input_hash=lock_input_hash(layer),
-        other_inputs_hash=other_inputs_hash(stack, layer, python, [lock.install_target for lock in below]),
-        version_inputs_hash=version_inputs_hash(layer, item.state.module_hashes),
-        lock_version=1,
-        locked_at=now,
-        python_version=python.release,
-        tool_versions={"uv": str(resolver.uv.version), "venvstacks": _own_version()},
-    )
-    metadata = _versioned(layer, _earlier(item.state, resolution, fresh), fresh)
-    check_install_target(stack, layer, metadata.lock_version)
-    paths = lock_paths(stack, layer)
+def choose_time(stack: Stack, environ: Mapping[str, str]) -> str:
+    """Return the time a new lock records: ``exclude-newer`` if it names one, else now; ISO 8601 in UTC."""
+    limit = environ.get("UV_EXCLUDE_NEWER") or stack.uv.table.get("exclude-newer")
     try:
-        remove_leftovers(paths.folder)
-        if (old := paths.folder / f"packages-{layer.build_name.replace('.', '_')}.txt") != paths.summary:
-            old.unlink(missing_ok=True)
-        changed = write_text(paths.declared, declared_text(layer))
-        changed |= write_text(paths.pylock, text)
-        write_summary(paths.summary, layer, resolution)
-        # the metadata comes last: until it stands, the lock is not valid, and locking again mends it
-        changed |= write_text(paths.metadata, canonical_json(msgspec.structs.asdict(metadata)))
-    except OSError as error:
-        raise explain_os_error(error, f"write the lock of {layer.title}") from error
-    lock = LayerLock(
-        layer.build_name,
-        install_target(layer, metadata.lock_version),
-        python,
-        resolution.packages,
-        resolution.shared,
-        metadata,
-    )
-    return LockedLayer(lock, changed)
-
-
-def _earlier(state: LockState, resolution: Resolution, fresh: LockMetadata) -> LockMetadata | None:
-    """Return the earlier metadata; where only the format of venvstacks 0.8 differs, with what a new lock has."""
-    legacy, metadata = state.legacy, state.metadata
-    if metadata is None or legacy is None or not legacy.agrees_with(resolution.packages, resolution.shared):
-        return metadata
-    return msgspec.structs.replace(
-        metadata, requirements_hash=fresh.requirements_hash, tool_versions=fresh.tool_versions
-    )
-
-
-def _versioned(layer: Layer, earlier: LockMetadata | None, fresh: LockMetadata) -> LockMetadata:
-    """Carry over what an unchanged lock keeps, or raise the version of a changed one."""
-    if earlier is None:
-        return fresh
-    if _content(earlier, versioned=layer.versioned) == _content(fresh, versioned=layer.versioned):
-        keeps_version = layer.versioned or earlier.lock_version == 1
-        return earlier if keeps_version else msgspec.structs.replace(earlier, lock_version=1)
-    return msgspec.structs.replace(fresh, lock_version=earlier.lock_version + 1) if layer.versioned else fresh
-
-
-def _content(metadata: LockMetadata, *, versioned: bool) -> str:
-    """Identify what a lock says, apart from when and with what it was made."""
-    return json_hash(
-        [
-            metadata.requirements_hash,
-            metadata.lock_input_hash,
-            metadata.other_inputs_hash,
-            metadata.version_inputs_hash if versioned else None,  # sources are no part of other locks
-            metadata.python_version,
-        ]
-    )
-
-
-def _own_version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - only locking needs it
-
-    return version("venvstacks")
+        moment = read_time(str(limit).strip().upper())
+    except ValueError:  # none, or a span such as "2 weeks", which counts from now
+        moment = datetime.now(UTC)
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat()

@@ -1,4 +1,4 @@
-"""What to say where wheels are missing: which packages on which targets, and what would work."""
+"""Explain missing wheels: which packages on which targets, and what would work."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,22 +10,23 @@ from packaging.version import InvalidVersion, Version
 
 from venvstacks.definition.stack import Layer
 from venvstacks.errors import CoverageError, ResolutionError
-from venvstacks.locking.coverage import Gap, newer_limits
+from venvstacks.locking.divide import Gap
 from venvstacks.locking.pylock import Candidates, choose_wheel
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel
 from venvstacks.platforms.targets import Target
 
 _MOST_TRIES = 30  # resolutions with which a message looks for versions that would work
 _MOST_CHECKS = 60  # resolutions of single requirements with which it looks for further packages
 
 # How uv says it: "native==2.0 has no `MARKER`-compatible wheels", "all versions of native have no usable wheels",
-# a list of ranges with a line for each, of which the last one stands before "have no usable wheels", or "hint:
+# a list of ranges with a line for each, of which the last one is before "have no usable wheels", or "hint:
 # Wheels are available for `native` (v1.0) with ...". Lines may end anywhere.
 _WITHOUT_WHEELS = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?(\{[^}]*\})?(?P<version>[=<>!~]=?\S+)?"
     r" (?P<verb>has|have) no (`[^`]*`-compatible wheels|usable wheels|wheels with a matching)"
     r"|hint: Wheels are available for `(?P<hinted>[^`]+)`"
 )
+_LIMIT = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Search:
     """Ways to find out what would work.
 
     Attributes:
-        gaps_of: Resolves the layer, limited to some of its targets, and gives the gaps.
+        gaps_of: Resolves the layer, limited to some of its targets, and returns the gaps.
         offers_of: Resolves a layer's requirements, without what they require in turn.
         newest_of: The same, as if source distributions counted; their packages have no wheels.
         tries: Counts the resolutions with which versions that would work are looked for, and ends.
@@ -45,11 +46,11 @@ class Search:
     tries: Iterator[int] = field(default_factory=lambda: iter(range(_MOST_TRIES)))
 
 
-def missing_wheels(
+def explain_missing_wheels(
     layer: Layer, python: PythonVersion, error: ResolutionError, search: Search
 ) -> CoverageError | None:
-    """Find out whether a resolution failed because of missing wheels alone, and say so."""
-    if not _named_in(error.message):
+    """Find out whether a resolution failed because of missing wheels alone, and explain which; None if not."""
+    if not find_packages_without_wheels(error.message):
         return None
     gaps: dict[Gap, None] = {}
     is_certain = True
@@ -68,7 +69,7 @@ def missing_wheels(
             found += single
         gaps.update(dict.fromkeys(found))
     words = "" if is_certain else f"\nuv says:\n{error.message}"
-    return coverage_error(layer, python, sorted(gaps, key=_rank), search, words=words)
+    return explain_gaps(layer, python, sorted(gaps, key=_rank), search, words=words)
 
 
 def _gaps_of(layer: Layer, limits: Compatibility, search: Search) -> list[Gap] | None:
@@ -76,20 +77,16 @@ def _gaps_of(layer: Layer, limits: Compatibility, search: Search) -> list[Gap] |
     try:
         return list(search.gaps_of(layer))
     except ResolutionError as error:
-        named = _named_in(error.message)
-        return [Gap(name, version, limits) for name, version in named] or None
+        named = find_packages_without_wheels(error.message)
+        return [Gap(name, version, limits) for name, version in named.items()] or None
 
 
 def _rank(gap: Gap) -> tuple[str, str, str]:
-    return gap.package, str(gap.version), gap.compatibility.target.name
+    return gap.package, str(gap.version), gap.limits.target.name
 
 
-def packages_without_wheels(message: str) -> list[str]:
-    """Return the names of the packages that lack wheels, in the words of uv."""
-    return [name for name, _ in _named_in(message)]
-
-
-def _named_in(message: str) -> list[tuple[str, Version | None]]:
+def find_packages_without_wheels(message: str) -> dict[str, Version | None]:
+    """Find the packages that lack wheels in the words of uv, and the version if it is a single one."""
     found: dict[str, Version | None] = {}
     for match in _WITHOUT_WHEELS.finditer(" ".join(message.split())):
         try:
@@ -97,27 +94,35 @@ def _named_in(message: str) -> list[tuple[str, Version | None]]:
         except InvalidVersion:  # all versions, or a range of them
             version = None
         found.setdefault(canonicalize_name(match["name"] or match["hinted"]), version)
-    return list(found.items())
+    return found
 
 
-def coverage_error(
+def explain_gaps(
     layer: Layer, python: PythonVersion, gaps: Sequence[Gap], search: Search, *, words: str = ""
 ) -> CoverageError:
     """Describe which packages lack wheels where, and what would work."""
+    grouped: dict[tuple[str, Version | None], list[Gap]] = {}
+    for gap in gaps:
+        grouped.setdefault((gap.package, gap.version), []).append(gap)
     lines = []
-    raised = _raised_limits(python, gaps)
     newest: dict[str, Version | None] = {}
-    for name, version in dict.fromkeys((gap.package, gap.version) for gap in gaps):
-        on = [gap.compatibility for gap in gaps if (gap.package, gap.version) == (name, version)]
+    for (name, version), group in grouped.items():
+        on = [gap.limits for gap in group]
         what = f"{name} {version}" if version else name
         line = f"\n  - {what} has no usable wheel for {', '.join(each.describe() for each in on)}"
-        if found := _needed_limits(python, [gap for gap in gaps if (gap.package, gap.version) == (name, version)]):
+        if found := _needed_limits(python, group):
             line += f"; there is one for {', '.join(found)}"
-        elif name not in newest and (best := newest.setdefault(name, _newest(layer, python, name, on, search))):
+        elif name not in newest and (
+            best := newest.setdefault(name, _find_newest(layer, python, name, on, search))
+        ):
             line += f"; the newest version that has is {best}"
         lines.append(line)
-    hint = _hint(layer, {gap.compatibility.target for gap in gaps}, raised)
-    everywhere = [name for name in newest if newest[name] is None and _is_everywhere(layer, name, gaps)]
+    hint = _suggest(layer, {gap.limits.target for gap in gaps}, _raised_limits(python, gaps))
+    everywhere = [
+        name
+        for name, best in newest.items()
+        if best is None and {gap.limits.target for gap in gaps if gap.package == name} == set(layer.targets)
+    ]
     if everywhere:
         built = (
             f"build a wheel of {' and '.join(everywhere)} (`python -m pip wheel NAME`) and name its folder with"
@@ -129,32 +134,28 @@ def coverage_error(
     )
 
 
-def _hint(layer: Layer, lacking: Collection[Target], raised: Mapping[str, str]) -> str:
+def _suggest(layer: Layer, lacking: Collection[Target], raised: Mapping[str, str]) -> str:
     """Describe which settings would do."""
     ways = []
     if raised:
         rest = [target for target in lacking if target.os not in raised]
-        settings = [*raised.values(), *([_platforms(layer, rest)] if rest else [])]
+        settings = [*raised.values(), *([_platforms_without(layer, rest)] if rest else [])]
         ways.append(" and ".join(f"`{setting}`" for setting in settings))
     if len(lacking) < len(layer.targets):
-        ways.append(f"`{_platforms(layer, lacking)}`")
+        ways.append(f"`{_platforms_without(layer, lacking)}`")
     if not ways:
         return f"require other versions of these packages in {layer.title}"
     return f"set {' or '.join(ways)} on {layer.title}, or require other versions"
 
 
-def _platforms(layer: Layer, lacking: Collection[Target]) -> str:
+def _platforms_without(layer: Layer, lacking: Collection[Target]) -> str:
     working = ", ".join(f'"{target.name}"' for target in layer.targets if target not in lacking)
     return f"platforms = [{working}]"
 
 
-def _is_everywhere(layer: Layer, name: str, gaps: Sequence[Gap]) -> bool:
-    return {gap.compatibility.target for gap in gaps if gap.package == name} == set(layer.targets)
-
-
 def _needed_limits(python: PythonVersion, gaps: Sequence[Gap]) -> list[str]:
     """Return for which newer systems the resolved versions have wheels; nothing unless all of them have."""
-    found = [newer_limits(gap.wheels, gap.compatibility, python) for gap in gaps]
+    found = [_newer_limits(gap.wheels, gap.limits, python) for gap in gaps]
     texts = [each.describe() for each in found if each is not None]
     return list(dict.fromkeys(texts)) if len(texts) == len(gaps) else []
 
@@ -163,8 +164,8 @@ def _raised_limits(python: PythonVersion, gaps: Sequence[Gap]) -> dict[str, str]
     """Write the settings that would give wheels to all targets of an operating system: its name -> setting."""
     settings = {}
     for system, setting in (("linux", "linux_target"), ("macosx", "macosx_target")):
-        of_system = [gap for gap in gaps if gap.compatibility.target.os == system]
-        found = [newer_limits(gap.wheels, gap.compatibility, python) for gap in of_system]
+        of_system = [gap for gap in gaps if gap.limits.target.os == system]
+        found = [_newer_limits(gap.wheels, gap.limits, python) for gap in of_system]
         known = [each for each in found if each is not None]
         if known and len(known) == len(found):
             newest = max(known, key=lambda each: (each.libc_version, each.macos_version))
@@ -174,12 +175,8 @@ def _raised_limits(python: PythonVersion, gaps: Sequence[Gap]) -> dict[str, str]
     return settings
 
 
-def _newest(
-    layer: Layer,
-    python: PythonVersion,
-    package: str,
-    on: Sequence[Compatibility],
-    search: Search,
+def _find_newest(
+    layer: Layer, python: PythonVersion, package: str, on: Sequence[Compatibility], search: Search
 ) -> Version | None:
     """Find the newest version of a package with a usable wheel on every one of some targets."""
     bound = ""
@@ -190,10 +187,22 @@ def _newest(
         except ResolutionError:
             return None
         offers = [(candidates[limits.target].get(package), limits) for limits in on]
-        versions = [offer[0].version for offer, _ in offers if offer and offer[0].version]
+        versions = [offer.version for offer, _ in offers if offer and offer.version]
         if len(versions) < len(offers):
             return None
-        if all(offer and choose_wheel(offer[1], limits, python) for offer, limits in offers):
+        if all(offer and choose_wheel(offer, limits, python) for offer, limits in offers):
             return min(versions)
         bound = f"<{min(versions).public}"
+    return None
+
+
+def _newer_limits(
+    wheels: Collection[str], compatibility: Compatibility, python: PythonVersion
+) -> Compatibility | None:
+    """Find the oldest system of a target's kind that one of some wheels is for; None if none is for any."""
+    versions = {(int(major), int(minor)) for name in wheels for _, major, minor in _LIMIT.findall(name)}
+    for version in sorted(versions):
+        newer = replace(compatibility, libc_version=version, macos_version=version)
+        if best_wheel(wheels, newer.tags(python)) is not None:
+            return newer
     return None

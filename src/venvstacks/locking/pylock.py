@@ -2,7 +2,7 @@
 
 Each package lists exactly the wheel that each target gets, so that every installer makes the same choice.
 What layers below provide is recorded under ``[tool.venvstacks]``. Locks of venvstacks 0.8 are brought into this
-form when they are read: there such packages stand among the others, without any source, and their marker ends with
+form when they are read: there such packages are among the others, without any source, and their marker ends with
 ``sys_platform == 'from_lower_layer'``; and a lock without packages has no ``packages`` key.
 """
 
@@ -10,26 +10,24 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from packaging.markers import InvalidMarker, Marker
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvstacks.definition.stack import Layer
 from venvstacks.documents import DocumentError, parse_toml
 from venvstacks.errors import InvalidLockError
 from venvstacks.locking.hashes import DO_NOT_EDIT
-from venvstacks.locking.layer_lock import FORMAT, LockedPackage, LockedWheel, SharedPackage
+from venvstacks.locking.layer_lock import FORMAT, LockedPackage, LockedWheel, Resolution, SharedPackage
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
 
-Candidates = Mapping[Target, Mapping[str, tuple[Package, tuple[PackageWheel, ...]]]]
-"""Target -> normalised name -> a package and its wheels."""
+Candidates = Mapping[Target, Mapping[str, Package]]
+"""Target -> normalised name -> a package with all its wheels."""
 
 _LEGACY_SHARED = re.compile(r"(?:\((?P<marker>.*)\) and )?sys_platform == 'from_lower_layer'", re.DOTALL)
 
 
-def pylock_text(layer: Layer, packages: Sequence[LockedPackage], shared: Sequence[SharedPackage]) -> str:
+def format_pylock(layer: Layer, resolution: Resolution) -> str:
     """Write a layer's lock."""
     import tomlkit  # noqa: PLC0415 - only writing needs it
 
@@ -40,22 +38,23 @@ def pylock_text(layer: Layer, packages: Sequence[LockedPackage], shared: Sequenc
     document["environments"] = _lines(target.marker for target in layer.targets)  # never none: it has targets
     document["requires-python"] = f"=={'.'.join(layer.python.version.split('.')[:2])}.*"
     document["created-by"] = "venvstacks"
-    tables = tomlkit.aot()
-    for package in packages:
-        tables.append(_package_table(layer, package))
-    if not packages:
+    if not resolution.packages:
         document["packages"] = tomlkit.array()
     own = tomlkit.table()
     own["format"] = FORMAT
-    if shared:
-        own["shared"] = _lines(_shared_table(item) for item in shared)
-    if packages:
+    if resolution.shared:
+        own["shared"] = _lines(map(_shared_table, resolution.shared))
+    if resolution.packages:
+        tables = tomlkit.aot()
+        for package in resolution.packages:
+            tables.append(_package_table(layer, package))
         document["packages"] = tables
     document["tool"] = tomlkit.table(is_super_table=True).append("venvstacks", own)
     return tomlkit.dumps(document)
 
 
 def _lines(items: Iterable[Any]) -> Any:  # noqa: ANN401 - tomlkit's own types
+    """Write an array with a line for each item."""
     import tomlkit  # noqa: PLC0415 - only writing needs it
 
     array = tomlkit.array()
@@ -78,42 +77,32 @@ def _package_table(layer: Layer, package: LockedPackage) -> Any:  # noqa: ANN401
 
 
 def _wheel_table(wheel: LockedWheel) -> Any:  # noqa: ANN401 - tomlkit's own types
-    import tomlkit  # noqa: PLC0415 - only writing needs it
-
-    table = tomlkit.inline_table()
-    table["name"] = wheel.filename
-    if wheel.path is not None:
-        table["path"] = wheel.path
-    else:
-        table["url"] = wheel.url
-    if wheel.size is not None:
-        table["size"] = wheel.size
-    hashes = tomlkit.inline_table()
-    hashes["sha256"] = wheel.sha256
-    table["hashes"] = hashes
-    return table
+    place = {"url": wheel.url} if wheel.path is None else {"path": wheel.path}
+    size = {} if wheel.size is None else {"size": wheel.size}
+    return _inline_table(name=wheel.filename, **place, **size, hashes=_inline_table(sha256=wheel.sha256))
 
 
 def _shared_table(shared: SharedPackage) -> Any:  # noqa: ANN401 - tomlkit's own types
+    platforms = [target.name for target in shared.targets]
+    return _inline_table(name=shared.name, version=str(shared.version), layer=shared.layer, platforms=platforms)
+
+
+def _inline_table(**values: object) -> Any:  # noqa: ANN401 - tomlkit's own types
     import tomlkit  # noqa: PLC0415 - only writing needs it
 
     table = tomlkit.inline_table()
-    table["name"] = shared.name
-    table["version"] = str(shared.version)
-    table["layer"] = shared.layer
-    table["platforms"] = [target.name for target in shared.targets]
+    table.update(values)
     return table
 
 
 def parse_pylock(text: str, where: str) -> Pylock:
     """Read a pylock file."""
     try:
-        lock = Pylock.from_dict(_without_legacy(parse_toml(text)))
+        return Pylock.from_dict(_without_legacy(parse_toml(text)))
     except DocumentError as error:
-        raise _invalid(where, f"it is not valid TOML ({error})") from error
+        raise invalid_lock(where, f"it is not valid TOML ({error})") from error
     except PylockValidationError as error:
-        raise _invalid(where, f"it is not a valid lock ({error})") from error
-    return lock
+        raise invalid_lock(where, f"it is not a valid lock ({error})") from error
 
 
 def _without_legacy(data: dict[str, Any]) -> dict[str, Any]:
@@ -134,32 +123,31 @@ def _without_legacy(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _invalid(where: str, why: str) -> InvalidLockError:
+def invalid_lock(where: str, why: str) -> InvalidLockError:
+    """Return the error that a lock file cannot be used."""
     return InvalidLockError(
         f"{where} cannot be used: {why}.",
-        hint="restore the file from version control, or make it anew with `venvstacks lock`",
+        hint="restore the file from version control, or lock again with `venvstacks lock`",
     )
 
 
-def locked_packages(lock: Pylock, compatibilities: Iterable[Compatibility], python: PythonVersion) -> Candidates:
-    """Describe which packages a lock has on each target."""
-    found: dict[Target, dict[str, tuple[Package, tuple[PackageWheel, ...]]]] = {}
-    for compatibility in compatibilities:
-        environment: Mapping[str, str] = compatibility.marker_environment(python)
-        found[compatibility.target] = {
-            package.name: (package, tuple(package.wheels or ()))
+def read_candidates(lock: Pylock, compatibilities: Iterable[Compatibility], python: PythonVersion) -> Candidates:
+    """Read which packages a lock has on each target."""
+    found: dict[Target, dict[str, Package]] = {}
+    for limits in compatibilities:
+        environment = limits.marker_environment(python)
+        found[limits.target] = {
+            package.name: package
             for package in lock.packages
-            if package.marker is None or package.marker.evaluate(dict(environment), context="lock_file")
+            if package.marker is None or package.marker.evaluate(environment, context="lock_file")
         }
     return found
 
 
-def choose_wheel(
-    wheels: Sequence[PackageWheel], compatibility: Compatibility, python: PythonVersion
-) -> PackageWheel | None:
+def choose_wheel(package: Package, limits: Compatibility, python: PythonVersion) -> PackageWheel | None:
     """Choose the wheel that a target gets, or None if none is usable there."""
-    by_name = {wheel.filename: wheel for wheel in reversed(wheels)}
-    best = best_wheel(by_name, compatibility.tags(python))
+    by_name = {wheel.filename: wheel for wheel in reversed(package.wheels or ())}
+    best = best_wheel(by_name, limits.tags(python))
     return by_name[best] if best is not None else None
 
 
@@ -169,22 +157,21 @@ def read_packages(
     """Read what a layer installs, with the wheel of each target, or without one where none is usable."""
     wheels: dict[tuple[str, Version], dict[Target, LockedWheel]] = {}
     missing: dict[tuple[str, Version], set[Target]] = {}
-    on_target = locked_packages(lock, compatibilities, python)
-    for compatibility in compatibilities:
-        target = compatibility.target
-        for name, (package, candidates) in on_target[target].items():
+    candidates = read_candidates(lock, compatibilities, python)
+    for limits in compatibilities:
+        for name, package in candidates[limits.target].items():
             if package.version is None:
-                raise _invalid(where, f"package {name!r} has no version")
+                raise invalid_lock(where, f"package {name!r} has no version")
             key = name, package.version
             found = wheels.setdefault(key, {})
-            chosen = choose_wheel(candidates, compatibility, python)
-            if chosen is None:
-                missing.setdefault(key, set()).add(target)
-            elif "sha256" not in chosen.hashes:
-                raise _invalid(where, f"{chosen.filename} has no SHA-256 hash")
+            wheel = choose_wheel(package, limits, python)
+            if wheel is None:
+                missing.setdefault(key, set()).add(limits.target)
+            elif "sha256" not in wheel.hashes:
+                raise invalid_lock(where, f"{wheel.filename} has no SHA-256 hash")
             else:
-                found[target] = LockedWheel(
-                    chosen.filename, chosen.url, chosen.path, chosen.hashes["sha256"], chosen.size
+                found[limits.target] = LockedWheel(
+                    wheel.filename, wheel.url, wheel.path, wheel.hashes["sha256"], wheel.size
                 )
     return tuple(LockedPackage(*key, wheels[key], frozenset(missing.get(key, ()))) for key in sorted(wheels))
 
@@ -202,25 +189,6 @@ def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
             for item in (lock.tool or {}).get("venvstacks", {}).get("shared", ())
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _invalid(
+        raise invalid_lock(
             where, f"[tool.venvstacks] has an entry under 'shared' that is not understood ({error})"
         ) from error
-
-
-def read_legacy_shared(
-    lock: Pylock, compatibilities: Sequence[Compatibility], python: PythonVersion, where: str
-) -> list[tuple[str, Version, Target]]:
-    """Read what layers below provide, as venvstacks 0.8 wrote it: without saying which layer does."""
-    found: list[tuple[str, Version, Target]] = []
-    for item in (lock.tool or {}).get("venvstacks", {}).get("from_lower_layer", ()):
-        try:
-            name, version = canonicalize_name(item["name"]), Version(item["version"])
-            marker = Marker(item["marker"]) if item["marker"] else None
-        except (InvalidMarker, KeyError, TypeError, ValueError) as error:
-            raise _invalid(where, f"a package that is shared from below is not understood ({error})") from error
-        found += [
-            (name, version, each.target)
-            for each in compatibilities
-            if marker is None or marker.evaluate(dict(each.marker_environment(python)), context="lock_file")
-        ]
-    return sorted(found)

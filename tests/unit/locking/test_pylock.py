@@ -2,19 +2,20 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from packaging.pylock import Pylock
+from packaging.pylock import Package, Pylock
 
 from fakes.definitions import define
 from fakes.locks import make_lock, make_package, targets
 from venvstacks.definition.stack import Layer
-from venvstacks.errors import InvalidLockError, LockError
-from venvstacks.locking.layer_lock import LockedPackage, SharedPackage
+from venvstacks.errors import InvalidLockError
+from venvstacks.locking.layer_lock import LockedPackage, Resolution, SharedPackage
+from venvstacks.locking.legacy import read_legacy_shared
+from venvstacks.locking.lock_contents import Content
 from venvstacks.locking.pylock import (
     choose_wheel,
-    locked_packages,
+    format_pylock,
     parse_pylock,
-    pylock_text,
-    read_legacy_shared,
+    read_candidates,
     read_packages,
     read_shared,
 )
@@ -52,8 +53,8 @@ def test_the_same_packages_give_the_same_text(layer: Layer) -> None:
     )
     backwards = tuple(LockedPackage(p.name, p.version, dict(reversed(list(p.wheels.items())))) for p in packages)
     shared = (SharedPackage("c", packages[0].version, "py", targets("win_amd64")),)
-    text = pylock_text(layer, packages, shared)
-    assert pylock_text(layer, backwards, shared) == text
+    text = format_pylock(layer, Resolution(packages, shared))
+    assert format_pylock(layer, Resolution(backwards, shared)) == text
     assert text.endswith("\n")
     lock = parse_pylock(text, "the lock")
     assert read_packages(lock, layer.compatibilities, PYTHON, "the lock") == packages
@@ -64,7 +65,7 @@ def test_the_same_packages_give_the_same_text(layer: Layer) -> None:
 
 
 def test_an_empty_lock_is_valid(layer: Layer) -> None:
-    text = pylock_text(layer, (), ())
+    text = format_pylock(layer, Resolution())
     assert tomllib.loads(text)["packages"] == []
     assert parse_pylock(text, "x").packages == []
 
@@ -90,7 +91,7 @@ def test_markers_decide_where_a_package_is_needed() -> None:
         _package("a", "a-1.0-py3-none-any.whl", marker="sys_platform == 'linux'")
         + _package("c", "c-1.0-py3-none-any.whl")
     )
-    found = locked_packages(lock, [LINUX, WINDOWS], PYTHON)
+    found = read_candidates(lock, [LINUX, WINDOWS], PYTHON)
     assert {target.name: list(packages) for target, packages in found.items()} == {
         "linux_x86_64": ["a", "c"],
         "win_amd64": ["c"],
@@ -108,11 +109,12 @@ def test_packages_that_venvstacks_0_8_marks_as_shared_have_no_source() -> None:
         + _legacy("(sys_platform == 'win32') and sys_platform == 'from_lower_layer'", '"3.0"')
     )
     assert [package.name for package in lock.packages] == ["a"]
-    found = read_legacy_shared(lock, [LINUX, WINDOWS], PYTHON, "the lock")
-    assert [(name, str(version), target.name) for name, version, target in found] == [
-        ("b", "2.0", "linux_x86_64"),
-        ("b", "2.0", "win_amd64"),
-        ("b", "3.0", "win_amd64"),
+    below = [("f", Content({"b": [("3.0", frozenset({"win_amd64"}))]}, ()))]
+    found = read_legacy_shared(lock, [LINUX, WINDOWS], PYTHON, "the lock", below)
+    assert [(str(each.version), each.layer, [target.name for target in each.targets]) for each in found] == [
+        ("2.0", "", ["linux_x86_64"]),
+        ("2.0", "f", ["win_amd64"]),
+        ("3.0", "f", ["win_amd64"]),
     ]
 
 
@@ -127,7 +129,7 @@ def test_packages_that_venvstacks_0_8_marks_as_shared_have_no_source() -> None:
 )
 def test_shared_packages_of_venvstacks_0_8_that_are_not_understood(package: str) -> None:
     with pytest.raises(InvalidLockError, match="a package that is shared from below is not understood"):
-        read_legacy_shared(_parse(package), [LINUX], PYTHON, "the lock")
+        read_legacy_shared(_parse(package), [LINUX], PYTHON, "the lock", [])
 
 
 def test_locks_of_venvstacks_0_8_without_packages_have_no_such_key() -> None:
@@ -136,10 +138,9 @@ def test_locks_of_venvstacks_0_8_without_packages_have_no_such_key() -> None:
 
 def test_of_two_entries_for_a_wheel_the_first_counts() -> None:
     entries = _package("a", "one/a-1.0-py3-none-any.whl", "two/a-1.0-py3-none-any.whl")
-    wheels = _parse(entries).packages[0].wheels or []
-    chosen = choose_wheel(wheels, LINUX, PYTHON)
-    assert chosen is wheels[0]
-    assert choose_wheel(wheels[:0], LINUX, PYTHON) is None
+    package = _parse(entries).packages[0]
+    assert choose_wheel(package, LINUX, PYTHON) is (package.wheels or [None])[0]
+    assert choose_wheel(Package(name=package.name, version=package.version), LINUX, PYTHON) is None
 
 
 @pytest.mark.parametrize(
@@ -189,13 +190,3 @@ def test_a_lock_tells_what_a_target_gets() -> None:
     assert [package.name for package, _ in lock.wheels_on(TARGETS["win_amd64"])] == ["a", "b"]
     assert [package.name for package, _ in lock.wheels_on(TARGETS["win_arm64"])] == ["b"]
     assert lock.locked_at_seconds == 1704067200
-
-
-def test_lock_error_of_an_override_names_the_layer(layer: Layer) -> None:
-    from venvstacks.locking.sharing import split_shared  # noqa: PLC0415
-
-    wanted = [("a", make_package("a", "2.0").version, TARGETS["win_amd64"])]
-    with pytest.raises(
-        LockError, match=r"^Cannot lock runtime 'py': it needs a 2\.0 on win_amd64, but .*'low', locks"
-    ):
-        split_shared(layer, wanted, [make_lock("low", make_package("a"))])

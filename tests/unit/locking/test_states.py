@@ -15,7 +15,7 @@ from venvstacks.errors import FilesystemError, InvalidLockError
 from venvstacks.files import json_hash
 from venvstacks.locking.hashes import first_other_inputs_hash, version_inputs_hash
 from venvstacks.locking.layer_lock import SharedPackage
-from venvstacks.locking.states import load_lock, lock_states, python_of
+from venvstacks.locking.states import load_lock, lock_states
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
 
@@ -207,6 +207,17 @@ def test_a_change_below_reaches_all_above(stack: Stack) -> None:
     }
 
 
+def test_layers_are_locked_for_one_python(stack: Stack) -> None:
+    changed = _define(stack.folder, runtime={"python_implementation": "cpython@3.12.8"})
+    write_lock(changed, changed.layer("py"))
+    loose = _define(stack.folder, runtime={"python_implementation": "cpython@3.12"})
+    assert _reasons(loose) == {
+        "framework-f": "the base Python has changed",
+        "framework-v": "the base Python has changed",
+        "app-a": "the layer below it, 'framework-v', has no valid lock",
+    }
+
+
 def test_another_number_below_is_another_folder(stack: Stack) -> None:
     write_lock(stack, stack.layer("framework-v"), lock_version=2)
     assert _reasons(stack) == {"app-a": "its targets, the layers below it or the package indexes have changed"}
@@ -290,7 +301,7 @@ def test_locks_of_a_newer_venvstacks(stack: Stack) -> None:
     states = lock_states(stack)
     assert [name for name, state in states.items() if state.is_newer] == ["py"]
     with pytest.raises(InvalidLockError) as caught:
-        load_lock(stack, states["py"], {})
+        load_lock(stack, states["py"])
     assert caught.value.message == (
         "The lock of runtime 'py' (requirements/py/pylock.py.toml) cannot be used: it has format 12, and this "
         "venvstacks knows formats up to 1."
@@ -300,7 +311,7 @@ def test_locks_of_a_newer_venvstacks(stack: Stack) -> None:
 def test_invalid_locks_are_not_loaded(stack: Stack) -> None:
     file_of(stack, "py", "pylock").unlink()
     with pytest.raises(InvalidLockError) as caught:
-        load_lock(stack, lock_states(stack)["py"], {})
+        load_lock(stack, lock_states(stack)["py"])
     assert str(caught.value) == (
         "The lock of runtime 'py' (requirements/py/pylock.py.toml) cannot be used: "
         "pylock.py.toml does not exist.\n"
@@ -312,9 +323,9 @@ def test_disabled_layers_have_nothing_to_load(tmp_path: Path) -> None:
     stack = define(tmp_path, runtimes=[{"platforms": []}])
     state = lock_states(stack)["py"]
     assert state.is_valid
-    assert python_of(state) is None
+    assert state.python is None
     with pytest.raises(InvalidLockError, match="cannot be used: the layer is disabled"):
-        load_lock(stack, state, {})
+        load_lock(stack, state)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +334,7 @@ def test_disabled_layers_have_nothing_to_load(tmp_path: Path) -> None:
 )
 def test_the_python_of_an_earlier_lock(stack: Stack, request_: str, expected: str | None) -> None:
     changed = _define(stack.folder, runtime={"python_implementation": request_})
-    python = python_of(lock_states(changed)["py"])
+    python = lock_states(changed)["py"].python
     assert (python.release if python else None) == expected
 
 

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from fakes.definitions import define
 from fakes.locks import file_of, lock_everything
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import InvalidLockError, LockError
-from venvstacks.locking.lock_run import LockPlan, plan_lock
+from venvstacks.locking.layer_lock import read_time
+from venvstacks.locking.lock_run import choose_time, plan_lock
 from venvstacks.locking.states import lock_states
 
 
@@ -35,11 +37,7 @@ def _plan(stack: Stack, resolve: str = "", needed: str = "", reset: str = "") ->
         needed=needed.split(),
         forget_pins=reset.split(),
     )
-    return _resolved(plan)
-
-
-def _resolved(plan: LockPlan) -> dict[str, bool]:
-    return {item.layer.build_name: item.resolve for item in plan.layers}
+    return {state.layer.build_name: state.layer.build_name in plan.resolve for state in plan.states}
 
 
 def test_valid_locks_are_kept_where_only_needed(stack: Stack) -> None:
@@ -107,3 +105,29 @@ def test_layers_with_one_folder_stop_the_plan(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="would be installed as 'framework-ä@1', which is the folder of framework"):
         _plan(stack, resolve="framework-ä@1")
     assert _plan(stack, resolve="framework-ä") == {"py": False, "framework-ä": True}  # may get another number
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("2024-05-06T07:08:09Z", "2024-05-06T07:08:09+00:00"),
+        ("2024-05-06t07:08:09z", "2024-05-06T07:08:09+00:00"),
+        ("2024-05-06T07:08:09.123456+02:00", "2024-05-06T05:08:09+00:00"),
+        ("2024-05-06T07:08:09", "2024-05-06T07:08:09+00:00"),
+        ("2024-05-06", "2024-05-06T00:00:00+00:00"),
+    ],
+)
+def test_the_lock_time_is_the_limit(tmp_path: Path, limit: str, expected: str) -> None:
+    stack = define(tmp_path, uv={"exclude-newer": limit})
+    assert choose_time(stack, {}) == choose_time(stack, {"UV_EXCLUDE_NEWER": ""}) == expected
+    assert choose_time(stack, {"UV_EXCLUDE_NEWER": "2020-01-01"}) == "2020-01-01T00:00:00+00:00"
+    assert choose_time(define(tmp_path), {"UV_EXCLUDE_NEWER": limit}) == expected
+
+
+@pytest.mark.parametrize("limit", ["2 weeks", "P2W", None])
+def test_without_a_limit_the_lock_time_is_now(tmp_path: Path, limit: str | None) -> None:
+    stack = define(tmp_path, uv={"exclude-newer": limit} if limit else {})
+    before = datetime.now(UTC).replace(microsecond=0)
+    found = choose_time(stack, {})
+    assert before <= read_time(found) <= datetime.now(UTC)
+    assert found == read_time(found).replace(microsecond=0).isoformat()
