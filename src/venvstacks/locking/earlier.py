@@ -49,8 +49,8 @@ def check_local(layer: Layer, packages: Sequence[LockedPackage], earlier: Sequen
         if path is not None and all(wheel.path is None for wheel in package.wheels.values()):
             raise LockError(
                 f"Cannot lock {layer.title}: its lock takes {package.name} {versions.get(package.name)} from a "
-                f"local folder ({path}, relative to the lock file), but this run would take {package.version} from "
-                "an index.",
+                f"local folder ({path}, relative to the lock file), but this run would take {package.version} "
+                "from an index.",
                 hint="name the folder with --local-wheels DIR, as before; or give that up with "
                 f"--reset-lock '{layer.build_name}'",
             )
