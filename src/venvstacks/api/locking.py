@@ -25,9 +25,7 @@ def run_locking(session: Session, builds: StackBuilds, plan: LockPlan) -> tuple[
     """Lock what is planned."""
     runtimes = session.runtimes
     no_index = session.options.no_index
-    resolver = Resolver(
-        session.stack, session.uv, session.scratch, session.wheel_folders, no_index, session.work
-    )
+    resolver = Resolver(session.stack, session.uv, session.scratch, session.wheel_folders, no_index, session.work)
     try:
         locked = run_lock(
             resolver, plan, lambda layer, earlier: choose_python(runtimes, layer, earlier), session.options.environ
