@@ -10,6 +10,9 @@ import msgspec
 
 BYTECODE_FOLDER = "__pycache__"
 
+FOLDER_MODE = 0o755
+LINK_MODE = 0o777
+
 
 class EntryKind(StrEnum):
     """The kinds of entries a layer may hold."""
@@ -19,24 +22,32 @@ class EntryKind(StrEnum):
     SYMLINK = "symlink"
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):  # made by the ten thousands, which takes a dataclass longer
-    """A file, folder or symbolic link.
+class Entry(msgspec.Struct, frozen=True, gc=False, rename={"type": "kind", "target": "link_target"}):
+    """A file, folder or symbolic link of a folder, as states of builds record it.
+
+    What an archive holds of it has the same names, and is an :class:`~venvstacks.archives.index.IndexEntry`.
 
     Attributes:
         path: POSIX path relative to the scanned folder.
-        kind: What it is.
         size: Bytes of a file's content; 0 for the others.
         executable: Whether a file's owner may execute it.
-        link_target: Where a symbolic link points, as written in it; empty for the others.
-        changed_ns: Modification time in nanoseconds since 1970; no part of an archive, but tells edits.
+        target: Where a symbolic link points, as written in it; empty for the others.
+        changed_ns: Modification time of a file in nanoseconds since 1970; no part of an archive, but shows edits.
     """
 
     path: str
-    kind: EntryKind
+    type: EntryKind
     size: int = 0
     executable: bool = False
-    link_target: str = ""
+    target: str = ""
     changed_ns: int = 0
+
+    @property
+    def mode(self) -> int:
+        """Permission bits, whatever the umask of the build was."""
+        if self.type is EntryKind.FILE:
+            return 0o755 if self.executable else 0o644
+        return FOLDER_MODE if self.type is EntryKind.FOLDER else LINK_MODE
 
 
 def scan(folder: Path, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
@@ -62,7 +73,7 @@ def _scan(top: str, bytecode: Collection[str]) -> Iterator[Entry]:
                 yield _file(path, info)
             elif stat.S_ISLNK(info.st_mode):
                 target = os.readlink(item.path).replace(os.sep, "/")  # noqa: PTH115 - a Path an entry is slow
-                yield Entry(path, EntryKind.SYMLINK, link_target=target)
+                yield Entry(path, EntryKind.SYMLINK, target=target)
             elif not stat.S_ISDIR(info.st_mode):
                 raise ValueError(f"{item.path} is neither a file, a folder nor a symbolic link")
             elif item.name != BYTECODE_FOLDER:

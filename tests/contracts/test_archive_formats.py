@@ -59,7 +59,7 @@ def test_standard_readers_find_everything(tree: Path, tmp_path: Path, kind: Arch
     for name, value in CONTENT.items():
         assert found[name.lstrip("!")].content == value
     expected_modes = {
-        entry.path: {"file": 0o755 if entry.executable else 0o644, "folder": 0o755, "symlink": 0o777}[entry.kind]
+        entry.path: {"file": 0o755 if entry.executable else 0o644, "folder": 0o755, "symlink": 0o777}[entry.type]
         for entry in scan(tree)
     }
     assert {name: member.mode for name, member in found.items()} == expected_modes
@@ -136,7 +136,7 @@ def test_tar_extracts_the_same_tree(tree: Path, tmp_path: Path, kind: ArchiveFor
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     extracted = scan(out / "app@1")
-    assert {entry.changed_ns for entry in extracted if entry.kind is EntryKind.FILE} == {MTIME * 10**9}
+    assert {entry.changed_ns for entry in extracted if entry.type is EntryKind.FILE} == {MTIME * 10**9}
     assert facts(out / "app@1") == facts(tree)
 
 
@@ -166,9 +166,9 @@ def test_bytes_depend_on_the_content_alone(
         second = make_tree(tmp_path / "elsewhere" / "second", {name: CONTENT[name] for name in reversed(names)})
         for entry in scan(second):
             path = second / entry.path
-            if entry.kind is not EntryKind.SYMLINK:
+            if entry.type is not EntryKind.SYMLINK:
                 os.utime(path, (5, 5))
-            if entry.kind is EntryKind.FILE:
+            if entry.type is EntryKind.FILE:
                 path.chmod(0o700 if entry.executable else 0o400)
         (second / "hardlink-source").hardlink_to(second / "lib-data")
         (second / "lib-data").unlink()

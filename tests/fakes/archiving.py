@@ -86,10 +86,10 @@ def facts(folder: Path) -> dict[str, tuple[object, ...]]:
     """Give what an archive keeps of a folder, under the paths."""
     return {
         entry.path: (
-            entry.kind,
+            entry.type,
             entry.executable,
-            entry.link_target,
-            (folder / entry.path).read_bytes() if entry.kind == "file" else b"",
+            entry.target,
+            (folder / entry.path).read_bytes() if entry.type == "file" else b"",
         )
         for entry in scan(folder)
     }

@@ -162,7 +162,7 @@ def test_nothing_of_torch_is_changed_that_finds_what_it_needs(torch: Stack) -> N
     added = {file["file"].removeprefix(site) for file in json.loads(data) if file["added_search"]}
     assert {path for path in changed if not re.match(r"(\.\./)+bin/", path)} == added
     assert all("/bin/" in path for path in added), "the libraries find what they need"
-    assert [entry for entry in layer.entries if entry.kind is EntryKind.SYMLINK and "libtorch.so" in entry.path]
+    assert [entry for entry in layer.entries if entry.type is EntryKind.SYMLINK and "libtorch.so" in entry.path]
 
 
 def test_every_file_of_torch_still_loads_when_it_is_changed(torch: Stack, tmp_path: Path) -> None:

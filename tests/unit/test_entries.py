@@ -36,7 +36,7 @@ def test_bytecode_that_is_asked_for_is_listed_with_its_folder(folder: Path) -> N
         *("a", "a/__pycache__", "a/__pycache__/one.cpython-311.pyc", "a/one.py", "b"),
     ]
     (top,) = (entry for entry in scan(folder, bytecode={*wanted}) if entry.path == "__pycache__/top.pyc")
-    assert (top.kind, top.size, top.executable) == (EntryKind.FILE, 1, False)
+    assert (top.type, top.size, top.executable) == (EntryKind.FILE, 1, False)
 
 
 def test_a_link_in_the_place_of_bytecode_is_none(folder: Path) -> None:

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from venvstacks import files
 from venvstacks.archives.codecs import CodecError, decompressed
-from venvstacks.archives.frame_layout import FrameContent, Slice, part_size
+from venvstacks.archives.frame_layout import FrameParts, Slice, part_size
 from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, ArchiveIndex, IndexEntry, decode_index
 from venvstacks.archives.index_validation import check_index
 from venvstacks.errors import ArchiveError
@@ -32,7 +32,9 @@ class ArchiveReader:
         contents: What each frame holds, by :func:`~.checking.check_index`.
     """
 
-    def __init__(self, file: BinaryIO, name: str, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]
+    ) -> None:
         self.index = index
         self.contents = contents
         self._file = file
@@ -44,17 +46,17 @@ class ArchiveReader:
         """Read, verify and decompress a frame."""
         content = b"".join(self._decompressed(number))
         place = 0
-        for part in self.contents[number].parts:
+        for part in self.contents[number]:
             if isinstance(part, bytes):
                 self._compare(content[place : place + len(part)], part, number)
             place += part_size(part)
         return content
 
-    def walk(self, number: int) -> Iterator[tuple[Slice, memoryview]]:
+    def walk(self, number: int) -> Iterator[tuple[Slice[IndexEntry], memoryview]]:
         """Read, verify and decompress a frame, and give the contents in it while that is done."""
         pieces = self._decompressed(number)
         waiting = memoryview(b"")
-        for part in self.contents[number].parts:
+        for part in self.contents[number]:
             place, size = 0, part_size(part)
             while place < size:
                 waiting = waiting or memoryview(next(pieces))
@@ -109,7 +111,7 @@ class ArchiveReader:
 
     def _slice(self, number: int, start: int, size: int) -> Iterator[bytes | memoryview]:
         """Return a part of a frame's content; one that others will be wanted of as well is kept."""
-        if sum(isinstance(part, Slice) for part in self.contents[number].parts) == 1:
+        if sum(isinstance(part, Slice) for part in self.contents[number]) == 1:
             yield from (piece for _, piece in self.walk(number))
         else:
             yield self._kept_frame(number)[start : start + size]
@@ -145,7 +147,7 @@ class ArchiveReader:
         return ArchiveError(f"The archive {self._name} is damaged: {problem}.", hint=FETCH_AGAIN)
 
 
-def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameContent, ...]]:
+def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameParts[IndexEntry], ...]]:
     """Read and check the index beside an archive.
 
     It is verified against the manifest that stands beside the archive, if there is one.
@@ -195,7 +197,9 @@ def open_archive(path: Path) -> Iterator[ArchiveReader]:
 
 
 @contextmanager
-def opened(path: Path, index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> Iterator[ArchiveReader]:
+def opened(
+    path: Path, index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]
+) -> Iterator[ArchiveReader]:
     """Open an archive for reading, whose index was read before."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

@@ -13,7 +13,7 @@ from venvstacks.archives.archive_plan import ArchivePlan
 from venvstacks.archives.entry_rules import case_clash
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.frame_cache import FrameCache
-from venvstacks.archives.frame_layout import Slice, part_size
+from venvstacks.archives.frame_layout import content_size, locate_files
 from venvstacks.archives.index import FORMAT, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
 from venvstacks.archives.packing import Packer
 from venvstacks.archives.pool import FramePool
@@ -126,29 +126,24 @@ def _output(destination: Path) -> Iterator[_Output]:
 
 
 def _write_tar(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
-    for content, packed in zip(plan.frames, packer.pack(), strict=True):
+    for parts, packed in zip(plan.frames, packer.pack(), strict=True):
         offset = output.size
         output.write(packed.data)
-        yield Frame(offset, len(packed.data), content.size, packed.sha256)
+        yield Frame(offset, len(packed.data), content_size(parts), packed.sha256)
 
 
 def _write_zip(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
-    writer = ZipWriter(output.write, plan.members, plan.top, plan.mtime)
-    for content, packed in zip(plan.frames, packer.pack(), strict=True):
-        offset = writer.frame(packed.data, content.size, packed.crc)
-        yield Frame(offset, len(packed.data), content.size, packed.sha256)
+    writer = ZipWriter(output.write, plan.entries, plan.top, plan.mtime)
+    for parts, packed in zip(plan.frames, packer.pack(), strict=True):
+        size = content_size(parts)
+        offset = writer.frame(packed.data, size, packed.crc)
+        yield Frame(offset, len(packed.data), size, packed.sha256)
     writer.close()
 
 
 def _entries(plan: ArchivePlan, packer: Packer) -> Iterator[IndexEntry]:
-    places: dict[int, tuple[int, int]] = {}
-    for number, content in enumerate(plan.frames):
-        offset = 0
-        for part in content.parts:
-            if isinstance(part, Slice) and not part.start:
-                places[part.entry] = number, offset
-            offset += part_size(part)
-    for number, member in enumerate(plan.members):
-        sha256 = packer.sha256(number) if member.type is EntryKind.FILE else ""
-        frame, offset = places.get(number, (0, 0))
-        yield IndexEntry(member.path, member.type, member.mode, member.size, member.target, sha256, frame, offset)
+    places = locate_files(plan.frames)
+    for entry in plan.entries:
+        sha256 = packer.sha256(entry) if entry.type is EntryKind.FILE else ""
+        frame, offset = places.get(entry.path, (0, 0))
+        yield IndexEntry(entry.path, entry.type, entry.mode, entry.size, entry.target, sha256, frame, offset)

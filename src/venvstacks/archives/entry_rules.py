@@ -3,13 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from venvstacks.archives.frame_layout import Described
-from venvstacks.entries import EntryKind
+from venvstacks.archives.index import IndexEntry
+from venvstacks.entries import FOLDER_MODE, LINK_MODE, Entry, EntryKind
 from venvstacks.file_names import control_characters, folded, windows_problem
 from venvstacks.files import TEMPORARY_PREFIX
-
-FOLDER_MODE = 0o755
-LINK_MODE = 0o777
 
 _MODES = {EntryKind.FILE: (0o644, 0o755), EntryKind.FOLDER: (FOLDER_MODE,), EntryKind.SYMLINK: (LINK_MODE,)}
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
@@ -19,7 +16,7 @@ _MOST_HOPS = 40  # links that Linux follows in a row
 _MOST_EFFORT = 20_000_000  # parts of paths that are looked at; a layer with 100,000 links takes a fraction
 
 
-def entry_problem(entries: Sequence[Described], top: str, *, windows: bool) -> str | None:
+def entry_problem(entries: Sequence[Entry | IndexEntry], top: str, *, windows: bool) -> str | None:
     """Find the first entry that an archive must not hold, or that it holds in the wrong order."""
     refused = "/" in top or top.startswith(TEMPORARY_PREFIX) or bool(control_characters(top))
     if refused or path_problem(top, windows=windows):
@@ -70,7 +67,7 @@ def _text_problem(path: str) -> str | None:
     return None
 
 
-def _facts_problem(entry: Described) -> str | None:
+def _facts_problem(entry: Entry | IndexEntry) -> str | None:
     if entry.mode not in _MODES[entry.type]:
         return f"{entry.path!r} has the mode {entry.mode:o}, which no {entry.type.value} of a layer has"
     if entry.type is not EntryKind.FILE and entry.size:
@@ -81,7 +78,7 @@ def _facts_problem(entry: Described) -> str | None:
     return None
 
 
-def _place_problem(entry: Described, known: Mapping[str, EntryKind]) -> str | None:
+def _place_problem(entry: Entry | IndexEntry, known: Mapping[str, EntryKind]) -> str | None:
     if entry.path in known:
         return f"{entry.path!r} is there twice"
     parent, _, _ = entry.path.rpartition("/")
@@ -141,9 +138,9 @@ def _link_problem(path: str, top: str, links: Mapping[str, str]) -> tuple[str | 
     return f"the link {path!r} leads out of the stack (to {links[path]!r})", effort
 
 
-def case_clash(entries: Iterable[Described]) -> tuple[str, str] | None:
+def case_clash(entries: Iterable[Entry | IndexEntry]) -> tuple[str, str] | None:
     """Find two paths that are one where case does not count, unless both are folders."""
-    known: dict[str, Described] = {}
+    known: dict[str, Entry | IndexEntry] = {}
     for entry in entries:
         other = known.setdefault(folded(entry.path), entry)
         if other is not entry and not other.type is entry.type is EntryKind.FOLDER:

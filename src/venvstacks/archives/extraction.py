@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from venvstacks.archives.archive_reader import ArchiveReader
-from venvstacks.archives.frame_layout import Slice
+from venvstacks.archives.frame_layout import slices_of
 from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.staging import new_tree
@@ -44,12 +44,12 @@ class _Unpacker:
     def tasks(self) -> "list[Callable[[], None]]":
         """Return the parts, which may be done in any order: large files first, as they take longest."""
         entries = self._reader.index.entries
-        large: dict[int, IndexEntry] = {}
+        large: dict[str, IndexEntry] = {}
         frames: list[Callable[[], None]] = []
-        for number, content in enumerate(self._reader.contents):
-            slices = [part for part in content.parts if isinstance(part, Slice)]
-            divided = [part for part in slices if part.size != entries[part.entry].size]
-            large |= {part.entry: entries[part.entry] for part in divided}
+        for number, parts in enumerate(self._reader.contents):
+            slices = slices_of(parts)
+            divided = [part for part in slices if part.size != part.entry.size]
+            large |= {part.entry.path: part.entry for part in divided}
             # also one that holds nothing but headers, which are compared with the index
             if not slices or len(divided) < len(slices):
                 frames.append(partial(self._write_frame, number))
@@ -67,12 +67,10 @@ class _Unpacker:
 
     def _write_frame(self, number: int) -> None:
         """Write the files of which a frame holds the whole content."""
-        entries = self._reader.index.entries
         for part, pieces in groupby(self._reader.walk(number), key=itemgetter(0)):
-            entry = entries[part.entry]
-            if part.size == entry.size:
-                self._tree.write(entry, (piece for _, piece in pieces))
-                self._progress(entry.size)
+            if part.size == part.entry.size:
+                self._tree.write(part.entry, (piece for _, piece in pieces))
+                self._progress(part.size)
 
     def _write_large(self, entry: IndexEntry) -> None:
         """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
@@ -88,10 +86,6 @@ class _Unpacker:
                         file.write(piece)
                 self._progress(size)
 
-    def _frame_of(self, piece: tuple[int, int, int]) -> bytes:
-        return self._reader.frame(piece[0])
-
     def _own(self, entry: IndexEntry, number: int) -> Iterator[memoryview]:
         """Return what a frame holds of a file."""
-        entries = self._reader.index.entries
-        return (piece for part, piece in self._reader.walk(number) if entries[part.entry] is entry)
+        return (piece for part, piece in self._reader.walk(number) if part.entry is entry)

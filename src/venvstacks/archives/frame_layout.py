@@ -1,75 +1,60 @@
 """What each frame of an archive holds: headers, and parts of the contents of files."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, TypeVar
 
 import msgspec
 
+from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.tar import padding, stream_end, stream_start, tar_header
-from venvstacks.entries import EntryKind
+from venvstacks.entries import Entry, EntryKind
+
+AnyEntry = TypeVar("AnyEntry", bound=Entry | IndexEntry)
 
 
-class Described(Protocol):
-    """What has to be known of an entry."""
+class Slice(msgspec.Struct, Generic[AnyEntry], frozen=True, gc=False):  # a dataclass takes longer to make
+    """A part of a file's content: so many bytes of it from ``start`` on."""
 
-    @property
-    def path(self) -> str:
-        """POSIX path relative to the layer's folder."""
-
-    @property
-    def type(self) -> EntryKind:
-        """What it is."""
-
-    @property
-    def mode(self) -> int:
-        """Permission bits."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of a file's content."""
-
-    @property
-    def target(self) -> str:
-        """Where a symbolic link points."""
-
-
-class Slice(msgspec.Struct, frozen=True, gc=False):  # made by the ten thousands, which takes a dataclass longer
-    """A part of a file's content.
-
-    Attributes:
-        entry: Number of the file among the entries.
-        start: Where the part begins in the content, in bytes.
-        size: Of the part, in bytes.
-    """
-
-    entry: int
+    entry: AnyEntry
     start: int
     size: int
 
 
-Part = bytes | Slice
+FramePart = bytes | Slice[AnyEntry]
+"""Bytes as they are, or a part of a file."""
+
+FrameParts = tuple[FramePart[AnyEntry], ...]
+"""What a frame holds, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameContent:
-    """What a frame holds, in order.
-
-    Attributes:
-        size: Of all of it, in bytes.
-        parts: Bytes as they are, and parts of files.
-    """
-
-    size: int
-    parts: tuple[Part, ...]
-
-
-def part_size(part: Part) -> int:
+def part_size(part: FramePart[AnyEntry]) -> int:
     """Return the bytes that a part has."""
     return len(part) if isinstance(part, bytes) else part.size
 
 
-def entry_header(entry: Described, top: str) -> bytes:
+def content_size(parts: FrameParts[AnyEntry]) -> int:
+    """Return the bytes that a frame holds."""
+    return sum(map(part_size, parts))
+
+
+def slices_of(parts: Iterable[FramePart[AnyEntry]]) -> list[Slice[AnyEntry]]:
+    """Return the parts of files among the parts of a frame."""
+    return [part for part in parts if isinstance(part, Slice)]
+
+
+def locate_files(frames: Iterable[Iterable[FramePart[AnyEntry]]]) -> dict[str, tuple[int, int]]:
+    """Find where contents begin: path of a file -> number of a frame, from 0, and offset in what it holds."""
+    places = {}
+    for number, parts in enumerate(frames):
+        offset = 0
+        for part in parts:
+            if isinstance(part, Slice) and not part.start:
+                places[part.entry.path] = number, offset
+            offset += part_size(part)
+    return places
+
+
+def entry_header(entry: Entry | IndexEntry, top: str) -> bytes:
     """Return what a tar stream holds of an entry beside its content."""
     return tar_header(f"{top}/{entry.path}", entry.type, entry.mode, size=entry.size, target=entry.target)
 
@@ -79,7 +64,7 @@ def tar_start(top: str, mtime: int) -> tuple[bytes, bytes]:
     return stream_start(mtime), tar_header(top, EntryKind.FOLDER, 0o755)
 
 
-def tar_parts(entries: Iterable[Described], top: str, mtime: int) -> Iterator[Part]:
+def tar_parts(entries: Iterable[AnyEntry], top: str, mtime: int) -> Iterator[FramePart[AnyEntry]]:
     """Return a whole tar stream."""
     literal = [*tar_start(top, mtime)]
     total = 0
@@ -87,32 +72,34 @@ def tar_parts(entries: Iterable[Described], top: str, mtime: int) -> Iterator[Pa
     def joined(*more: bytes) -> bytes:  # not one by one: that would take time with the square of their number
         return b"".join((*literal, *more))
 
-    for number, entry in enumerate(entries):
+    for entry in entries:
         literal.append(entry_header(entry, top))
         if entry.size:
             before = joined()
             total += len(before) + entry.size
             yield before
-            yield Slice(number, 0, entry.size)
+            yield Slice(entry, 0, entry.size)
             literal = [padding(entry.size)]
     yield joined(stream_end(total + sum(map(len, literal))))
 
 
-def zip_parts(entries: Iterable[Described]) -> Iterator[Slice]:
+def zip_parts(entries: Iterable[AnyEntry]) -> Iterator[Slice[AnyEntry]]:
     """Return the contents of all files, which is what the frames of a zip archive hold."""
-    for number, entry in enumerate(entries):
+    for entry in entries:
         if entry.type is EntryKind.FILE and entry.size:
-            yield Slice(number, 0, entry.size)
+            yield Slice(entry, 0, entry.size)
 
 
-def divide(parts: Iterable[Part], sizes: Sequence[int]) -> tuple[FrameContent, ...]:
-    """Divide parts between frames."""
+def cut_into_frames(
+    parts: Iterable[FramePart[AnyEntry]], sizes: Sequence[int]
+) -> tuple[FrameParts[AnyEntry], ...]:
+    """Divide parts between frames that hold so many bytes each."""
     frames = []
     rest = iter(parts)
-    waiting: Part = b""
+    waiting: FramePart[AnyEntry] = b""
     start = have = 0  # what is left of it
     for size in sizes:
-        room, held = size, list[Part]()
+        room, held = size, list[FramePart[AnyEntry]]()
         while room:
             while not have:
                 if (following := next(rest, None)) is None:
@@ -121,13 +108,13 @@ def divide(parts: Iterable[Part], sizes: Sequence[int]) -> tuple[FrameContent, .
             taken = min(have, room)
             held.append(_cut(waiting, start, taken))
             start, have, room = start + taken, have - taken, room - taken
-        frames.append(FrameContent(size, tuple(held)))
+        frames.append(tuple(held))
     if have or any(map(part_size, rest)):
         raise ValueError("frames hold less than there is")
     return tuple(frames)
 
 
-def _cut(part: Part, start: int, size: int) -> Part:
+def _cut(part: FramePart[AnyEntry], start: int, size: int) -> FramePart[AnyEntry]:
     if isinstance(part, bytes):
         return part[start : start + size]
     return Slice(part.entry, part.start + start, size)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from venvstacks.archives.archive_entries import Member
 from venvstacks.archives.frame_cache import FrameCache
+from venvstacks.entries import Entry
 from venvstacks.errors import PublishError
 
 _SECOND_NS = 10**9  # a time of whole seconds may be one that somebody set, and does not tell files apart
@@ -43,26 +43,26 @@ class FileHashes:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return {}
 
-    def known(self, member: Member) -> str | None:
+    def known(self, entry: Entry) -> str | None:
         """Return a file's hash if it is remembered, and the file is still what it was."""
-        fact = self._known.get(member.path)
-        if fact is None or fact[0] != member.size or fact[1] != member.changed_ns:
+        fact = self._known.get(entry.path)
+        if fact is None or fact[0] != entry.size or fact[1] != entry.changed_ns:
             return None
-        if member.changed_ns % _SECOND_NS == 0 and self._inode(member) != fact[2]:
+        if entry.changed_ns % _SECOND_NS == 0 and self._inode(entry) != fact[2]:
             return None
-        self._new[member.path] = fact
+        self._new[entry.path] = fact
         return fact[3]
 
-    def _inode(self, member: Member) -> int | None:
+    def _inode(self, entry: Entry) -> int | None:
         try:
-            return os.lstat(f"{self._folder}/{member.path}").st_ino
+            return os.lstat(f"{self._folder}/{entry.path}").st_ino
         except OSError:
             return None
 
-    def remember(self, member: Member, inode: int, sha256: str) -> None:
+    def remember(self, entry: Entry, inode: int, sha256: str) -> None:
         """Remember a hash."""
-        if time.time_ns() - member.changed_ns > _SETTLED_NS:
-            self._new[member.path] = (member.size, member.changed_ns, inode, sha256)
+        if time.time_ns() - entry.changed_ns > _SETTLED_NS:
+            self._new[entry.path] = (entry.size, entry.changed_ns, inode, sha256)
 
     def save(self) -> None:
         """Keep what is known for the next run."""
@@ -70,23 +70,23 @@ class FileHashes:
             self._cache.put(self._key, msgspec.msgpack.encode(self._new))
 
 
-def read_part(folder: Path, member: Member, start: int, size: int) -> tuple[bytes, int]:
+def read_part(folder: Path, entry: Entry, start: int, size: int) -> tuple[bytes, int]:
     """Read a part of a file that must be what it was when the folder was listed."""
-    with open(f"{folder}/{member.path}", "rb", buffering=0) as file:  # noqa: PTH123 - a Path an entry is slow
+    with open(f"{folder}/{entry.path}", "rb", buffering=0) as file:  # noqa: PTH123 - a Path an entry is slow
         file.seek(start)
         data = file.read(size)
         while len(data) < size and (more := file.read(size - len(data))):
             data += more
         info = os.fstat(file.fileno())
-    if info.st_size != member.size:
-        raise _changed(member, f": it had {member.size} bytes when the layer was built")
-    if info.st_mtime_ns != member.changed_ns:
-        raise _changed(member, "")
+    if info.st_size != entry.size:
+        raise _changed(entry, f": it had {entry.size} bytes when the layer was built")
+    if info.st_mtime_ns != entry.changed_ns:
+        raise _changed(entry, "")
     return data, info.st_ino
 
 
-def _changed(member: Member, how: str) -> PublishError:
+def _changed(entry: Entry, how: str) -> PublishError:
     return PublishError(
-        f"{member.path!r} changed while it was archived{how}.",
+        f"{entry.path!r} changed while it was archived{how}.",
         hint="let nothing write into the build folder, and build the layer again",
     )

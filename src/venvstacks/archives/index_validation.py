@@ -1,13 +1,12 @@
 """Whether an index makes sense: no size, place or name in it is believed before."""
 
 import os
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from venvstacks.archives.codecs import Codec
 from venvstacks.archives.entry_rules import case_clash, entry_problem
-from venvstacks.archives.frame_layout import FrameContent, Slice, divide, part_size, tar_parts, zip_parts
-from venvstacks.archives.index import FETCH_AGAIN, ArchiveIndex, content_hash
+from venvstacks.archives.frame_layout import FrameParts, cut_into_frames, locate_files, tar_parts, zip_parts
+from venvstacks.archives.index import FETCH_AGAIN, ArchiveIndex, IndexEntry, content_hash
 from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
 from venvstacks.file_names import control_characters
@@ -22,7 +21,7 @@ _HARMLESS = 4 << 30  # bytes that any archive may unpack to
 _HIGHEST_RATIO = 1000
 
 
-def check_index(index: ArchiveIndex, what: str) -> tuple[FrameContent, ...]:
+def check_index(index: ArchiveIndex, what: str) -> tuple[FrameParts[IndexEntry], ...]:
     """Check an index by itself."""
     try:
         contents = _check(index)
@@ -31,7 +30,7 @@ def check_index(index: ArchiveIndex, what: str) -> tuple[FrameContent, ...]:
     return contents
 
 
-def _check(index: ArchiveIndex) -> tuple[FrameContent, ...]:
+def _check(index: ArchiveIndex) -> tuple[FrameParts[IndexEntry], ...]:
     if index.archive in ("", "..") or index.archive != PurePosixPath(index.archive).name or "\\" in index.archive:
         raise ValueError(f"{index.archive!r} cannot be the name of an archive")
     for name in (index.layer_name, index.target_platform):
@@ -47,8 +46,8 @@ def _check(index: ArchiveIndex) -> tuple[FrameContent, ...]:
     _check_frames(index)
     is_zip = index.codec is Codec.DEFLATE
     parts = zip_parts(index.entries) if is_zip else tar_parts(index.entries, index.install_target, index.mtime)
-    contents = divide(parts, [frame.content_size for frame in index.frames])
-    if is_zip and any(len(content.parts) != 1 for content in contents):
+    contents = cut_into_frames(parts, [frame.content_size for frame in index.frames])
+    if is_zip and any(len(content) != 1 for content in contents):
         raise ValueError("a frame holds parts of two files")
     _check_places(index, contents)
     if content_hash(index.entries, index.mtime) != index.content_hash:
@@ -75,20 +74,10 @@ def _check_frames(index: ArchiveIndex) -> None:
         raise ValueError(f"{sizes}, which looks like an archive made to fill disks")
 
 
-def _check_places(index: ArchiveIndex, contents: tuple[FrameContent, ...]) -> None:
-    places = dict(_places(contents))
-    for number, entry in enumerate(index.entries):
+def _check_places(index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]) -> None:
+    places = locate_files(contents)
+    for entry in index.entries:
         if bool(entry.sha256) != (entry.type is EntryKind.FILE):
             raise ValueError(f"the hash of {entry.path!r} is {'there' if entry.sha256 else 'not there'}")
-        if (entry.frame, entry.offset) != places.get(number, (0, 0)):
+        if (entry.frame, entry.offset) != places.get(entry.path, (0, 0)):
             raise ValueError(f"{entry.path!r} is said to be where it cannot be")
-
-
-def _places(contents: tuple[FrameContent, ...]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Return for each file with content its number, and frame and offset where the content begins."""
-    for number, content in enumerate(contents):
-        offset = 0
-        for part in content.parts:
-            if isinstance(part, Slice) and not part.start:
-                yield part.entry, (number, offset)
-            offset += part_size(part)

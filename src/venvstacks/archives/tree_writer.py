@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from venvstacks import files
-from venvstacks.archives.entry_rules import FOLDER_MODE
 from venvstacks.archives.index import IndexEntry
-from venvstacks.entries import EntryKind
+from venvstacks.entries import FOLDER_MODE, EntryKind
 from venvstacks.errors import ArchiveError
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)

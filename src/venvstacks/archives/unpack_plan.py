@@ -12,8 +12,8 @@ from pathlib import Path
 from venvstacks import files
 from venvstacks.archives.archive_reader import opened, read_index
 from venvstacks.archives.extraction import unpack_archive
-from venvstacks.archives.frame_layout import FrameContent
-from venvstacks.archives.index import ArchiveIndex
+from venvstacks.archives.frame_layout import FrameParts
+from venvstacks.archives.index import ArchiveIndex, IndexEntry
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.staging import remove_abandoned
 from venvstacks.archives.tree_comparison import tree_difference
@@ -45,7 +45,7 @@ class PlannedUnpack:
 
     archive: Path
     index: ArchiveIndex
-    contents: tuple[FrameContent, ...]
+    contents: tuple[FrameParts[IndexEntry], ...]
     destination: Path
     action: UnpackAction
 

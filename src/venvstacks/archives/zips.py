@@ -7,8 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from venvstacks.archives.archive_entries import Member
-from venvstacks.entries import EntryKind
+from venvstacks.entries import Entry, EntryKind
 
 LIMIT_32 = 0xFFFFFFFF
 LIMIT_16 = 0xFFFF
@@ -28,9 +27,9 @@ _FIRST_TIME, _LAST_TIME = 315532800, 4354819198  # 1980-01-01 00:00:00 and 2107-
 
 @dataclass(slots=True)
 class _Open:
-    """The member that is being written."""
+    """The entry that is being written."""
 
-    member: Member
+    entry: Entry
     name: bytes
     offset: int
     zip64: bool
@@ -51,26 +50,26 @@ class ZipWriter:
 
     Args:
         write: Takes the archive's bytes.
-        members: Everything but the top folder, in order; those whose content is not empty are deflated.
+        entries: Everything but the top folder, in order; those whose content is not empty are deflated.
         top: Name of the top folder.
-        mtime: The time of every member, seconds since 1970, written in UTC; zip's own begins in 1980.
+        mtime: The time of every entry, seconds since 1970, written in UTC; zip's own begins in 1980.
     """
 
     _open: _Open
 
-    def __init__(self, write: Callable[[bytes], object], members: Sequence[Member], top: str, mtime: int) -> None:
+    def __init__(self, write: Callable[[bytes], object], entries: Sequence[Entry], top: str, mtime: int) -> None:
         self._write = write
         self._top = top
         self._time = _dos_time(mtime)
         self._offset = 0
         self._directory: list[bytes] = []
-        self._waiting = iter(members)
-        self._begin(Member("", EntryKind.FOLDER, 0o755, 0, "", (0, ""), 0))
+        self._waiting = iter(entries)
+        self._begin(Entry("", EntryKind.FOLDER))
 
     def frame(self, packed: bytes, size: int, crc: int) -> int:
         """Write the next part of the next deflated content."""
         opened = self._open
-        while not opened.deflated or opened.size == opened.member.size:
+        while not opened.deflated or opened.size == opened.entry.size:
             opened = self._next()
         place = self._offset
         opened.crc = combined_crc(opened.crc, crc, size)
@@ -80,10 +79,10 @@ class ZipWriter:
         return place
 
     def close(self) -> None:
-        """Write the rest of the members, and the directory of all."""
-        for member in self._waiting:
+        """Write the rest of the entries, and the directory of all."""
+        for entry in self._waiting:
             self._end()
-            self._begin(member)
+            self._begin(entry)
         self._end()
         start = self._offset
         for header in self._directory:
@@ -95,17 +94,17 @@ class ZipWriter:
         self._begin(next(self._waiting))
         return self._open
 
-    def _begin(self, member: Member) -> None:
-        name = f"{self._top}/{member.path}".rstrip("/")
-        target = member.target.encode()
+    def _begin(self, entry: Entry) -> None:
+        name = f"{self._top}/{entry.path}".rstrip("/")
+        target = entry.target.encode()
         self._open = opened = _Open(
-            member,
-            f"{name}/".encode() if member.type is EntryKind.FOLDER else name.encode(),
+            entry,
+            f"{name}/".encode() if entry.type is EntryKind.FOLDER else name.encode(),
             self._offset,
-            zip64=member.size * 1.05 > LIMIT_32,  # deflate may grow what it cannot shrink
-            deflated=member.type is EntryKind.FILE and member.size > 0,
+            zip64=entry.size * 1.05 > LIMIT_32,  # deflate may grow what it cannot shrink
+            deflated=entry.type is EntryKind.FILE and entry.size > 0,
         )
-        if member.type is EntryKind.SYMLINK:
+        if entry.type is EntryKind.SYMLINK:
             opened.crc = zlib.crc32(target)
             opened.packed = opened.size = len(target)
         self._emit(_local_header(opened, self._time) + target)
@@ -165,8 +164,8 @@ def _local_header(opened: _Open, dos_time: bytes) -> bytes:
 
 
 def _directory_header(opened: _Open, dos_time: bytes) -> bytes:
-    kind = opened.member.type
-    attributes = (_FILE_TYPES[kind] | opened.member.mode) << 16
+    kind = opened.entry.type
+    attributes = (_FILE_TYPES[kind] | opened.entry.mode) << 16
     if kind is EntryKind.FOLDER:
         attributes |= _FOLDER_ATTRIBUTE
     values = (opened.size, opened.packed, opened.offset)

@@ -120,7 +120,7 @@ def find_binaries(entries: Iterable[Entry], folder: Path, owner_of: Callable[[st
     top = os.fspath(folder)
     found = []
     for entry in entries:
-        if entry.kind is not EntryKind.FILE or entry.size < _SMALLEST or entry.path.endswith(_NEVER_NATIVE):
+        if entry.type is not EntryKind.FILE or entry.size < _SMALLEST or entry.path.endswith(_NEVER_NATIVE):
             continue
         try:
             if images := read_binary(f"{top}/{entry.path}"):

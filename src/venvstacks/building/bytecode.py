@@ -120,7 +120,7 @@ def modules_of(entries: Iterable[Entry], layout: Layout, kind: LayerKind) -> lis
     modules = []
     for entry in entries:
         root = next((root for root in roots if entry.path.startswith(root)), None)
-        if root is not None and entry.kind is EntryKind.FILE and entry.path.endswith(".py"):
+        if root is not None and entry.type is EntryKind.FILE and entry.path.endswith(".py"):
             modules.append((entry, entry.path.removeprefix(root)))
     return modules
 

@@ -114,7 +114,7 @@ def _bytecode_in(state: BuildState) -> Bytecode:
 def layer_entries(folder: Path, target: Target, *, bytecode: Collection[str] = frozenset()) -> tuple[Entry, ...]:
     """List what belongs to a layer: everything but hidden entries at the top, and bytecode that is not shipped."""
     entries = tuple(entry for entry in _scan(folder, target, bytecode) if not entry.path.startswith("."))
-    if target.is_windows and (link := next((e for e in entries if e.kind is EntryKind.SYMLINK), None)):
+    if target.is_windows and (link := next((e for e in entries if e.type is EntryKind.SYMLINK), None)):
         raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
     return entries
 
@@ -126,7 +126,7 @@ def _scan(folder: Path, target: Target, bytecode: Collection[str]) -> tuple[Entr
         return entries
     return tuple(
         entry
-        if entry.kind is not EntryKind.FILE
+        if entry.type is not EntryKind.FILE
         else msgspec.structs.replace(entry, executable=_is_windows_program(entry.path))
         for entry in entries
     )
@@ -149,7 +149,7 @@ def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, En
 
 def _is_content(entry: Entry, known: dict[str, Entry]) -> bool:
     """Distinguish new or changed content from a folder that was there and still is."""
-    return entry.kind is not EntryKind.FOLDER or entry.path not in known
+    return entry.type is not EntryKind.FOLDER or entry.path not in known
 
 
 def _foreign(build: LayerBuild, paths: list[str]) -> BuildError:

@@ -62,10 +62,10 @@ def parts_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], 
     These are all at the top, and those in packages that have no ``__init__.py`` of their own, or an empty one.
     """
     site = build.layout.site
-    files = {entry.path for entry in entries if entry.kind is EntryKind.FILE}
+    files = {entry.path for entry in entries if entry.type is EntryKind.FILE}
     inits: dict[str, str | None] = {}
     for entry in entries:  # folders stand before what they hold
-        if entry.kind is not EntryKind.FOLDER or not entry.path.startswith(f"{site}/"):
+        if entry.type is not EntryKind.FOLDER or not entry.path.startswith(f"{site}/"):
             continue
         path = entry.path[len(site) + 1 :]
         parent, _, name = path.rpartition("/")

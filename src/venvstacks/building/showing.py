@@ -52,7 +52,7 @@ def data_of(
 ) -> Data:
     """Return what a layer has in its folders of data and programs."""
     tops = {*_DATA, build.layout.scripts}
-    files = (entry.path for entry in entries if entry.kind is not EntryKind.FOLDER)
+    files = (entry.path for entry in entries if entry.type is not EntryKind.FOLDER)
     present = {path for path in files if path.partition("/")[0] in tops}
     recorded = {
         row.path: row.digest

@@ -39,7 +39,7 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
 
 def check_names(entries: Iterable[Entry], title: str, compatibility: Compatibility) -> None:
     """Check that the target's file systems can hold all that an unfinished layer holds."""
-    names = ((entry.path, entry.kind is not EntryKind.FOLDER) for entry in entries)
+    names = ((entry.path, entry.type is not EntryKind.FOLDER) for entry in entries)
     if problems := [*name_problems(names, compatibility)]:
         where = compatibility.target.name
         raise BuildError(

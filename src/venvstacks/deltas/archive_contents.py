@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from venvstacks.archives.archive_reader import ArchiveReader
-from venvstacks.deltas.delta_plan import Part
+from venvstacks.archives.frame_layout import Slice
+from venvstacks.archives.index import IndexEntry
 
 
-def gather(reader: ArchiveReader, parts: Sequence[Part]) -> bytes:
+def gather(reader: ArchiveReader, parts: Sequence[Slice[IndexEntry]]) -> bytes:
     """Read parts of files and put them together.
 
     Each frame of the archive that holds some of it is decompressed once.

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256, described_schema
-from venvstacks.entries import EntryKind
 
 LARGEST_CONTENT = 16 << 20
 """Bytes of the largest content of a frame. What is written now has half as much."""
@@ -27,7 +26,7 @@ SHORT = 16
 ShortOrFull = Annotated[str, Meta(pattern=f"^([0-9a-f]{{{SHORT}}}|[0-9a-f]{{64}})?$", max_length=64)]
 
 
-class DeltaEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class DeltaEntry(IndexEntry, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """A file, folder or symbolic link of the new layer.
 
     Hashes of kept files take most of a header, and none of them is needed to tell whether the result is right:
@@ -45,14 +44,7 @@ class DeltaEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
         offset: Where the content begins in that frame, in uncompressed bytes.
     """
 
-    path: str
-    type: EntryKind
-    mode: Count
-    size: Count = 0
-    target: str = ""
     sha256: ShortOrFull = ""
-    frame: Count = 0
-    offset: Count = 0
 
     def with_hash(self, sha256: str) -> IndexEntry:
         """Return what the index of the new archive tells of it, less the place in that archive.

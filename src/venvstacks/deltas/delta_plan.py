@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from venvstacks.archives.frame_layout import Slice
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
 from venvstacks.deltas.delta_format import SMALLEST_PREFIX
 from venvstacks.deltas.matching import counterparts
@@ -18,21 +19,6 @@ _SMALLEST_SLACK, _LARGEST_SLACK = 0.5, 1.5  # around a part of a large file, as 
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a file of the old or the new layer.
-
-    Attributes:
-        entry: The file.
-        start: Where the part begins, in bytes.
-        size: Of the part, in bytes.
-    """
-
-    entry: IndexEntry
-    start: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedFrame:
     """What is compressed together, and against what.
 
@@ -41,8 +27,8 @@ class PlannedFrame:
         prefix: Parts of old files.
     """
 
-    content: tuple[Part, ...]
-    prefix: tuple[Part, ...]
+    content: tuple[Slice[IndexEntry], ...]
+    prefix: tuple[Slice[IndexEntry], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +92,12 @@ def _frames(
 
 def _shared(entries: Sequence[IndexEntry], likes: Mapping[str, IndexEntry], frame_content: int) -> PlannedFrame:
     """Put files into one frame, against all the old files that they are like."""
-    content = tuple(Part(entry, 0, entry.size) for entry in entries)
+    content = tuple(Slice(entry, 0, entry.size) for entry in entries)
     sources = {likes[entry.path].path: likes[entry.path] for entry in entries if entry.path in likes}
     prefix, room = [], int(frame_content * (1 + 2 * _LARGEST_SLACK))
     for source in sources.values():
         if source.size <= room:
-            prefix.append(Part(source, 0, source.size))
+            prefix.append(Slice(source, 0, source.size))
             room -= source.size
     return PlannedFrame(content, _usable(tuple(prefix)))
 
@@ -126,15 +112,15 @@ def _cut(entry: IndexEntry, like: IndexEntry | None, frame_content: int) -> Iter
         slack = min(max(2 * abs(entry.size - like.size), slack), int(frame_content * _LARGEST_SLACK))
     for start in range(0, entry.size, frame_content):
         size = min(frame_content, entry.size - start)
-        content = (Part(entry, start, size),)
+        content = (Slice(entry, start, size),)
         if like is None:
             yield PlannedFrame(content, ())
             continue
         middle = (2 * start + size) * like.size // (2 * entry.size)
         first = max(0, middle - size // 2 - slack)
         last = min(like.size, middle + size // 2 + slack)
-        yield PlannedFrame(content, _usable((Part(like, first, last - first),)))
+        yield PlannedFrame(content, _usable((Slice(like, first, last - first),)))
 
 
-def _usable(prefix: tuple[Part, ...]) -> tuple[Part, ...]:
+def _usable(prefix: tuple[Slice[IndexEntry], ...]) -> tuple[Slice[IndexEntry], ...]:
     return prefix if sum(part.size for part in prefix) >= SMALLEST_PREFIX else ()

@@ -11,13 +11,14 @@ from typing import BinaryIO
 from venvstacks import files
 from venvstacks.archives.archive_reader import ArchiveReader
 from venvstacks.archives.archive_writer import WrittenFile
+from venvstacks.archives.frame_layout import Slice, locate_files
 from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.pool import FramePool
 from venvstacks.deltas import prefixes
 from venvstacks.deltas.archive_contents import gather
 from venvstacks.deltas.blob import encode_start
 from venvstacks.deltas.delta_format import SHORT, DeltaEntry, DeltaFrame, DeltaHeader, Source, Stretch
-from venvstacks.deltas.delta_plan import DeltaPlan, Part, PlannedFrame
+from venvstacks.deltas.delta_plan import DeltaPlan, PlannedFrame
 
 _MOST_EFFORT = 64 << 20  # bytes of new content up to which time is of less account than size
 
@@ -56,7 +57,7 @@ class _Packed:
 
     data: bytes
     content_size: int
-    prefix: tuple[Part, ...]
+    prefix: tuple[Slice[IndexEntry], ...]
 
 
 def write_delta(
@@ -161,15 +162,8 @@ class _Writing:
 
 def _placed(entries: Sequence[IndexEntry], frames: Sequence[PlannedFrame]) -> Iterator[DeltaEntry]:
     """Describe of files where they are in the delta, and not where they are in the archive."""
-    places: dict[str, tuple[int, int]] = {}
-    for number, frame in enumerate(frames, 1):
-        offset = 0
-        for part in frame.content:
-            places.setdefault(part.entry.path, (number, offset))
-            offset += part.size
+    places = locate_files(frame.content for frame in frames)
     for entry in entries:
-        frame_number, offset = places.get(entry.path, (0, 0))
-        sha256 = entry.sha256 if frame_number else entry.sha256[:SHORT]
-        yield DeltaEntry(
-            entry.path, entry.type, entry.mode, entry.size, entry.target, sha256, frame_number, offset
-        )
+        frame, offset = places.get(entry.path, (-1, 0))  # counted from 1 in deltas, where 0 means none
+        sha256 = entry.sha256[:SHORT] if frame < 0 else entry.sha256
+        yield DeltaEntry(entry.path, entry.type, entry.mode, entry.size, entry.target, sha256, frame + 1, offset)

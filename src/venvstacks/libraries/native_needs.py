@@ -67,7 +67,7 @@ def _hash_namesakes(files: Sequence[NativeFile], folder: Path, target: Target) -
 
 
 def _links_to_files(entries: Sequence[Entry], files: set[str]) -> Iterator[tuple[str, str]]:
-    targets = {entry.path: entry.link_target for entry in entries if entry.kind is EntryKind.SYMLINK}
+    targets = {entry.path: entry.target for entry in entries if entry.type is EntryKind.SYMLINK}
     for path in targets:
         if (end := _follow(path, targets)) in files:
             yield path, end

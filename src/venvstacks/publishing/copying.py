@@ -44,10 +44,10 @@ class Copier:
         """Copy an entry, whose parent is there already."""
         source = f"{self._source}/{entry.path}"
         destination = f"{self._destination}/{entry.path}"
-        if entry.kind is EntryKind.FOLDER:
+        if entry.type is EntryKind.FOLDER:
             os.mkdir(destination)  # noqa: PTH102 - a Path an entry is slow
-        elif entry.kind is EntryKind.SYMLINK:
-            os.symlink(entry.link_target, destination, target_is_directory=os.path.isdir(source))  # noqa: PTH112, PTH211
+        elif entry.type is EntryKind.SYMLINK:
+            os.symlink(entry.target, destination, target_is_directory=os.path.isdir(source))  # noqa: PTH112, PTH211
         else:
             self._copy_file(entry, source, destination)
 

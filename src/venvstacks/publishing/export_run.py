@@ -71,8 +71,8 @@ class _Copy:
     def tasks(self) -> Iterator[Task[_Key, None]]:
         """Return the parts: the folders, then everything else in any order, then putting it in place."""
         layer = self._export.layer
-        folders = [e for e in self._export.build.entries if e.kind is EntryKind.FOLDER]
-        others = [e for e in self._export.build.entries if e.kind is not EntryKind.FOLDER]
+        folders = [e for e in self._export.build.entries if e.type is EntryKind.FOLDER]
+        others = [e for e in self._export.build.entries if e.type is not EntryKind.FOLDER]
         yield self._task((layer, "begin"), (), partial(self._make_folders, folders))
         keys = []
         for number, chunk in enumerate(_chunks(others)):

@@ -1,14 +1,25 @@
-"""How archives are divided into frames."""
+"""In which order archives hold entries, and how they are divided into frames."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from venvstacks.archives.archive_plan import ArchivePlan, plan_archive
+from venvstacks.archives.archive_plan import ArchivePlan, GroupOf, plan_archive
 from venvstacks.archives.formats import ArchiveFormat, profile_for
-from venvstacks.archives.frame_layout import FrameContent, Slice, divide, part_size, tar_parts
+from venvstacks.archives.frame_layout import (
+    FrameParts,
+    Slice,
+    content_size,
+    cut_into_frames,
+    locate_files,
+    part_size,
+    slices_of,
+    tar_parts,
+)
 from venvstacks.archives.index import IndexEntry
 from venvstacks.entries import Entry, EntryKind
+from venvstacks.errors import PublishError
 
 KIB = 1 << 10
 PROFILE = replace(profile_for(ArchiveFormat.TAR_ZST), shared=64 * KIB, own=16 * KIB, cut=128 * KIB)
@@ -31,16 +42,11 @@ def plan(sizes: dict[str, int], *, format: ArchiveFormat = ArchiveFormat.TAR_ZST
 
 def names(made: ArchivePlan) -> list[list[str]]:
     """Give for each frame the files of which it holds something."""
-    return [
-        [made.members[part.entry].path for part in frame.parts if isinstance(part, Slice)] for frame in made.frames
-    ]
+    return [[part.entry.path for part in slices_of(parts)] for parts in made.frames]
 
 
-def bytes_of(frame: FrameContent, made: ArchivePlan) -> list[object]:
-    return [
-        part if isinstance(part, bytes) else (made.members[part.entry].path, part.start, part.size)
-        for part in frame.parts
-    ]
+def bytes_of(parts: FrameParts[Entry]) -> list[object]:
+    return [part if isinstance(part, bytes) else (part.entry.path, part.start, part.size) for part in parts]
 
 
 def test_the_first_frame_alone_holds_the_time() -> None:
@@ -56,7 +62,7 @@ def test_groups_share_no_frame() -> None:
 def test_large_files_have_frames_of_their_own_and_are_cut() -> None:
     made = plan({"a/1": 5, "a/2": 16 * KIB + 1, "a/3": 5, "a/4": 300 * KIB, "a/5": 16 * KIB})
     assert names(made) == [[], [], ["a/1"], ["a/2"], ["a/3"], ["a/4"], ["a/4"], ["a/4"], ["a/5"], []]
-    slices = [part for frame in made.frames[5:8] for part in frame.parts if isinstance(part, Slice)]
+    slices = [part for parts in made.frames[5:8] for part in slices_of(parts)]
     assert [(part.start, part.size) for part in slices] == [
         (0, 128 * KIB),
         (128 * KIB, 128 * KIB),
@@ -66,7 +72,7 @@ def test_large_files_have_frames_of_their_own_and_are_cut() -> None:
 
 def test_small_files_share_frames_of_bounded_size() -> None:
     made = plan({f"a/{number:04}": 2000 for number in range(2000)})
-    sizes = [frame.size for frame in made.frames[2:-2]]
+    sizes = [content_size(parts) for parts in made.frames[2:-2]]
     assert min(sizes) >= PROFILE.shared // 2
     assert max(sizes) <= 2 * PROFILE.shared
     assert PROFILE.shared / 2 < sum(sizes) / len(sizes) < PROFILE.shared * 1.5
@@ -85,20 +91,21 @@ def test_a_change_moves_few_frames(place: int, change: str) -> None:
     else:
         changed[f"{name}x"] = 700
     one, two = plan(sizes), plan(changed)
-    old = {str(bytes_of(frame, one)) for frame in one.frames}
-    new = [frame for frame in two.frames if str(bytes_of(frame, two)) not in old]
+    old = {str(bytes_of(parts)) for parts in one.frames}
+    new = [parts for parts in two.frames if str(bytes_of(parts)) not in old]
     assert len(one.frames) > 30
     assert len(new) <= 3
 
 
 def test_zip_has_a_frame_for_each_file_and_more_for_large_ones() -> None:
     made = plan({"a/1": 5, "a/2": 0, "a/3": 300 * KIB}, format=ArchiveFormat.ZIP)
-    assert [frame.parts for frame in made.frames] == [
-        (Slice(1, 0, 5),),
-        (Slice(3, 0, 128 * KIB),),
-        (Slice(3, 128 * KIB, 128 * KIB),),
-        (Slice(3, 256 * KIB, 44 * KIB),),
-    ]
+    _, small, _, large = made.entries
+    assert made.frames == (
+        (Slice(small, 0, 5),),
+        (Slice(large, 0, 128 * KIB),),
+        (Slice(large, 128 * KIB, 128 * KIB),),
+        (Slice(large, 256 * KIB, 44 * KIB),),
+    )
 
 
 @pytest.mark.parametrize("kind", ArchiveFormat)
@@ -106,23 +113,17 @@ def test_frames_hold_every_file_once_and_in_order(kind: ArchiveFormat) -> None:
     sizes = {f"{group}/{number}": number * 531 for group in "abc" for number in range(100)}
     made = plan(sizes, format=kind)
     found: dict[str, int] = {}
-    for frame in made.frames:
-        assert sum(map(part_size, frame.parts)) == frame.size
-        for part in frame.parts:
-            if isinstance(part, Slice):
-                path = made.members[part.entry].path
-                assert part.start == found.get(path, 0)
-                found[path] = part.start + part.size
+    for part in (part for parts in made.frames for part in slices_of(parts)):
+        assert part.start == found.get(part.entry.path, 0)
+        found[part.entry.path] = part.start + part.size
     assert found == {path: size for path, size in sizes.items() if size}
 
 
 def test_dividing_cuts_through_parts() -> None:
-    frames = divide([b"12345", Slice(7, 0, 10), b"x"], [3, 4, 9])
-    assert frames == (
-        FrameContent(3, (b"123",)),
-        FrameContent(4, (b"45", Slice(7, 0, 2))),
-        FrameContent(9, (Slice(7, 2, 8), b"x")),
-    )
+    file = Entry("a", EntryKind.FILE, 10)
+    frames = cut_into_frames([b"12345", Slice(file, 0, 10), b"x"], [3, 4, 9])
+    assert frames == ((b"123",), (b"45", Slice(file, 0, 2)), (Slice(file, 2, 8), b"x"))
+    assert locate_files(frames) == {"a": (1, 2)}
 
 
 def test_many_folders_and_many_frames_take_time_in_proportion_to_their_number() -> None:
@@ -131,11 +132,83 @@ def test_many_folders_and_many_frames_take_time_in_proportion_to_their_number() 
     folders = [IndexEntry(f"d{number}", EntryKind.FOLDER, 0o755) for number in range(count)]
     (stream,) = tar_parts(folders, "top", 1)
     assert part_size(stream) > count * 512
-    frames = divide([stream], [part_size(stream) - count, *[1] * count])
-    assert frames[-1] == FrameContent(1, (b"\0",))
+    frames = cut_into_frames([stream], [part_size(stream) - count, *[1] * count])
+    assert frames[-1] == (b"\0",)
 
 
 @pytest.mark.parametrize(("sizes", "message"), [([15], "less"), ([16, 1], "more"), ([17], "more"), ([], "less")])
 def test_sizes_must_add_up(sizes: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=f"frames hold {message} than there is"):
-        divide([b"12345", Slice(7, 0, 11)][:2], sizes)
+        cut_into_frames([b"12345", Slice(Entry("a", EntryKind.FILE, 11), 0, 11)], sizes)
+
+
+def planned(
+    entries: Sequence[Entry], group_of: GroupOf = lambda _: None, *, windows: bool = False
+) -> tuple[Entry, ...]:
+    return plan_archive(entries, "top", mtime=1, profile=PROFILE, group_of=group_of, windows=windows).entries
+
+
+def file(path: str) -> Entry:
+    return Entry(path, EntryKind.FILE, 1)
+
+
+def folder(path: str) -> Entry:
+    return Entry(path, EntryKind.FOLDER)
+
+
+def link(path: str, target: str) -> Entry:
+    return Entry(path, EntryKind.SYMLINK, target=target)
+
+
+def paths(*entries: Entry, **groups: str) -> list[str]:
+    return [entry.path for entry in planned(entries, groups.get)]
+
+
+def test_folders_come_first_and_order_is_that_of_utf8() -> None:
+    assert paths(*map(folder, ["é", "a/b", "🐸", "a-b", "a"])) == ["a", "a-b", "a/b", "é", "🐸"]
+    assert paths(file("b"), folder("z"), file("a")) == ["z", "a", "b"]
+
+
+def test_groups_come_by_name_and_the_rest_by_top_folder() -> None:
+    entries = [folder("lib"), folder("bin"), *map(file, ["lib/a", "lib/b", "bin/z", "lib/c", "top"])]
+    assert paths(*entries, **{"bin/z": "numpy", "lib/b": "numpy", "lib/c": "attrs"}) == [
+        "bin",
+        "lib",
+        "lib/c",  # attrs
+        "bin/z",  # numpy
+        "lib/b",
+        "lib/a",  # of no package
+        "top",
+    ]
+
+
+def test_links_stand_with_the_files_of_their_group() -> None:
+    entries = [folder("bin"), file("bin/a"), link("bin/b", "a"), file("bin/c")]
+    assert paths(*entries) == ["bin", "bin/a", "bin/b", "bin/c"]
+
+
+def test_modes() -> None:
+    entries = [folder("a"), file("b"), Entry("c", EntryKind.FILE, executable=True), link("d", "b")]
+    made = planned(entries)
+    assert [f"{entry.mode:o}" for entry in made] == ["755", "644", "755", "777"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (link("a", "/etc/passwd"), "The link 'a' is absolute (it leads to '/etc/passwd')."),
+        (link("a", "../.."), "The link 'a' leads out of the stack (to '../..')."),
+        (file("caf\udce9"), "The name of 'caf\\udce9' is not valid Unicode."),
+        (link("a", "caf\udce9"), "The name of 'a' is not valid Unicode."),
+    ],
+    ids=str,
+)
+def test_what_no_archive_may_hold_is_refused(entry: Entry, message: str) -> None:
+    with pytest.raises(PublishError) as caught:
+        planned([entry])
+    assert caught.value.message == message
+
+
+def test_names_are_checked_for_windows() -> None:
+    with pytest.raises(PublishError, match=r"'aux.py' has the name of a device on Windows\."):
+        planned([file("aux.py")], windows=True)

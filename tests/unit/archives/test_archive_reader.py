@@ -94,22 +94,23 @@ def make_tar(
     **changes: Any,
 ) -> None:
     """Write an archive of one frame, whatever it holds, with an index that describes it truly."""
-    stream, places = b"", {}
+    stream = b""
+    places: dict[str, int] = {}
     for part in tar_parts(entries, top, MTIME):
         if isinstance(part, bytes):
             stream += part
         else:
-            places[part.entry] = len(stream)
-            stream += contents[entries[part.entry].path]
+            places[part.entry.path] = len(stream)
+            stream += contents[part.entry.path]
     data = compress(compressor(Codec.ZSTD, 1, len(stream)), [stream], lambda: None)
     archive.write_bytes(data)
     listed = tuple(
         msgspec.structs.replace(
             entry,
-            offset=places.get(number, 0),
+            offset=places.get(entry.path, 0),
             sha256=files.sha256(contents.get(entry.path, b"")) if entry.type is EntryKind.FILE else "",
         )
-        for number, entry in enumerate(entries)
+        for entry in entries
     )
     facts: dict[str, Any] = {
         "format": 1,

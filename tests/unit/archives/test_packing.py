@@ -12,6 +12,7 @@ from venvstacks.archives import codecs, hashing, packing
 from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.frame_cache import FrameCache
+from venvstacks.entries import Entry
 
 KIB = 1 << 10
 SIZES = {"large": 900 * KIB, "a": 40 * KIB, "b": 41 * KIB, "tiny": 5}
@@ -43,9 +44,9 @@ class Watch:
         self.compressed += 1
         return codecs.compress(*args)  # type: ignore[arg-type]
 
-    def _read(self, folder: Path, member: hashing.Member, start: int, size: int) -> tuple[bytes, int]:
-        self.read[member.path] += size
-        return READ_PART(folder, member, start, size)
+    def _read(self, folder: Path, entry: Entry, start: int, size: int) -> tuple[bytes, int]:
+        self.read[entry.path] += size
+        return READ_PART(folder, entry, start, size)
 
     def clear(self) -> None:
         self.compressed = 0
@@ -117,7 +118,7 @@ def test_what_was_changed_a_moment_ago_is_not_taken_for_settled(tree: Path, tmp_
     assert (tmp_path / "out/a/a").read_bytes() == b"2" * 40 * KIB
 
 
-def test_what_is_remembered_wrongly_of_a_file_does_not_reach_the_archive(tree: Path, tmp_path: Path) -> None:
+def test_what_is_reentryed_wrongly_of_a_file_does_not_reach_the_archive(tree: Path, tmp_path: Path) -> None:
     cache = FrameCache(tmp_path / "cache")
     pack(tree, tmp_path / "1.tar.zst", ArchiveFormat.TAR_ZST, profile=PROFILE, cache=cache)
     # Written in place, and the time put back: nothing but the content tells.

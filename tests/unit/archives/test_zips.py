@@ -7,20 +7,19 @@ from pathlib import Path
 import pytest
 
 from venvstacks.archives import zips
-from venvstacks.archives.archive_entries import Member
 from venvstacks.archives.codecs import Codec, compress, compressor
 from venvstacks.archives.zips import ZipWriter, combined_crc
-from venvstacks.entries import EntryKind
+from venvstacks.entries import Entry, EntryKind
 
 
-def file(name: str, content: bytes) -> tuple[Member, bytes]:
-    return Member(name, EntryKind.FILE, 0o644, len(content), "", (0, ""), 0), content
+def file(name: str, content: bytes) -> tuple[Entry, bytes]:
+    return Entry(name, EntryKind.FILE, len(content)), content
 
 
-def written(members: list[tuple[Member, bytes]], mtime: int = 1_700_000_000, cut: int = 10) -> bytes:
+def written(entries: list[tuple[Entry, bytes]], mtime: int = 1_700_000_000, cut: int = 10) -> bytes:
     out = bytearray()
-    writer = ZipWriter(out.extend, [member for member, _ in members], "top", mtime)
-    for _, content in members:
+    writer = ZipWriter(out.extend, [entry for entry, _ in entries], "top", mtime)
+    for _, content in entries:
         for start in range(0, len(content), cut):
             piece = content[start : start + cut]
             last = start + cut >= len(content)

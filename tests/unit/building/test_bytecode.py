@@ -56,7 +56,7 @@ def test_the_windows_layout() -> None:
 def test_links_and_folders_are_no_modules() -> None:
     place = "lib/python3.13/site-packages"
     entries = [
-        Entry(f"{place}/a.py", EntryKind.SYMLINK, link_target="b.py"),
+        Entry(f"{place}/a.py", EntryKind.SYMLINK, target="b.py"),
         Entry(f"{place}/c.py", EntryKind.FOLDER),
     ]
     assert modules_of(entries, POSIX, LayerKind.FRAMEWORK) == []

@@ -29,7 +29,7 @@ CONTENT: dict[str, bytes | str | None] = {
 def source(tmp_path: Path) -> Path:
     folder = make_tree(tmp_path / "source", CONTENT)
     for entry in scan(folder):
-        if entry.kind is EntryKind.FILE:
+        if entry.type is EntryKind.FILE:
             os.utime(folder / entry.path, ns=(1, 1_600_000_000_123_456_000))
     return folder
 
@@ -46,14 +46,14 @@ def shared(source: Path, destination: Path) -> set[str]:
     return {
         entry.path
         for entry in scan(source)
-        if entry.kind is EntryKind.FILE and (source / entry.path).samefile(destination / entry.path)
+        if entry.type is EntryKind.FILE and (source / entry.path).samefile(destination / entry.path)
     }
 
 
 def assert_equal(source: Path, destination: Path) -> None:
     assert scan(destination) == scan(source)  # kinds, sizes, modes, targets, times
     for entry in scan(source):
-        if entry.kind is EntryKind.FILE:
+        if entry.type is EntryKind.FILE:
             assert (destination / entry.path).read_bytes() == (source / entry.path).read_bytes()
 
 

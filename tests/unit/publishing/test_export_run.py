@@ -197,7 +197,7 @@ def test_large_layer_is_divided(tmp_path: Path, options: ExportOptions, monkeypa
     layer = make_built_layer(tree, "framework-big")
     export((layer,), options, work=Work(jobs=4))
     assert scan(options.folder / "framework-big") == layer.entries
-    files_only = [entry for entry in layer.entries if entry.kind is EntryKind.FILE]
+    files_only = [entry for entry in layer.entries if entry.type is EntryKind.FILE]
     chunks = list(export_run._chunks(files_only))
     assert [entry for chunk in chunks for entry in chunk] == files_only
     assert max(len(chunk) for chunk in chunks) <= 256
