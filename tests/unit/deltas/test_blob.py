@@ -38,27 +38,8 @@ def problem(pair: Pair) -> str:
     return caught.value.message.removeprefix(start)
 
 
-def test_no_flipped_byte_goes_unnoticed(pair: Pair) -> None:
-    whole = pair.delta.read_bytes()
-    right = full_facts(pair.new)
-    for place in range(len(whole)):
-        for flip in (0x01, 0xFF):
-            pair.delta.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
-            try:
-                patched = pair.patch().path
-            except VenvstacksError:
-                assert not (pair.folder / "patched").exists()
-            else:
-                assert full_facts(patched) == right, f"byte {place} was flipped"
-                shutil.rmtree(patched)
-
-
-def test_no_cut_goes_unnoticed(pair: Pair) -> None:
-    whole = pair.delta.read_bytes()
-    for size in range(len(whole)):
-        pair.delta.write_bytes(whole[:size])
-        problem(pair)
-    pair.delta.write_bytes(whole + b"1")
+def test_something_behind_the_end(pair: Pair) -> None:
+    pair.delta.write_bytes(pair.delta.read_bytes() + b"1")
     assert problem(pair).startswith("is refused: its frames are said to have ")
 
 

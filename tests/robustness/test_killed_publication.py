@@ -18,8 +18,8 @@ from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.publishing.export_plan import ExportOptions
 
-SCRIPT = Path(__file__).with_name("killed_run.py")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+SCRIPT = Path(__file__).with_name("killed_publication.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 def run(step: str, build: Path, output: Path, inputs: str, at: int = 0) -> subprocess.CompletedProcess[str]:
