@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
     from venvstacks.building.build_run import BuildPlan
-    from venvstacks.building.dependency_paths import Presence
-    from venvstacks.building.excluding import ExcludedPackage
+    from venvstacks.building.dependency_paths import DependencyPath
+    from venvstacks.building.exclusions import ExcludedPackage
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.definition.stack import Layer, LayerKind, Stack
@@ -89,6 +89,7 @@ __all__ = [
     "CoverageError",
     "DefinitionError",
     "DeltaError",
+    "DependencyPath",
     "Difference",
     "Event",
     "ExcludedPackage",
@@ -122,7 +123,6 @@ __all__ = [
     "PlannedOutput",
     "PlannedUnpack",
     "Plans",
-    "Presence",
     "Problem",
     "Progressed",
     "Project",
@@ -179,9 +179,9 @@ _HOMES = {
     "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
     "building.build_run": "BuildPlan",
     "building.library_report": "LayerLibraries",
-    "building.excluding": "ExcludedPackage",
+    "building.exclusions": "ExcludedPackage",
     "building.layer_build": "LayerBuild",
-    "building.dependency_paths": "Presence",
+    "building.dependency_paths": "DependencyPath",
     "deltas.patch_plan": "PatchPlan PatchedLayer",
     "differences.changes": "Difference LayerDifference",
     "errors": (

@@ -341,13 +341,13 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
     project.wheel("alpha", "1")
     project.wheel("beta", requires=["alpha"])
     project.define(runtime("base", "alpha"), framework("one", "beta"))
-    kept = checks._distribution
+    kept = checks._read_metadata
 
-    def older(info: Path) -> checks.Distribution:
+    def older(info: Path) -> checks.Metadata:
         found = kept(info)
-        return checks.Distribution("alfa", found.version, ()) if found.name == "alpha" else found
+        return checks.Metadata("alfa", found.version, ()) if found.name == "alpha" else found
 
-    monkeypatch.setattr(checks, "_distribution", older)
+    monkeypatch.setattr(checks, "_read_metadata", older)
     expected = (
         "Layers were built, but packages in them do not find what they require:"
         "\n  - runtime 'base': the layer requires 'alpha', which is not on its path"

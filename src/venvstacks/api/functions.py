@@ -15,7 +15,7 @@ from venvstacks.status import StackStatus
 
 if TYPE_CHECKING:
     from venvstacks.building.build_run import BuildPlan
-    from venvstacks.building.dependency_paths import Presence
+    from venvstacks.building.dependency_paths import DependencyPath
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.differences.changes import Difference
@@ -187,7 +187,7 @@ def shared_libraries(
 
 def why(
     stack: Stack, package: str, *, platforms: Collection[str] = (HOST,), options: Options | None = None
-) -> "tuple[Presence, ...]":
+) -> "tuple[DependencyPath, ...]":
     """Report which layers have a package or use it, and what depends on it: :meth:`Project.why`."""
     return Project(stack, options).why(package, platforms=platforms)
 

@@ -21,7 +21,7 @@ from venvstacks.work import default_jobs
 if TYPE_CHECKING:
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.building.build_run import BuildPlan
-    from venvstacks.building.dependency_paths import Presence
+    from venvstacks.building.dependency_paths import DependencyPath
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.locking.lock_run import LockedLayer, LockPlan
@@ -267,7 +267,7 @@ class Project:
             if build.layer.build_name in chosen
         )
 
-    def why(self, package: str, *, platforms: Collection[str] = (HOST,)) -> "tuple[Presence, ...]":
+    def why(self, package: str, *, platforms: Collection[str] = (HOST,)) -> "tuple[DependencyPath, ...]":
         """Report which layers have a package or use it, what depends on it, and what it costs.
 
         Args:
@@ -280,10 +280,10 @@ class Project:
         Raises:
             InvalidLockError: A layer has no valid lock.
         """
-        from venvstacks.building.dependency_paths import find_presences  # noqa: PLC0415
+        from venvstacks.building.dependency_paths import find_dependency_paths  # noqa: PLC0415
 
         found = self.builds.select(choose_layers(self.stack, None), platforms)
-        return find_presences([build for of_target in found.values() for build in of_target], package)
+        return find_dependency_paths([build for of_target in found.values() for build in of_target], package)
 
 
 class Plans:

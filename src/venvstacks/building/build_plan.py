@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.excluding import excluded_packages, installed_wheels
+from venvstacks.building.exclusions import excluded_packages, installed_wheels
 from venvstacks.building.launchers import launcher_inputs
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.optional import optional_layers
+from venvstacks.building.optional_layers import optional_layers
 from venvstacks.definition.stack import Layer, LayerKind, Stack
 from venvstacks.files import json_hash
 from venvstacks.libraries.linkage import DYNLIB
@@ -143,8 +143,7 @@ def _configuration(
     if optional := optional_layers(stack, layer, locks, target):
         configuration["optional_layers"] = {
             locks[name].install_target: {
-                "replaced_by": [locks[other].install_target for other in absence.replaced_by],
-                "needed_by": [locks[other].install_target for other in absence.needed_by],
+                key: [locks[other].install_target for other in others] for key, others in absence.items()
             }
             for name, absence in optional.items()
         }

@@ -7,7 +7,7 @@ import msgspec
 
 from venvstacks.building.build_state import BuildState, write_state
 from venvstacks.building.bytecode import bytecode_compiler
-from venvstacks.building.checks import check_layer, read_contents, way_out
+from venvstacks.building.checks import check_layer, hint_for, read_contents
 from venvstacks.building.install import Installer
 from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_builder import BuildTask, LayerBuilder
@@ -118,6 +118,6 @@ def _check(
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
             f"Layers were built, but packages in them do not find what they require:{listed}",
-            hint=way_out(checks.values()),
+            hint=hint_for(checks.values()),
         )
     return tuple(checked)

@@ -1,19 +1,21 @@
 """What a built layer can really see: whether every package finds what it requires, and who hides whom."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass
 from importlib.metadata import PathDistribution
+from itertools import combinations
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvstacks.building.excluding import idle_exclusions
+from venvstacks.building.exclusions import idle_exclusions
 from venvstacks.building.installed import info_folders
-from venvstacks.building.joining import Parts, plan_joining
 from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_layout import OWN_MODULES
+from venvstacks.building.split_packages import Parts, plan_joining
 from venvstacks.definition.stack import UvSettings
 from venvstacks.humanize import listed
 from venvstacks.platforms.targets import host_target
@@ -22,54 +24,47 @@ _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
-    """An installed distribution.
-
-    Attributes:
-        name: Normalised name.
-        version: Its version.
-        requires: Its requirements, as its metadata has them.
-    """
+class Metadata:
+    """What an installed distribution says of itself; the name is normalised."""
 
     name: str
     version: Version
     requires: tuple[Requirement, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What one built layer offers to importers.
 
-    Attributes:
-        build: The layer.
-        distributions: Its distributions by normalised name.
-        modules: The names of its top-level modules and packages, namespace packages left out.
-        parts: The packages of which other layers may have parts.
+    ``modules`` are the names of its top-level modules and packages without namespace packages, ``parts`` the
+    packages of which other layers may have parts.
     """
 
     build: LayerBuild
-    distributions: Mapping[str, Distribution]
+    distributions: Mapping[str, Metadata]
     modules: frozenset[str]
-    parts: Parts = field(default_factory=dict)
+    parts: Parts
 
 
-def read_contents(build: LayerBuild, parts: Parts | None = None) -> Contents:
+def read_contents(build: LayerBuild, parts: Parts) -> Contents:
     """Read what a built layer offers."""
     site = build.folder / build.layout.site
-    found = (_distribution(info) for info in info_folders(site))
-    return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)), parts or {})
+    found = (_read_metadata(info) for info in info_folders(site))
+    return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)), parts)
 
 
-def _distribution(info: Path) -> Distribution:
-    distribution = PathDistribution(info)
+def _read_metadata(info: Path) -> Metadata:
+    metadata = PathDistribution(info).metadata
     requires = []
-    for text in distribution.requires or ():
+    for text in metadata.get_all("Requires-Dist") or ():
         try:
             requires.append(Requirement(text))
         except InvalidRequirement:
             continue  # uv resolved the package, so it judged this line differently or left it out
-    name = canonicalize_name(distribution.metadata["Name"])
-    return Distribution(name, Version(distribution.version), tuple(requires))
+    return Metadata(canonicalize_name(metadata["Name"]), Version(metadata["Version"]), tuple(requires))
 
 
 def _modules(site: Path) -> Iterator[str]:
@@ -84,83 +79,62 @@ def _modules(site: Path) -> Iterator[str]:
             yield name
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """A requirement that is missing or mismatched.
-
-    Attributes:
-        text: One line that says so.
-        is_excluded: Whether it is missing because a layer below excludes the package.
-    """
-
-    text: str
-    is_excluded: bool = False
+def visible_distributions(path: Sequence[Contents]) -> dict[str, Metadata]:
+    """Return the distributions that are found on a path: of several with one name, the first."""
+    return {name: found for contents in reversed(path) for name, found in contents.distributions.items()}
 
 
-def check_requirements(path: Sequence[Contents], settings: UvSettings) -> list[Unmet]:
+def applies(requirement: Requirement, environment: Mapping[str, str], extra: str = "") -> bool:
+    """Return whether a requirement holds in an environment, with one of the extras of whoever has it."""
+    return requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra})
+
+
+def check_requirements(path: Sequence[Contents], settings: UvSettings) -> tuple[list[str], bool]:
     """Check that a layer's packages, and the layer itself, find what they require.
 
-    What the layer itself excludes is not missed.
+    What the layer itself excludes is not missed. Returned are one line for each requirement that is missing or
+    mismatched, and whether one of them is missing because a layer below excludes the package.
     """
-    layer, target = path[0].build.layer, path[0].build.target
-    where = "" if target == host_target() else f" on {target.name}"
-    visible: dict[str, Distribution] = {}
-    for contents in path:
-        for name, distribution in contents.distributions.items():
-            visible.setdefault(name, distribution)
-    rules = _Rules.of(settings)
-    environment = path[0].build.compatibility.marker_environment(path[0].build.lock.python)
-    problems: list[Unmet] = []
+    build = path[0].build
+    where = "" if build.target == host_target() else f" on {build.target.name}"
+    visible = visible_distributions(path)
+    overrides = _overrides(settings)
+    environment = build.compatibility.marker_environment(build.lock.python)
+    problems: list[str] = []
+    lacks_excluded = False
     for owner, requirement in _active(path[0], visible, environment):
         name = canonicalize_name(requirement.name)
-        for effective in rules.instead_of(requirement, environment):
+        line = f"{build.layer.title}: {owner} requires '{requirement}'"
+        for effective in (each for each in overrides.get(name, [requirement]) if applies(each, environment)):
             found = visible.get(name)
-            line = f"{layer.title}: {owner} requires '{requirement}'"
-            if found is None:
-                if name not in layer.exclude_packages:
-                    problems.append(_missing(line, name, path, where))
-            elif not effective.specifier.contains(found.version, prereleases=True):
+            if found is not None and not effective.specifier.contains(found.version, prereleases=True):
                 by_rule = f" ([tool.uv] overrides it with '{effective}')" if effective is not requirement else ""
-                problems.append(Unmet(f"{line}{by_rule}, but finds {name} {found.version}{where}"))
-    return problems
+                problems.append(f"{line}{by_rule}, but finds {found}{where}")
+            elif found is None and name not in build.layer.exclude_packages:
+                excluding = (each.build for each in path[1:] if name in {e.name for e in each.build.excluded})
+                culprit = next(excluding, None)
+                lacks_excluded = lacks_excluded or culprit is not None
+                why = f"{culprit.layer.title} excludes" if culprit else "is not on its path"
+                problems.append(f"{line}, which {why}{where}")
+    return problems, lacks_excluded
 
 
-def _missing(line: str, name: str, path: Sequence[Contents], where: str) -> Unmet:
-    below = (contents.build for contents in path[1:])
-    culprit = next((build.layer for build in below if name in {each.name for each in build.excluded}), None)
-    if culprit is None:
-        return Unmet(f"{line}, which is not on its path{where}")
-    return Unmet(f"{line}, which {culprit.title} excludes{where}", is_excluded=True)
+def _overrides(settings: UvSettings) -> dict[str, list[Requirement]]:
+    """Return what is required of packages in the place of what others require: by name, nothing if excluded."""
+    overrides: dict[str, list[Requirement]] = {}
+    for requirement in map(Requirement, _texts(settings, "override-dependencies")):
+        overrides.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    for name in _texts(settings, "exclude-dependencies"):
+        overrides[canonicalize_name(name)] = []
+    return overrides
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What the stack's uv settings say about requirements of packages."""
-
-    overrides: Mapping[str, list[Requirement]]
-    excluded: frozenset[str]
-
-    @classmethod
-    def of(cls, settings: UvSettings) -> "_Rules":
-        overrides: dict[str, list[Requirement]] = {}
-        for requirement in map(Requirement, _texts(settings, "override-dependencies")):
-            overrides.setdefault(canonicalize_name(requirement.name), []).append(requirement)
-        return cls(overrides, frozenset(canonicalize_name(n) for n in _texts(settings, "exclude-dependencies")))
-
-    def instead_of(self, requirement: Requirement, environment: Mapping[str, str]) -> list[Requirement]:
-        """Return what has to be fulfilled in the place of a requirement; nothing, if it was taken out."""
-        name = canonicalize_name(requirement.name)
-        if name in self.excluded:
-            return []
-        return [each for each in self.overrides.get(name, [requirement]) if _applies(each, environment, "")]
-
-
-def _texts(settings: UvSettings, name: str) -> tuple[str, ...]:
-    return tuple(item for item in settings.table.get(name, ()) if isinstance(item, str))
+def _texts(settings: UvSettings, name: str) -> Iterator[str]:
+    return (item for item in settings.table.get(name, ()) if isinstance(item, str))
 
 
 def _active(
-    contents: Contents, visible: Mapping[str, Distribution], environment: Mapping[str, str]
+    contents: Contents, visible: Mapping[str, Metadata], environment: Mapping[str, str]
 ) -> Iterator[tuple[str, Requirement]]:
     """Return the requirements that hold in a layer, with who has them, following the extras in use.
 
@@ -168,78 +142,66 @@ def _active(
     """
     waiting = [("the layer", requirement) for requirement in contents.build.layer.requirements]
     for installed in contents.distributions.values():
-        waiting += [(_title(installed), requirement) for requirement in installed.requires]
+        waiting += [(str(installed), requirement) for requirement in installed.requires]
     extras_in_use: set[tuple[str, str]] = set()
-    while waiting:
-        owner, requirement = waiting.pop(0)
-        if not _applies(requirement, environment, ""):
+    for owner, requirement in waiting:  # grows while it is walked through
+        if not applies(requirement, environment):
             continue
         yield owner, _plain(requirement)
-        distribution = visible.get(canonicalize_name(requirement.name))
-        for extra in sorted(requirement.extras) if distribution else ():
-            if distribution and (distribution.name, extra) not in extras_in_use:
-                extras_in_use.add((distribution.name, extra))
+        if (found := visible.get(canonicalize_name(requirement.name))) is None:
+            continue
+        for extra in sorted(requirement.extras):
+            if (found.name, extra) not in extras_in_use:
+                extras_in_use.add((found.name, extra))
                 waiting += [
-                    (f"{_title(distribution)} with extra {extra!r}", _plain(more))
-                    for more in distribution.requires
-                    if _applies(more, environment, extra) and not _applies(more, environment, "")
+                    (f"{found} with extra {extra!r}", _plain(more))
+                    for more in found.requires
+                    if applies(more, environment, extra) and not applies(more, environment)
                 ]
-
-
-def _title(distribution: Distribution) -> str:
-    return f"{distribution.name} {distribution.version}"
 
 
 def _plain(requirement: Requirement) -> Requirement:
     """Return a requirement whose marker was found to hold, without it."""
-    plain = Requirement(str(requirement))
+    plain = copy(requirement)
     plain.marker = None
     return plain
 
 
-def _applies(requirement: Requirement, environment: Mapping[str, str], extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra})
-
-
 def hidden_modules(path: Sequence[Contents]) -> list[str]:
-    """Find top-level modules that two layers of a path both have.
+    """Find top-level modules that two layers of a path both have, and word a warning of each.
 
-    Two layers that stand on each other are left to the upper one's own path; layers that stand for each other are
-    meant to have the same.
+    Two layers of which one depends on the other are left to the upper one's own path; layers that replace each
+    other are meant to have the same.
     """
     own = path[0].build.layer
-    joining = plan_joining(path[0].build, [each.build for each in path[1:]], [each.parts for each in path])
-    split = {*joining.packages, *(clash.name for clash in joining.clashes)}
+    joined, clashes = plan_joining(path[0].build, [each.build for each in path[1:]], [each.parts for each in path])
+    split = {*joined, *(name for name, _, _ in clashes)}
     warnings = [
-        _clash_text(clash.name, path[clash.upper], path[clash.lower])
-        for clash in joining.clashes
-        if not clash.upper or path[clash.lower].build.layer.build_name not in path[clash.upper].build.layer.below
-        if not _stand_for_each_other(path[0], path[clash.upper], path[clash.lower])
+        _clash_text(name, path[upper], path[lower])
+        for name, upper, lower in clashes
+        if not upper or path[lower].build.layer.build_name not in path[upper].build.layer.below
+        if not _replace_each_other(path[0], path[upper], path[lower])
     ]
-    for position, upper in enumerate(path):
-        for lower in path[position + 1 :]:
-            winner, loser = upper.build.layer, lower.build.layer
-            if winner != own and loser.build_name in winner.below:
-                continue
-            if _stand_for_each_other(path[0], upper, lower):
-                continue
-            where = "" if winner == own else f" on the path of {own.title}"
-            warnings += [
-                f"Module {name!r} is in {winner.title} and in {loser.title}{where or ' below it'}: "
-                f"the one in {winner.title} wins."
-                for name in sorted((upper.modules & lower.modules) - split)
-                if not _is_shared_namespace(upper, name)
-            ]
+    for upper, lower in combinations(path, 2):
+        winner, loser = upper.build.layer, lower.build.layer
+        if winner != own and loser.build_name in winner.below:
+            continue
+        if _replace_each_other(path[0], upper, lower):
+            continue
+        where = " below it" if winner == own else f" on the path of {own.title}"
+        warnings += [
+            f"Module {name!r} is in {winner.title} and in {loser.title}{where}: the one in {winner.title} wins."
+            for name in sorted((upper.modules & lower.modules) - split)
+            if not _is_shared_namespace(upper, name)
+        ]
     return warnings
 
 
-def _stand_for_each_other(top: Contents, upper: Contents, lower: Contents) -> bool:
+def _replace_each_other(top: Contents, upper: Contents, lower: Contents) -> bool:
     """Return whether a layer can do with either of two below it."""
     optional = top.build.configuration.get("optional_layers", {})
-    one, other = upper.build.lock.install_target, lower.build.lock.install_target
-    return other in optional.get(one, {}).get("replaced_by", ()) or one in optional.get(other, {}).get(
-        "replaced_by", ()
-    )
+    names = upper.build.lock.install_target, lower.build.lock.install_target
+    return any(other in optional.get(one, {}).get("replaced_by", ()) for one, other in (names, names[::-1]))
 
 
 def _clash_text(name: str, upper: Contents, lower: Contents) -> str:
@@ -276,20 +238,17 @@ class Check:
 
 
 def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings) -> Check:
-    """Check a layer against what stands below it."""
+    """Check a layer against what is below it."""
     target, _ = key
     own = contents[key]
     path = (own, *(contents[target, lower] for lower in own.build.layer.below))
-    unmet = check_requirements(path, settings)
-    layers = [(contents.build.layer, contents.build.lock) for contents in path]
-    return Check(
-        problems=tuple(each.text for each in unmet),
-        warnings=(*hidden_modules(path), *idle_exclusions(*layers[0], layers[1:])),
-        lacks_excluded=any(each.is_excluded for each in unmet),
-    )
+    problems, lacks_excluded = check_requirements(path, settings)
+    layers = [(each.build.layer, each.build.lock) for each in path]
+    warnings = (*hidden_modules(path), *idle_exclusions(*layers[0], layers[1:]))
+    return Check(tuple(problems), warnings, lacks_excluded)
 
 
-def way_out(checks: Iterable[Check]) -> str:
+def hint_for(checks: Iterable[Check]) -> str:
     """Describe what to do about the problems that were found."""
     if any(check.lacks_excluded for check in checks):
         advice = "if a layer can do without what a layer below excludes, add that to its own exclude_packages"

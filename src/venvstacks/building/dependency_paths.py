@@ -1,20 +1,19 @@
-"""Which layers have a package, who asked for it, and what it costs."""
+"""Dependency paths: which layers have a package, which requirements lead to it, and what it costs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.checks import Contents, Distribution, read_contents
+from venvstacks.building.checks import Contents, applies, read_contents, visible_distributions
 from venvstacks.building.installed import info_folders, name_of, read_record
 from venvstacks.building.layer_build import LayerBuild
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    """A package as one layer has it.
+class DependencyPath:
+    """The way from a layer's requirements to a package that the layer has, or uses from a layer below.
 
     Attributes:
         layer: Build name.
@@ -47,15 +46,15 @@ class Presence:
         }
 
 
-def find_presences(builds: Sequence[LayerBuild], package: str) -> tuple[Presence, ...]:
-    """Find the layers that have a package, or use it from a layer below."""
+def find_dependency_paths(builds: Sequence[LayerBuild], package: str) -> tuple[DependencyPath, ...]:
+    """Find the shortest dependency path to a package in each layer that has it, or uses it from a layer below."""
     name = canonicalize_name(package)
     by_key = {build.key: build for build in builds}
-    found = (_presence(build, [by_key[key] for key in build.keys_below], name) for build in builds)
-    return tuple(presence for presence in found if presence is not None)
+    found = (_dependency_path(build, [by_key[key] for key in build.keys_below], name) for build in builds)
+    return tuple(each for each in found if each is not None)
 
 
-def _presence(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> Presence | None:
+def _dependency_path(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> DependencyPath | None:
     platform, layer = build.key
     own = next((p for p, _ in build.lock.wheels_on(build.target) if p.name == name), None)
     shared = next((s for s in build.lock.shared if s.name == name and build.target in s.targets), None)
@@ -64,10 +63,10 @@ def _presence(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> Pres
     version = str(own.version if own else shared.version if shared else "")
     provider = shared.layer if own is None and shared else ""
     if any(each.built is None for each in (build, *below)):
-        return Presence(layer, platform, version, provider)
-    path = [read_contents(each) for each in (build, *below)]
+        return DependencyPath(layer, platform, version, provider)
+    chain = _chain([read_contents(each, {}) for each in (build, *below)], name)
     size = _size(build, name) if own else 0
-    return Presence(layer, platform, version, provider, True, _chain(path, name), size)  # noqa: FBT003
+    return DependencyPath(layer, platform, version, provider, is_built=True, chain=chain, size=size)
 
 
 def _size(build: LayerBuild, name: str) -> int:
@@ -84,13 +83,8 @@ def _chain(path: Sequence[Contents], name: str) -> tuple[str, ...]:
     """Find the shortest way from a layer's own requirements to a package."""
     build = path[0].build
     environment = build.compatibility.marker_environment(build.lock.python)
-    visible: dict[str, Distribution] = {}
-    for contents in path:
-        for each in contents.distributions.values():
-            visible.setdefault(each.name, each)
-    ways: list[tuple[Requirement, tuple[str, ...]]] = [
-        (requirement, ()) for requirement in _applying(build.layer.requirements, environment, ("",))
-    ]
+    visible = visible_distributions(path)
+    ways = [(each, tuple[str, ...]()) for each in build.layer.requirements if applies(each, environment)]
     seen: set[tuple[str, frozenset[str]]] = set()
     for requirement, way in ways:  # grows while it is walked through
         target = canonicalize_name(requirement.name)
@@ -101,14 +95,6 @@ def _chain(path: Sequence[Contents], name: str) -> tuple[str, ...]:
         if target in visible and state not in seen:
             seen.add(state)
             extras = ("", *sorted(requirement.extras))
-            ways += [(each, further) for each in _applying(visible[target].requires, environment, extras)]
+            requires = visible[target].requires
+            ways += [(each, further) for each in requires if any(applies(each, environment, e) for e in extras)]
     return ()
-
-
-def _applying(
-    requirements: Sequence[Requirement], environment: Mapping[str, str], extras: Sequence[str]
-) -> Iterator[Requirement]:
-    for requirement in requirements:
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in extras):
-            yield requirement

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from venvstacks.building.build_state import BuildState
-from venvstacks.building.excluding import ExcludedPackage, installed_wheels
+from venvstacks.building.exclusions import ExcludedPackage, installed_wheels
 from venvstacks.building.layer_layout import Layout
 from venvstacks.definition.stack import Bytecode, Layer
 from venvstacks.entries import Entry

@@ -10,16 +10,16 @@ import msgspec
 from venvstacks.building.assemble import assemble
 from venvstacks.building.build_state import BuildState, new_state, write_state
 from venvstacks.building.bytecode import BytecodeCompiler, needs_runtime, ship_bytecode
-from venvstacks.building.excluding import saving_text
+from venvstacks.building.data_links import apply_data_links, data_of, may_be_missing
+from venvstacks.building.exclusions import saving_text
 from venvstacks.building.inspection import layer_entries
 from venvstacks.building.install import Installer, install_packages
 from venvstacks.building.installed import Installed, read_installed
-from venvstacks.building.joining import apply_joining, parts_of
-from venvstacks.building.launch_commands import add_launchers, offered_commands
+from venvstacks.building.launch_commands import add_launchers
 from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_links import LayerLinks, plan_links
 from venvstacks.building.native_files import apply_linking, check_native, library_layer, read_native
-from venvstacks.building.showing import apply_showing, data_of, may_be_missing
+from venvstacks.building.split_packages import apply_joining, parts_of
 from venvstacks.building.wheel_safety import check_names
 from venvstacks.definition.stack import LayerKind
 from venvstacks.entries import Entry
@@ -70,14 +70,7 @@ class LayerBuilder:
     @property
     def fill_task(self) -> BuildTask:
         """Put everything into the layer but the ways to libraries, unless it is up to date."""
-        build = self._build
-        if build.layer.entry_points:  # commands that are named may be those of packages below
-            keys = build.keys_below
-        elif build.target.is_windows:  # an environment there holds copies of its runtime's launchers
-            keys = build.keys_below[-1:]
-        else:
-            keys = ()
-        return self._task("fill", [("finish", key) for key in keys], self._fill)
+        return self._task("fill", self._needs_to_install, self._fill)
 
     @property
     def finish_task(self) -> BuildTask:
@@ -88,7 +81,16 @@ class LayerBuilder:
         is_copying = build.target.is_windows or may_be_missing(build)
         copied = [("finish", key) for key in build.keys_below if is_copying]
         filled = [("fill", key) for key in (build.key, *build.keys_below)]
-        return self._task("finish", [*compiler, *copied, *filled], self._finish)
+        return self._task("finish", [*self._needs_to_install, *compiler, *copied, *filled], self._finish)
+
+    @property
+    def _needs_to_install(self) -> list[StepKey]:
+        build = self._build
+        if build.layer.entry_points:  # commands that are named may be those of packages below
+            return [("finish", key) for key in build.keys_below]
+        if build.target.is_windows:  # an environment there holds copies of its runtime's launchers
+            return [("finish", key) for key in build.keys_below[-1:]]
+        return []
 
     def _task(
         self, step: str, needs: Iterable[StepKey], run: Callable[[Mapping[StepKey, BuildState]], BuildState]
@@ -168,7 +170,7 @@ class LayerBuilder:
             new_state(build.inputs_hash, build.local_runtime, entries),
             fits=checks,
             natives=natives_of(native, entries, staging, build.compatibility),
-            data=data_of(build, installed, entries, offered_commands(installed), launcher),
+            data=data_of(build, installed, entries, launcher),
             parts=parts_of(build, installed, entries, staging),
             findings=check_native(build, native) if checks else (),
         )
@@ -185,11 +187,11 @@ class LayerBuilder:
         findings = found if self._installer.check_binaries else ()
         self._report(findings, is_new=True)
         launcher = f"{build.layout.scripts}/{build.layer.name}"
-        if launcher in links.showing and build.layer.kind is LayerKind.APPLICATION:
-            other = f"{launcher} belongs to a package in {links.showing[launcher].layer}"
+        if launcher in links.data and build.layer.kind is LayerKind.APPLICATION:
+            other = f"{launcher} belongs to a package in {links.data[launcher].layer}"
             observe(Warned(f"{build.headline} has no launcher for its launch module: {other}."))
-        apply_showing(build, self._below, links.showing, staging)
-        apply_joining(build, links.joining, links.linking.dll_folders, staging)
+        apply_data_links(build, self._below, links.data, staging)
+        apply_joining(build, links.packages, links.linking.dll_folders, staging)
         runtime = staging if self._runtime is build else self._runtime.folder
         linked = msgspec.structs.replace(
             state,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from venvstacks.building.joining import Joining, plan_joining
+from venvstacks.building.data_links import DataLink, plan_data_links
 from venvstacks.building.launch_commands import chosen_commands
 from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.native_files import linking_hash, plan_linking
-from venvstacks.building.showing import Showing, plan_showing
+from venvstacks.building.split_packages import plan_joining
 from venvstacks.files import json_hash
 from venvstacks.libraries.linkage import Linking
 
@@ -18,21 +18,21 @@ class LayerLinks:
 
     Attributes:
         linking: How its files find shared libraries.
-        showing: Data and programs.
-        joining: Packages of which several layers have a part.
+        data: Data and programs.
+        packages: Packages of which several layers have a part.
         commands: What its definition names of commands and programs, with what decides each.
     """
 
     linking: Linking
-    showing: Showing
-    joining: Joining
+    data: Mapping[str, DataLink]
+    packages: Mapping[str, tuple[str, ...]]
     commands: Mapping[str, str]
 
     @property
     def hash(self) -> str:
         """Hash of what becomes of it in the layer."""
-        shown = {path: astuple(shown) for path, shown in self.showing.items()}
-        return json_hash([linking_hash(self.linking), shown, dict(self.joining.packages), dict(self.commands)])
+        shown = {path: astuple(link) for path, link in self.data.items()}
+        return json_hash([linking_hash(self.linking), shown, dict(self.packages), dict(self.commands)])
 
 
 def plan_links(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLinks:
@@ -41,8 +41,8 @@ def plan_links(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLinks:
     data = [state.data for state in states.values()]
     return LayerLinks(
         plan_linking(build, below, {key: state.natives for key, state in states.items()}),
-        plan_showing(build, below, data),
-        plan_joining(build, below, [state.parts for state in states.values()]),
+        plan_data_links(build, below, data),
+        plan_joining(build, below, [state.parts for state in states.values()])[0],
         chosen_commands(build, data),
     )
 

@@ -14,21 +14,6 @@ from venvstacks.libraries.offers import offers_of
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A library that layers above can use by its name.
-
-    Attributes:
-        name: The name.
-        file: Path of the library, relative to its layer.
-        hides: Build names of the layers below that offer another library under this name.
-    """
-
-    name: str
-    file: str
-    hides: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class LayerLibraries:
     """The shared libraries of a layer.
 
@@ -36,7 +21,8 @@ class LayerLibraries:
         layer: Build name.
         platform: Name of the target.
         linking: What its files need and from where; None if it, or a layer below it, is not built.
-        offers: What it offers, sorted by name.
+        offers: What layers above can use: name -> path of the library, relative to the layer; sorted.
+        shadowed: The same names -> build names of the layers below that offer another library under this name.
         findings: What may be wrong with it.
         system_libraries: Names of the libraries that the target's system has to bring.
         hidden: Names of libraries in whose place this process's environment would have others loaded -> these.
@@ -45,18 +31,15 @@ class LayerLibraries:
     layer: str
     platform: str
     linking: Linking | None
-    offers: tuple[Offer, ...] = ()
+    offers: Mapping[str, str] = field(default_factory=dict)
+    shadowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     system_libraries: tuple[str, ...] = ()
     hidden: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the same as data."""
-        data: dict[str, Any] = {
-            "name": self.layer,
-            "platform": self.platform,
-            "is_built": self.linking is not None,
-        }
+        data = {"name": self.layer, "platform": self.platform, "is_built": self.linking is not None}
         if self.linking is None:
             return data
         additions = self.linking.additions or {}
@@ -80,39 +63,44 @@ class LayerLibraries:
                     "hides": list(use.shadowed),
                 }
             )
-        offers = [{"library": offer.name, "file": offer.file, "hides": list(offer.hides)} for offer in self.offers]
-        findings = [
-            {"package": each.package, "message": each.message, "remedy": each.remedy} for each in self.findings
-        ]
-        more = {
-            "findings": findings,
+        return {
+            **data,
+            "files": list(files.values()),
+            "offers": [
+                {"library": name, "file": file, "hides": list(self.shadowed[name])}
+                for name, file in self.offers.items()
+            ],
+            "findings": [
+                {"package": each.package, "message": each.message, "remedy": each.remedy} for each in self.findings
+            ],
             "system_libraries": list(self.system_libraries),
             "hidden_by_environment": dict(self.hidden),
         }
-        return {**data, "files": list(files.values()), "offers": offers, **more}
 
 
 def describe_libraries(
     build: LayerBuild, below: Sequence[LayerBuild], environ: Mapping[str, str]
 ) -> LayerLibraries:
     """Report from what was recorded when layers were built where a layer's files find libraries."""
-    platform, name = build.key
+    platform, layer = build.key
     states = {each.key: state for each in (build, *below) if (state := each.built) is not None}
     if len(states) < len(below) + 1:
-        return LayerLibraries(name, platform, None)
+        return LayerLibraries(layer, platform, None)
     natives = {key: state.natives for key, state in states.items()}
-    own = states[build.key]
-    offered = {
-        each.layer.build_name: offers_of(library_layer(each, natives[each.key])).libraries
-        for each in (build, *below)
-    }
-    offers = tuple(
-        Offer(library, file.path, tuple(lower for lower in build.layer.below if library in offered[lower]))
-        for library, file in offered[name].items()
-    )
+    own, *others = (offers_of(library_layer(each, natives[each.key])).libraries for each in (build, *below))
+    lower = dict(zip(build.layer.below, others, strict=True))
     linking = plan_linking(build, below, natives)
-    hidden = _hidden(linking, environ) if build.compatibility.runs_here else {}
-    return LayerLibraries(name, platform, linking, offers, own.findings, own.system_libraries, hidden)
+    state = states[build.key]
+    return LayerLibraries(
+        layer,
+        platform,
+        linking,
+        offers={name: file.path for name, file in own.items()},
+        shadowed={name: tuple(other for other in lower if name in lower[other]) for name in own},
+        findings=state.findings,
+        system_libraries=state.system_libraries,
+        hidden=_hidden(linking, environ) if build.compatibility.runs_here else {},
+    )
 
 
 def _hidden(linking: Linking, environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from venvstacks.building.dependency_paths import Presence
+from venvstacks.building.dependency_paths import DependencyPath
 from venvstacks.building.library_report import LayerLibraries
 from venvstacks.humanize import counted, size_text
 from venvstacks.libraries.linkage import Source, Use
@@ -39,9 +39,9 @@ def _draw_layer_libraries(layer: LayerLibraries, *, everything: bool) -> Iterato
         yield f"{more} with needs that the system meets"
     if layer.offers:
         yield "offers"
-    for offer in layer.offers:
-        hides = f"  (hides that of {', '.join(offer.hides)})" if offer.hides else ""
-        yield f"    {printable(offer.name)} -> {printable(offer.file)}{hides}"
+    for name, file in layer.offers.items():
+        hides = f"  (hides that of {', '.join(layer.shadowed[name])})" if layer.shadowed[name] else ""
+        yield f"    {printable(name)} -> {printable(file)}{hides}"
 
 
 def _draw_needs(uses: Iterable[Use]) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _draw_needs(uses: Iterable[Use]) -> Iterator[str]:
         yield f"{', '.join(system)} <- system"
 
 
-def draw_presences(package: str, found: Sequence[Presence]) -> Iterator[str]:
+def draw_dependency_paths(package: str, found: Sequence[DependencyPath]) -> Iterator[str]:
     """Draw a package, the layers that have it, and below each layer why it does."""
     several = len({each.platform for each in found}) > 1
     yield package

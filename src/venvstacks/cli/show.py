@@ -135,6 +135,6 @@ def why(*, package: str, spec: Path, platforms: tuple[str, ...], as_json: bool, 
     elif not found:
         raise UsageError(f"No layer of {stack.path.name} has the package {package!r}.")
     else:
-        from venvstacks.cli.report_trees import draw_presences  # noqa: PLC0415 - help must be quick
+        from venvstacks.cli.report_trees import draw_dependency_paths  # noqa: PLC0415 - help must be quick
 
-        print_tree(draw_presences(package, found))
+        print_tree(draw_dependency_paths(package, found))

@@ -5,8 +5,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from fakes.built_layers import make_lock
-from venvstacks.building.checks import Check, check_layer, read_contents, way_out
-from venvstacks.building.excluding import ExcludedPackage
+from venvstacks.building.checks import Check, check_layer, hint_for, read_contents
+from venvstacks.building.exclusions import ExcludedPackage
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, UvSettings
@@ -75,7 +75,7 @@ class Layers:
 
     def check(self, layer: str, **settings: list[str]) -> Check:
         table = {name.replace("_", "-"): value for name, value in settings.items()}
-        contents = {build.key: read_contents(build) for build in self.builds.values()}
+        contents = {build.key: read_contents(build, {}) for build in self.builds.values()}
         return check_layer(contents, (LINUX.target.name, layer), UvSettings(table, self.folder))
 
     def problems(self, layer: str, **settings: list[str]) -> list[str]:
@@ -188,7 +188,7 @@ def test_what_a_layer_excludes_itself_is_not_missed(tmp_path: Path) -> None:
     layers = Layers(tmp_path).add("base", "alpha", "beta", excluding=("alpha",), locked="alpha")
     layers.install("base", "gamma", "1", "Alpha>=2")
     assert layers.problems("base") == ["runtime 'base': the layer requires 'beta', which is not on its path"]
-    assert "override" in way_out([layers.check("base")])
+    assert "override" in hint_for([layers.check("base")])
 
 
 def test_what_only_a_layer_below_excludes_is_missed_and_the_culprit_named(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_what_only_a_layer_below_excludes_is_missed_and_the_culprit_named(tmp_pa
     assert layers.problems("framework-top") == [
         "framework 'top': gamma 1 requires 'alpha', which runtime 'base' excludes"
     ]
-    assert "exclude_packages" in way_out([layers.check("framework-fw"), layers.check("framework-top")])
+    assert "exclude_packages" in hint_for([layers.check("framework-fw"), layers.check("framework-top")])
     layers.install("framework-fw", "alpha", "1")
     assert layers.problems("framework-top") == []
 

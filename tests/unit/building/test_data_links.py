@@ -6,9 +6,9 @@ import pytest
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
 from venvstacks.building.build_state import Data
+from venvstacks.building.data_links import DataLink, plan_data_links
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.showing import Showing, Shown, plan_showing
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
 
@@ -24,10 +24,10 @@ def data(*files: str, others: Collection[str] = ()) -> Data:
     return Data({path: f"hash of {path}" for path in files}, (*others,))
 
 
-def shown(own: Data, *below: Data, target: str = "linux_x86_64") -> Showing:
+def shown(own: Data, *below: Data, target: str = "linux_x86_64") -> dict[str, DataLink]:
     """Plan with layers ``one``, ``two`` ... below an application, in path order."""
     layers = [build_of(name, target) for name, _ in zip(("one", "two", "three"), below, strict=False)]
-    return plan_showing(build_of("app-a", target), layers, [own, *below])
+    return plan_data_links(build_of("app-a", target), layers, [own, *below])
 
 
 def links(own: Data, *below: Data, target: str = "linux_x86_64") -> dict[str, str]:
@@ -88,15 +88,15 @@ def test_same_data_of_layers_that_stand_for_each_other_is_copied() -> None:
     two = Data({"share/j/same": "1", "share/j/other": "5", "bin/tool": "4"})
     layers = [build_of(name, "linux_x86_64") for name in ("one", "two")]
     app = build_of("app-a", "linux_x86_64", optional_layers={"one": {}, "two": {}})
-    assert plan_showing(app, layers, [Data(), one, two]) == {
-        "bin/tool": Shown("one", "bin/tool"),
-        "share/j/other": Shown("one", "share/j/other"),
-        "share/j/same": Shown("one", "share/j/same", "1"),
-        "share/only": Shown("one", "share/only"),
+    assert plan_data_links(app, layers, [Data(), one, two]) == {
+        "bin/tool": DataLink("one", "bin/tool"),
+        "share/j/other": DataLink("one", "share/j/other"),
+        "share/j/same": DataLink("one", "share/j/same", "1"),
+        "share/only": DataLink("one", "share/only"),
     }
 
 
 def test_data_is_copied_on_windows_and_programs_are_not() -> None:
     assert shown(data(), data("share/j/x", "Scripts/ninja.exe"), target="win_amd64") == {
-        "share/j/x": Shown("one", "share/j/x", "hash of share/j/x")
+        "share/j/x": DataLink("one", "share/j/x", "hash of share/j/x")
     }

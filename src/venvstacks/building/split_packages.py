@@ -1,13 +1,12 @@
-"""Packages that several distributions bring, in several layers: ``nvidia``, ``PySide6``, ``tencentcloud``.
+"""Packages of which several layers have a part: ``nvidia``, ``PySide6``, ``tencentcloud``.
 
-In one site-packages folder their parts lie in one folder. On a path, the first ``__init__.py`` that is found hides
-the other parts. Where it makes no difference which one runs, since they are equal or empty, the layer's activation
-has Python look for modules of the package in all parts.
+In one site-packages folder the parts of several distributions lie in one folder. On a path, the first
+``__init__.py`` that is found hides the other parts. Where it makes no difference which one runs, since they are
+equal or empty, the layer's activation lets Python look for modules of the package in all parts.
 """
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from venvstacks.building.assemble import activation
@@ -27,33 +26,8 @@ Parts = Mapping[str, Part]
 """Name of a package with its parents' -> the layer's part of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """A package of which only one part can be imported.
-
-    Attributes:
-        name: Its name with its parents'.
-        upper: Position on the path of the layer whose part is found.
-        lower: Position of the layer whose part is hidden.
-    """
-
-    name: str
-    upper: int
-    lower: int
-
-
-@dataclass(frozen=True, slots=True)
-class Joining:
-    """What a layer's path makes of packages in parts.
-
-    Attributes:
-        packages: Name with the parents' -> folders, relative to the layer: that of the ``__init__.py`` that runs,
-            then all that the package is found in, in path order.
-        clashes: What cannot be joined.
-    """
-
-    packages: Mapping[str, tuple[str, ...]]
-    clashes: tuple[Clash, ...] = ()
+Clash = tuple[str, int, int]
+"""A package of which one part hides another: its name, the places on the path of the former and of the latter."""
 
 
 def parts_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], folder: Path) -> dict[str, Part]:
@@ -94,29 +68,35 @@ def _digest(path: Path) -> str | None:
     return file_sha256(path) if any(line and not line.startswith(b"#") for line in lines) else ""
 
 
-def plan_joining(build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence[Parts]) -> Joining:
-    """Decide which packages are found in several layers."""
+def plan_joining(
+    build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence[Parts]
+) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
+    """Decide which packages are found in several layers, and find those of which that is not possible.
+
+    The former lead to folders, relative to the layer: that of the ``__init__.py`` that runs, then all that the
+    package is found in, in path order.
+    """
     packages: dict[str, tuple[str, ...]] = {}
     clashes: list[Clash] = []
     visible: set[str] = set()  # packages whose parts are all looked into
     for name in sorted({name for each in parts for name in each}):
         parent, _, _ = name.rpartition(".")
-        having = [(place, each[name]) for place, each in enumerate(parts) if name in each]
+        having = {place: each[name] for place, each in enumerate(parts) if name in each}
         if (parent and parent not in visible) or len(having) < 2:  # noqa: PLR2004 - a part alone
             continue
-        if all(part.init is None for _, part in having):
+        if all(part.init is None for part in having.values()):
             visible.add(name)
             continue
-        places, hidden = _joined(having)
-        clashes += [Clash(name, places[0], lower) for lower in hidden]
+        places, hidden = _divide(having)
+        clashes += [(name, places[0], lower) for lower in hidden]
         if len(places) > 1:
             visible.add(name)
-            order = (_running(places, dict(having)), *places)
+            order = (_running(places, having), *places)
             packages[name] = tuple(_folder(place, build, below, name) for place in order)
-    return Joining(packages, tuple(clashes))
+    return packages, clashes
 
 
-def _joined(having: Sequence[tuple[int, Part]]) -> tuple[list[int], list[int]]:
+def _divide(having: Mapping[int, Part]) -> tuple[list[int], list[int]]:
     """Return the places of parts that go together, and of those that contradict them.
 
     A part whose distributions all have files in the parts before it is an older or newer one of the same: hidden
@@ -124,7 +104,7 @@ def _joined(having: Sequence[tuple[int, Part]]) -> tuple[list[int], list[int]]:
     """
     places, hidden = [], []
     init, known = "", set[str]()
-    for place, part in having:
+    for place, part in having.items():
         is_new = not known.issuperset(part.owners)
         if is_new and part.init and init and part.init != init:
             hidden.append(place)
@@ -150,11 +130,13 @@ def _folder(place: int, build: LayerBuild, below: Sequence[LayerBuild], name: st
     return posixpath.join(start, layer.layout.site, *name.split("."))
 
 
-def apply_joining(build: LayerBuild, joining: Joining, dll_folders: Collection[str], staging: Path) -> None:
-    """Write into an unfinished layer's activation what its path takes."""
-    if not build.below or not (joining.packages or dll_folders):
+def apply_joining(
+    build: LayerBuild, packages: Mapping[str, Sequence[str]], dll_folders: Sequence[str], staging: Path
+) -> None:
+    """Write into an unfinished layer's activation in which folders it finds packages and libraries."""
+    if not build.below or not (packages or dll_folders):
         return
     site = staging / build.layout.site
-    replace_file(site / f"{ACTIVATION}.py", activation(build, tuple(dll_folders), joining.packages).encode())
-    if joining.packages:
+    replace_file(site / f"{ACTIVATION}.py", activation(build, dll_folders, packages).encode())
+    if packages:
         replace_file(site / f"{PACKAGE_HOOK}.py", payload("packages.py").encode())

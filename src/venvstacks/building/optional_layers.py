@@ -1,42 +1,30 @@
-"""Which layers below may be missing on a machine, since others stand for them.
+"""Which layers below may be missing on a machine, since others replace them.
 
 An application may be made for one of several frameworks, such as the builds of one package for CPUs and for GPUs.
-A machine then needs only one of them, with what it stands on.
+A machine then needs only one of them, with what it depends on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from venvstacks.building.excluding import installed_wheels
+from venvstacks.building.exclusions import installed_wheels
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.platforms.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """On what it depends whether a layer may be missing.
-
-    Attributes:
-        replaced_by: Build names of the layers that stand for it, in path order; one of them must be there. If
-            there are none, nobody but layers that may be missing themselves uses it.
-        needed_by: Build names of the layers that need it if they are there, in path order.
-    """
-
-    replaced_by: tuple[str, ...]
-    needed_by: tuple[str, ...]
-
-
 def optional_layers(
     stack: Stack, layer: Layer, locks: Mapping[str, LayerLock], target: Target
-) -> dict[str, Absence]:
-    """Decide which frameworks below a layer may be missing.
+) -> dict[str, dict[str, list[str]]]:
+    """Decide which frameworks below a layer may be missing; all names are build names, in path order.
 
-    Two frameworks stand for each other if the layer's ``index_overrides`` say so of the indexes they take a
-    package from. A framework also stands for another one if all that the layer takes from that one is in it, too,
-    in the same public version, and the layer takes something that both have.
+    Of the layers in ``replaced_by``, one must be there instead; if there are none, nobody but layers that may be
+    missing themselves uses it. Those in ``needed_by`` need it if they are there.
+
+    Two frameworks replace each other if the layer's ``index_overrides`` say so of the indexes they take a package
+    from. A framework also replaces another one if all that the layer takes from that one is in it, too, in the
+    same public version, and the layer takes something that both have.
     """
     frameworks = [stack.layer(name) for name in layer.frameworks]
     taken = _taken(layer, locks[layer.build_name], target)
@@ -45,26 +33,24 @@ def optional_layers(
         each.build_name: optional_layers(stack, each, locks, target) for each in frameworks if each.frameworks
     }
     wanted = {canonicalize_name(requirement.name) for requirement in layer.requirements}
-    found: dict[str, Absence] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for one in frameworks:
         name = one.build_name
         others = [other for other in frameworks if other is not one]
-        replaced_by = tuple(
+        replaced_by = [
             other.build_name
             for other in others
             if name not in other.frameworks
             and (_is_declared(stack, layer, one, other) or _is_alike(name, other.build_name, taken, offers))
-        )
-        needed_by = tuple(
+        ]
+        needed_by = [
             other.build_name
             for other in others
             if name in other.frameworks and name not in below[other.build_name]
-        )
-        goes_along = (
-            needed_by and all(user in found for user in needed_by) and not wanted & taken.get(name, {}).keys()
-        )
-        if replaced_by or goes_along:
-            found[name] = Absence(replaced_by, needed_by)
+        ]
+        is_wanted = bool(wanted & taken.get(name, {}).keys())
+        if replaced_by or (needed_by and not is_wanted and all(user in found for user in needed_by)):
+            found[name] = {"replaced_by": replaced_by, "needed_by": needed_by}
     return found
 
 

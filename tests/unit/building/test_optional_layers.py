@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from fakes.definitions import define
 from fakes.locks import make_lock, make_package
-from venvstacks.building.optional import optional_layers
+from venvstacks.building.optional_layers import optional_layers
 from venvstacks.locking.layer_lock import SharedPackage
 from venvstacks.platforms.targets import TARGETS
 
@@ -37,11 +37,11 @@ def optional(folder: Path, layers: list[dict[str, Any]], taken: dict[str, str], 
     stack = define(folder, frameworks=layers, applications=[application], uv={"index": INDEXES})
     found = optional_layers(stack, stack.layer("app-app"), locks, HERE)
 
-    def short(names: tuple[str, ...]) -> list[str]:
+    def short(names: list[str]) -> list[str]:
         return [name.removeprefix("framework-") for name in names]
 
     return {
-        name.removeprefix("framework-"): (short(each.replaced_by), short(each.needed_by))
+        name.removeprefix("framework-"): (short(each["replaced_by"]), short(each["needed_by"]))
         for name, each in found.items()
     }
 

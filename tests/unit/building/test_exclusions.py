@@ -6,7 +6,7 @@ from packaging.version import Version
 
 from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock, make_package
-from venvstacks.building.excluding import (
+from venvstacks.building.exclusions import (
     ExcludedPackage,
     excluded_packages,
     idle_exclusions,

@@ -1,5 +1,3 @@
-"""Packages that several distributions bring, in several layers."""
-
 from pathlib import Path
 
 import pytest
@@ -8,9 +6,9 @@ from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
 from venvstacks.building.build_state import Part
 from venvstacks.building.installed import read_installed
-from venvstacks.building.joining import Clash, Joining, Parts, parts_of, plan_joining
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
+from venvstacks.building.split_packages import Clash, Parts, parts_of, plan_joining
 from venvstacks.entries import scan
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
@@ -24,7 +22,7 @@ def build_of(name: str) -> LayerBuild:
     return LayerBuild(layer, lock, (), Compatibility(TARGETS["linux_x86_64"]), Path(name), layout, {}, {}, "")
 
 
-def joined(*path: Parts) -> Joining:
+def joined(*path: Parts) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
     """Plan for an application above layers ``one``, ``two`` ..."""
     below = [build_of(name) for name, _ in zip(("one", "two", "three"), path[1:], strict=False)]
     return plan_joining(build_of("app-a"), below, path)
@@ -32,14 +30,12 @@ def joined(*path: Parts) -> Joining:
 
 def folders(*path: Parts) -> dict[str, list[str]]:
     """Give the layers that packages are found in."""
-    found = joined(*path)
-    assert not found.clashes
+    found, clashes = joined(*path)
+    assert not clashes
     assert all(
-        folder.endswith(f"{SITE}/{name.replace('.', '/')}")
-        for name, names in found.packages.items()
-        for folder in names
+        folder.endswith(f"{SITE}/{name.replace('.', '/')}") for name, names in found.items() for folder in names
     )
-    return {name: [folder.partition(f"{SITE}")[0] for folder in names] for name, names in found.packages.items()}
+    return {name: [folder.partition(f"{SITE}")[0] for folder in names] for name, names in found.items()}
 
 
 def part(init: str | None, *owners: str) -> Part:
@@ -90,9 +86,9 @@ def test_three_layers() -> None:
 
 
 def test_parts_that_contradict_each_other() -> None:
-    assert joined({}, {"p": part("#1", "a")}, {"p": part("#2", "b")}) == Joining({}, (Clash("p", 1, 2),))
-    found = joined({"p": part("", "a")}, {"p": part("#1", "b")}, {"p": part("#2", "c")})
-    assert (len(found.packages["p"]), found.clashes) == (3, (Clash("p", 0, 2),))
+    assert joined({}, {"p": part("#1", "a")}, {"p": part("#2", "b")}) == ({}, [("p", 1, 2)])
+    found, clashes = joined({"p": part("", "a")}, {"p": part("#1", "b")}, {"p": part("#2", "c")})
+    assert (len(found["p"]), clashes) == (3, [("p", 0, 2)])
 
 
 def test_parts_are_read_from_records(tmp_path: Path) -> None:
