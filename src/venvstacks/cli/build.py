@@ -22,20 +22,14 @@ from venvstacks.cli.option_groups import (
     Selection,
     Showing,
     archive_options,
-    bytecode_option,
     cache_option,
     collected,
     find_options,
     flag,
     lock_options,
     output_dir_option,
-    platform_option,
-    publish_options,
-    selection_options,
-    show_options,
-    spec_argument,
-    verbosity_options,
-    work_options,
+    output_options,
+    project_options,
 )
 from venvstacks.cli.publish import print_published
 from venvstacks.errors import UsageError
@@ -49,7 +43,6 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@spec_argument
 @output_dir_option("_artifacts")
 @flag("--clean", help="Rebuild all layers, and create their archives again.")
 @flag("--check-binaries", default=True, help="Check that the target can use native files.")
@@ -57,13 +50,10 @@ if TYPE_CHECKING:
 @flag("--lock-if-needed", "--lock", "lock", help="First lock layers that have no valid lock.")
 @flag("--build", default=True, help="Build layers, or use those that are built already.")
 @flag("--publish", help="Also publish the layers.")
-@selection_options
-@platform_option
-@bytecode_option
+@output_options
 @lock_options
 @flag("--build-dependencies", default=None, help="Also build the layers below the included ones.")
 @flag("--build-derived", help="Also build the layers that depend on the included ones.")
-@publish_options
 @flag(
     "--include-dependencies",
     default=None,
@@ -71,11 +61,9 @@ if TYPE_CHECKING:
 )
 @archive_options
 @find_options
-@show_options
 @cache_option
-@work_options
-@verbosity_options
-@collected(publishing="PublishSettings", options="Options")
+@project_options
+@collected(publishing="PublishSettings")
 def build(
     *,
     spec: Path,

@@ -1,19 +1,19 @@
 """``venvstacks cache``."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from venvstacks.cli.common import print_json
-from venvstacks.cli.option_groups import FOLDER, json_option, verbosity, verbosity_options
+from venvstacks.cli.common import print_json, print_result
+from venvstacks.cli.option_groups import FOLDER, json_option, verbosity_options
 from venvstacks.errors import UsageError
 from venvstacks.humanize import counted, read_size, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from venvstacks.archives.frame_cache import CacheSize, FrameCache
 
 _folder_option = click.option(
@@ -49,12 +49,12 @@ def info(*, cache_dir: Path | None, as_json: bool) -> None:
     Example:
       venvstacks cache info --json
     """
-    found = _cache(cache_dir)
-    size = _explained(found.measure, f"read the cache in {found.folder}")
+    with _open_cache(cache_dir, "read") as found:
+        size = found.measure()
     if as_json:
         print_json({"folder": str(found.folder), "count": size.count, "size": size.size, "limit": found.limit})
     else:
-        click.echo(f"{found.folder}: {_words(size)}, limit {size_text(found.limit)}")
+        click.echo(f"{found.folder}: {_describe(size)}, limit {size_text(found.limit)}")
 
 
 @cache.command()
@@ -70,15 +70,15 @@ def prune(*, cache_dir: Path | None, limit: str | None) -> None:
     Example:
       venvstacks cache prune --limit 500MB
     """
-    found = _cache(cache_dir)
-    try:
-        keep = found.limit if limit is None else read_size(limit)
-    except ValueError:
-        raise UsageError(
-            f"--limit {limit} is not a size.", hint="a size is a number of bytes, or one with kB, MB or GB"
-        ) from None
-    removed = _explained(lambda: found.prune(keep), f"remove parts of the cache in {found.folder}")
-    _tell(f"removed {_words(removed)}")
+    with _open_cache(cache_dir, "remove parts of") as found:
+        try:
+            keep = found.limit if limit is None else read_size(limit)
+        except ValueError:
+            raise UsageError(
+                f"--limit {limit} is not a size.", hint="a size is a number of bytes, or one with kB, MB or GB"
+            ) from None
+        removed = found.prune(keep)
+    print_result(f"removed {_describe(removed)}")
 
 
 @cache.command()
@@ -91,30 +91,23 @@ def clear(*, cache_dir: Path | None) -> None:
     Example:
       venvstacks cache clear
     """
-    found = _cache(cache_dir)
-    removed = _explained(found.clear, f"remove the cache in {found.folder}")
-    _tell(f"removed {_words(removed)}")
+    with _open_cache(cache_dir, "remove") as found:
+        removed = found.clear()
+    print_result(f"removed {_describe(removed)}")
 
 
-def _cache(folder: Path | None) -> "FrameCache":
+@contextmanager
+def _open_cache(folder: Path | None, doing: str) -> Iterator["FrameCache"]:
+    """Return the cache; an OSError meanwhile is explained as one of doing something with it."""
     from venvstacks.archives.cache_place import frame_cache  # noqa: PLC0415 - help must be quick
+    from venvstacks.files import explain_os_error  # noqa: PLC0415
 
-    return frame_cache(None if folder is None else folder.expanduser().absolute(), os.environ)
-
-
-def _explained(run: "Callable[[], CacheSize]", doing: str) -> Any:  # noqa: ANN401 - what it gives
-    from venvstacks.files import explain_os_error  # noqa: PLC0415 - as above
-
+    found = frame_cache(None if folder is None else folder.expanduser().absolute(), os.environ)
     try:
-        return run()
+        yield found
     except OSError as error:
-        raise explain_os_error(error, doing) from error
+        raise explain_os_error(error, f"{doing} the cache in {found.folder}") from error
 
 
-def _words(size: "CacheSize") -> str:
+def _describe(size: "CacheSize") -> str:
     return f"{counted(size.count, 'part')}, {size_text(size.size)}"
-
-
-def _tell(text: str) -> None:
-    if verbosity() >= 0:
-        click.echo(text)

@@ -7,27 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from venvstacks.events import Event, Finished, Observer, Progressed, Started, Step, Waiting, Warned
+from venvstacks.events import Event, Finished, Observer, Progressed, Started, Step, Waiting, Warned, silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
-_DOING = {
-    Step.LOCK: "locking",
-    Step.BUILD: "building",
-    Step.PUBLISH: "publishing",
-    Step.EXPORT: "exporting",
-    Step.UNPACK: "unpacking",
-    Step.PATCH: "patching",
-}
-_DONE = {
-    Step.LOCK: "locked",
-    Step.BUILD: "built",
-    Step.PUBLISH: "published",
-    Step.EXPORT: "exported",
-    Step.UNPACK: "unpacked",
-    Step.PATCH: "patched",
+_VERBS = {
+    Step.LOCK: ("locking", "locked"),
+    Step.BUILD: ("building", "built"),
+    Step.PUBLISH: ("publishing", "published"),
+    Step.EXPORT: ("exporting", "exported"),
+    Step.UNPACK: ("unpacking", "unpacked"),
+    Step.PATCH: ("patching", "patched"),
 }
 _WIDTH = 10
 
@@ -65,23 +57,24 @@ def print_error(message: str, hint: str | None) -> None:
 
 def print_warning(message: str) -> None:
     """Print one warning."""
-    print_lines(f"{painted('warning:', '33', sys.stderr)} {message}")
+    print_lines(_format_warning(message))
+
+
+def _format_warning(message: str) -> str:
+    return f"{painted('warning:', '33', sys.stderr)} {message}"
 
 
 @contextmanager
 def reporter(verbosity: int) -> Iterator[Observer]:
     """Return an observer for this terminal."""
     if verbosity < 0:
-        yield _observe_nothing
-    elif is_lively(sys.stderr):
-        with _bars() as progress:
-            yield _Lively(progress, verbosity)
-    else:
-        yield _Plain(verbosity)
-
-
-def _observe_nothing(event: Event) -> None:
-    del event
+        yield silent
+        return
+    observer = (_Lively if is_lively(sys.stderr) else _Plain)(verbosity)
+    try:
+        yield observer
+    finally:
+        observer.close()
 
 
 def _title(event: Started | Finished) -> str:
@@ -92,39 +85,85 @@ def _title(event: Started | Finished) -> str:
     return f"{event.layer} ({event.platform})" if foreign else event.layer
 
 
-def _line(event: Event, verbosity: int) -> str | None:
+def _format(event: Event, verbosity: int) -> str | None:
     """Return the lasting line that an event is worth."""
     match event:
+        case Warned():
+            return _format_warning(event.message)
         case Finished(changed=True):
             seconds = f"{event.seconds:.1f} s"
-            return f"{_DONE[event.step]:>{_WIDTH}}  {_title(event)}  {event.summary}, {seconds}"
+            return f"{_VERBS[event.step][1]:>{_WIDTH}}  {_title(event)}  {event.summary}, {seconds}"
         case Finished() if verbosity > 0:
             return f"{'unchanged':>{_WIDTH}}  {_title(event)}  {event.summary}"
         case Started() if verbosity > 1:
-            return f"{_DOING[event.step]:>{_WIDTH}}  {_title(event)}"
+            return f"{_VERBS[event.step][0]:>{_WIDTH}}  {_title(event)}"
         case Waiting():
             return f"{'waiting':>{_WIDTH}}  another run is at work in {event.folder}"
     return None
 
 
 class _Plain:
-    """Prints a line for what is worth one."""
+    """Prints a line for each event that is worth one; any thread may call it."""
 
     def __init__(self, verbosity: int) -> None:
         self._verbosity = verbosity
         self._guard = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        line = _line(event, self._verbosity)
         with self._guard:
-            if isinstance(event, Warned):
-                print_warning(event.message)
-            elif line is not None:
-                print_lines(line)
+            self._draw(event)
+            if line := _format(event, self._verbosity):
+                self._print(line)
+
+    def _draw(self, event: Event) -> None:
+        """Show an event for a while."""
+
+    def _print(self, line: str) -> None:
+        print_lines(line)
+
+    def close(self) -> None:
+        """Remove what is only shown for a while."""
 
 
-@contextmanager
-def _bars() -> Iterator["Progress"]:
+class _Lively(_Plain):
+    """Draws a bar for each layer that is being handled, and leaves a line behind."""
+
+    def __init__(self, verbosity: int) -> None:
+        super().__init__(verbosity)
+        self._progress: Progress | None = (
+            None  # from the first event on: a command that does nothing needs no rich
+        )
+        self._tasks: dict[tuple[Step, str, str], TaskID] = {}
+
+    def _draw(self, event: Event) -> None:
+        if self._progress is None:
+            self._progress = _start_bars()
+        match event:
+            case Started():
+                text = f"{_VERBS[event.step][0]} {_title(event)}"
+                self._tasks[_key(event)] = self._progress.add_task(text, total=None)
+            case Progressed() if _key(event) in self._tasks:
+                self._progress.update(self._tasks[_key(event)], completed=event.done, total=event.total)
+            case Finished() if _key(event) in self._tasks:
+                self._progress.remove_task(self._tasks.pop(_key(event)))
+
+    def _print(self, line: str) -> None:
+        from rich.text import Text  # noqa: PLC0415 - only when something is drawn
+
+        # a ready-made text: names and paths may look like rich's own markup
+        if self._progress is not None:
+            self._progress.console.print(Text.from_ansi(line))
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _key(event: Started | Progressed | Finished) -> tuple[Step, str, str]:
+    return event.step, event.layer, event.platform
+
+
+def _start_bars() -> "Progress":
     from rich.console import Console  # noqa: PLC0415 - only when something is drawn
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -144,53 +183,8 @@ def _bars() -> Iterator["Progress"]:
         def render(self, task: "Task") -> "Text":
             return super().render(task) if task.total is not None else Text()
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        Sizes(),
-        Rate(),
-    )
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), Sizes(), Rate())
     console = Console(stderr=True, soft_wrap=True)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
-        yield progress
-
-
-def _key(event: Started | Progressed | Finished) -> tuple[Step, str, str]:
-    return event.step, event.layer, event.platform
-
-
-class _Lively:
-    """Draws a bar for each layer that is being handled, and leaves a line behind."""
-
-    def __init__(self, progress: "Progress", verbosity: int) -> None:
-        self._progress = progress
-        self._verbosity = verbosity
-        self._tasks: dict[tuple[Step, str, str], TaskID] = {}
-        self._guard = threading.Lock()
-
-    def __call__(self, event: Event) -> None:
-        with self._guard:
-            self._handle(event)
-
-    def _handle(self, event: Event) -> None:
-        match event:
-            case Started():
-                text = f"{_DOING[event.step]} {_title(event)}"
-                self._tasks[_key(event)] = self._progress.add_task(text, total=None)
-            case Progressed() if _key(event) in self._tasks:
-                self._progress.update(self._tasks[_key(event)], completed=event.done, total=event.total)
-            case Finished() if _key(event) in self._tasks:
-                self._progress.remove_task(self._tasks.pop(_key(event)))
-            case _:
-                pass
-        if isinstance(event, Warned):
-            self._print(f"{painted('warning:', '33', sys.stderr)} {event.message}")
-        elif line := _line(event, self._verbosity):
-            self._print(line)
-
-    def _print(self, line: str) -> None:
-        from rich.text import Text  # noqa: PLC0415 - only when something is drawn
-
-        # a ready-made text: names and paths may look like rich's own markup
-        self._progress.console.print(Text.from_ansi(line))
+    progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+    progress.start()
+    return progress

@@ -1,6 +1,6 @@
 """The one place where errors become messages and exit codes.
 
-Whatever happens, a user reads one message and no traceback; that of a bug is shown with ``-vv``.
+A user always gets one message and no traceback; that of a bug is shown with ``-vv``.
 """
 
 import atexit
@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
 
-# All else is imported in `main`: what goes wrong there, an interrupt included, must have its message as well.
+# Everything else is imported in `main`: what goes wrong there, an interrupt included, needs its message as well.
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 _DETAILS = 2  # -vv
-# Nearly all that a command makes lives until its end; looking for garbage among it takes a fifth of the time, and
-# where that is done once more at the very end, a fifth of what a short command takes.
+# Nearly all objects of a command live until its end; collecting garbage among them takes a fifth of the time, and
+# doing it once more at the very end takes a fifth of the time of a short command.
 _GARBAGE_COLLECTION = (100_000, 50, 50)
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -27,7 +27,7 @@ Handler = Callable[[int, FrameType | None], object] | int | None  # what signal.
 
 
 class _StoppedError(BaseException):
-    """A signal asks this process to end; not an ``Exception``, as nothing may go on."""
+    """A signal asks this process to end; not an ``Exception``, as nothing may handle it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _StoppedError(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    before = _handle_signals(_exit)  # first of all: what is being imported could not be interrupted otherwise
+    before = _handle_signals(_exit)  # first of all: imports could not be interrupted otherwise
     if arguments is None:
         _use_utf8()
     details = [0]
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments, before, details)
     except SystemExit as end:  # click's own, after shell completion
         return end.code if isinstance(end.code, int) else FAILED
-    except BaseException as error:  # noqa: BLE001 - the last place where it can be worded
+    except BaseException as error:  # noqa: BLE001 - the last place where it can be explained
         return _explain(error, show_traceback=details[0] >= _DETAILS)
     finally:
         if arguments is not None:  # this process goes on
@@ -58,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _use_utf8() -> None:
-    """Start this process anew in UTF-8 mode, if names of files are taken for something else in this locale.
+    """Restart this process in UTF-8 mode, if names of files have another encoding in this locale.
 
-    Names in archives and definitions are UTF-8 wherever they are unpacked. It is no matter of the programs that
-    are started from here: an option is not handed on to them, as a variable would be.
+    Names in archives and definitions are UTF-8 wherever they are unpacked. This does not concern the programs that
+    are started from here: unlike a variable, an option is not inherited by them.
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
@@ -69,7 +69,7 @@ def _use_utf8() -> None:
 
 def _run(arguments: Sequence[str] | None, before: Mapping[int, Handler], details: list[int]) -> int:
     from venvstacks.cli.app import cli  # noqa: PLC0415 - see above
-    from venvstacks.cli.console import print_error  # noqa: F401, PLC0415 - errors are worded with it
+    from venvstacks.cli.console import print_error  # noqa: F401, PLC0415 - errors are printed with it
     from venvstacks.cli.option_groups import Verbosity  # noqa: PLC0415
 
     verbosity = Verbosity()
@@ -84,7 +84,7 @@ def _run(arguments: Sequence[str] | None, before: Mapping[int, Handler], details
 
 
 def _prepare_streams() -> None:
-    """Ensure that every text can be written: a closed stream swallows it, a narrow encoding escapes it."""
+    """Ensure that any text can be written: a closed stream swallows it, a narrow encoding escapes it."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
@@ -96,7 +96,7 @@ def _prepare_streams() -> None:
 
 
 def _handle_signals(handler: Handler) -> dict[int, Handler]:
-    """Handle the signals that ask this process to end, unless whoever started it has it ignore them."""
+    """Handle the signals that ask this process to end, unless it was started with them ignored."""
     before: dict[int, Handler] = {}
     for number in _SIGNALS:
         earlier = signal.getsignal(number)
@@ -110,7 +110,7 @@ def _handle_signals(handler: Handler) -> dict[int, Handler]:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    """End at once: nothing was begun yet, or all is done."""
+    """Exit at once: nothing has begun yet, or everything is done."""
     del frame
     os._exit(128 + number)
 
@@ -156,7 +156,7 @@ def _explain(error: BaseException, *, show_traceback: bool) -> int:
 
 
 def _forget_stdout() -> None:
-    """Let the interpreter not complain at its end, when it flushes what nobody can take."""
+    """Keep the interpreter from complaining at exit, when it flushes what nobody reads."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -11,15 +11,10 @@ from venvstacks.cli.option_groups import (
     Selection,
     Showing,
     cache_option,
-    collected,
     find_options,
     flag,
     lock_options,
-    selection_options,
-    show_options,
-    spec_argument,
-    verbosity_options,
-    work_options,
+    project_options,
 )
 from venvstacks.humanize import counted
 
@@ -29,17 +24,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@spec_argument
 @flag("--if-needed", help="Keep locks that are valid.")
 @flag("--clean", help="Discard the downloads of earlier runs.")
-@selection_options
 @lock_options
 @find_options
-@show_options
 @cache_option
-@work_options
-@verbosity_options
-@collected(options="Options")
+@project_options
 def lock(
     *,
     spec: Path,

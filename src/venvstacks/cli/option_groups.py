@@ -97,6 +97,26 @@ def flag(
     return click.option(*pairs, default=default, help=help)
 
 
+def _change_verbosity(context: click.Context, parameter: click.Parameter, value: int) -> None:
+    verbosity = context.find_root().ensure_object(Verbosity)
+    verbosity.level += -value if parameter.name == "quiet" else value
+
+
+def verbosity() -> int:
+    """Return how much the user wants to read: negative for errors only, more than 0 for details."""
+    return click.get_current_context().find_root().ensure_object(Verbosity).level
+
+
+def _verbosity_option(*names: str, help: str) -> Decorator:  # noqa: A002 - as click calls it
+    return click.option(*names, count=True, expose_value=False, callback=_change_verbosity, help=help)
+
+
+verbosity_options = _group(
+    _verbosity_option("-v", "--verbose", help="Increase verbosity; may be repeated."),
+    _verbosity_option("-q", "--quiet", help="Only print errors."),
+)
+
+
 json_option = flag("--json", "as_json", help="Output JSON.")
 spec_argument = click.argument("spec", default="venvstacks.toml", type=click.Path(path_type=Path))
 build_dir_option = click.option(
@@ -125,13 +145,6 @@ def output_dir_option(default: str) -> Decorator:
         show_default=True,
         help="Output folder, relative to the definition's folder.",
     )
-
-
-bytecode_option = click.option(
-    "--bytecode",
-    type=click.Choice(["none", "ship"]),
-    help="Whether layers contain compiled bytecode (default: the definition's setting, or none).",
-)
 
 
 def _complete_platform(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -171,11 +184,17 @@ show_options = _group(
     collected(showing=Showing),
 )
 
-work_options = _group(
+project_options = _group(
+    spec_argument,
+    selection_options,
+    show_options,
     build_dir_option,
     jobs_option("Maximum number of layers to process at once"),
     flag("--wait", default=True, help="Wait while another run uses the build folder, instead of failing."),
+    verbosity_options,
+    collected(options="Options"),
 )
+"""What all commands have that lock, build or publish."""
 
 find_options = _group(
     click.option("--no-index/--index", help="Only use local wheels, no package indexes."),
@@ -212,10 +231,17 @@ lock_options = _group(
     flag("--lock-dependencies", default=None, help="Also lock the layers below the included ones."),
 )
 
-publish_options = _group(
+output_options = _group(
+    platform_option,
+    click.option(
+        "--bytecode",
+        type=click.Choice(["none", "ship"]),
+        help="Whether layers contain compiled bytecode (default: the definition's setting, or none).",
+    ),
     flag("--publish-dependencies", default=None, help="Also publish the layers below the included ones."),
     flag("--publish-derived", help="Also publish the layers that depend on the included ones."),
 )
+"""What all commands have whose results are for one platform."""
 
 
 def _choice(name: str, kind: str, values: list[str], help: str) -> Decorator:  # noqa: A002 - as click calls it
@@ -269,24 +295,4 @@ archive_options = _group(
 update_options = _group(
     flag("--force", help="Create outputs again even if nothing has changed."),
     flag("--dry-run", help="Print what would be done without doing it."),
-)
-
-
-def _change_verbosity(context: click.Context, parameter: click.Parameter, value: int) -> None:
-    verbosity = context.find_root().ensure_object(Verbosity)
-    verbosity.level += -value if parameter.name == "quiet" else value
-
-
-def verbosity() -> int:
-    """Return how much the user wants to read: negative for errors only, more than 0 for details."""
-    return click.get_current_context().find_root().ensure_object(Verbosity).level
-
-
-def _verbosity_option(*names: str, help: str) -> Decorator:  # noqa: A002 - as click calls it
-    return click.option(*names, count=True, expose_value=False, callback=_change_verbosity, help=help)
-
-
-verbosity_options = _group(
-    _verbosity_option("-v", "--verbose", help="Increase verbosity; may be repeated."),
-    _verbosity_option("-q", "--quiet", help="Only print errors."),
 )

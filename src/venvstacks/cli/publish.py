@@ -20,18 +20,12 @@ from venvstacks.cli.option_groups import (
     Selection,
     Showing,
     archive_options,
-    bytecode_option,
     cache_option,
     collected,
     output_dir_option,
-    platform_option,
-    publish_options,
-    selection_options,
-    show_options,
-    spec_argument,
+    output_options,
+    project_options,
     update_options,
-    verbosity_options,
-    work_options,
 )
 from venvstacks.humanize import counted, size_text
 
@@ -47,19 +41,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@spec_argument
 @output_dir_option("_artifacts")
-@selection_options
-@platform_option
-@bytecode_option
-@publish_options
+@output_options
 @archive_options
 @update_options
-@show_options
 @cache_option
-@work_options
-@verbosity_options
-@collected(settings="PublishSettings", options="Options")
+@project_options
+@collected(settings="PublishSettings")
 def publish(
     *,
     spec: Path,
@@ -107,17 +95,11 @@ def publish(
 
 
 @click.command(name="local-export")
-@spec_argument
 @output_dir_option("_export")
-@selection_options
-@platform_option
-@bytecode_option
-@publish_options
+@output_options
 @update_options
-@show_options
-@work_options
-@verbosity_options
-@collected(settings="ExportSettings", options="Options")
+@project_options
+@collected(settings="ExportSettings")
 def local_export(
     *,
     spec: Path,
