@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from venvstacks.differences.changes import Difference, LayerDifference
     from venvstacks.errors import (
         ArchiveError,
+        BinariesError,
+        BinaryFormatError,
         BuildError,
         BusyError,
         CoverageError,
@@ -63,10 +65,12 @@ if TYPE_CHECKING:
         PublishError,
         RequirementsError,
         ResolutionError,
+        RunError,
         RuntimeProviderError,
         ToolError,
         UsageError,
         VenvstacksError,
+        WheelError,
     )
     from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
     from venvstacks.locking.layer_lock import LayerLock
@@ -82,6 +86,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchiveError",
     "ArchiveFormat",
+    "BinariesError",
+    "BinaryFormatError",
     "BuildError",
     "BuildPlan",
     "BusyError",
@@ -133,6 +139,7 @@ __all__ = [
     "Reason",
     "RequirementsError",
     "ResolutionError",
+    "RunError",
     "RuntimeProviderError",
     "Stack",
     "StackStatus",
@@ -145,6 +152,7 @@ __all__ = [
     "VenvstacksError",
     "Waiting",
     "Warned",
+    "WheelError",
     "build",
     "diff",
     "export",
@@ -185,9 +193,10 @@ _HOMES = {
     "deltas.patch_plan": "PatchPlan PatchedLayer",
     "differences.changes": "Difference LayerDifference",
     "errors": (
-        "ArchiveError BuildError BusyError CoverageError DefinitionError DeltaError FilesystemError "
-        "InvalidLockError FindingsError LockError Problem PublishError RequirementsError "
-        "ResolutionError RuntimeProviderError ToolError UsageError VenvstacksError"
+        "ArchiveError BinariesError BinaryFormatError BuildError BusyError CoverageError DefinitionError "
+        "DeltaError FilesystemError FindingsError InvalidLockError LockError Problem PublishError "
+        "RequirementsError ResolutionError RunError RuntimeProviderError ToolError UsageError VenvstacksError "
+        "WheelError"
     ),
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
     "locking.lock_run": "LockPlan LockedLayer",

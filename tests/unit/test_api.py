@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import venvstacks
+from venvstacks import errors
 
 DEFINITION = """\
 [[runtimes]]
@@ -96,12 +97,13 @@ def test_every_step_has_a_plan() -> None:
         assert plan.__doc__
 
 
-def test_errors_are_venvstacks_errors() -> None:
-    errors = [
-        value for name in venvstacks.__all__ if name.endswith("Error") for value in [getattr(venvstacks, name)]
-    ]
-    assert len(errors) > 10
-    assert all(issubclass(error, venvstacks.VenvstacksError) for error in errors)
+def test_every_error_is_exported_and_a_venvstacks_error() -> None:
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type) and name.endswith("Error")}
+    assert {name for name in venvstacks.__all__ if name.endswith("Error")} == defined
+    for name in defined:
+        error = getattr(venvstacks, name)
+        assert issubclass(error, venvstacks.VenvstacksError)
+        assert f"{name} " in (errors.__doc__ or ""), "it is missing from the tree in the module's docstring"
 
 
 @pytest.mark.parametrize("step", [venvstacks.lock, venvstacks.build, venvstacks.publish, venvstacks.export])
