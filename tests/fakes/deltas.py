@@ -17,28 +17,28 @@ from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.archive_writer import WrittenFile
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.pool import frame_pool
-from venvstacks.deltas.blob import encode_start, read_header
+from venvstacks.deltas.delta_file import encode_start, read_header
 from venvstacks.deltas.delta_format import DeltaHeader
 from venvstacks.deltas.delta_plan import plan_delta
-from venvstacks.deltas.delta_writer import Effort, write_delta
-from venvstacks.deltas.patch_plan import PatchedLayer, plan_patch, run_patch
+from venvstacks.deltas.delta_writer import write_delta
+from venvstacks.deltas.patch_plan import PatchedLayer, prepare_patch, run_patch
 from venvstacks.work import Work
 
 Content = Mapping[str, bytes | str | None]
 
-FAST = Effort(3, 3)
+FAST = (3, 3)
 FRAME = 8 << 10
 """Bytes of the content of a frame in small deltas: a KiB stands for a MiB."""
 
 
 def noise(size: int, seed: int = 1) -> bytes:
-    """Give bytes that cannot be compressed, the same for ever."""
+    """Return bytes that cannot be compressed, the same for ever."""
     blocks = (hashlib.sha256(b"%d %d" % (seed, number)).digest() for number in range(-(-size // 32)))
     return b"".join(blocks)[:size]
 
 
 def edited(content: bytes, *, every: int = 997) -> bytes:
-    """Give a content with something else in some places, and a little more of it."""
+    """Return a content with something else in some places, and a little more of it."""
     pieces = [content[place : place + every] for place in range(0, len(content), every)]
     return b"<new>".join(pieces) + b"end"
 
@@ -100,11 +100,17 @@ class Pair:
 
 def patch(old: Path, delta: Path, destination: Path, *, jobs: int = 2) -> PatchedLayer:
     """Apply a delta."""
-    return run_patch(plan_patch(old, delta, destination), Work(jobs=jobs))
+    return run_patch(prepare_patch(old, delta, destination), Work(jobs=jobs))
 
 
 def delta_between(
-    old: Path, new: Path, destination: Path, *, largest: int = 1 << 30, effort: Effort = FAST, jobs: int = 2
+    old: Path,
+    new: Path,
+    destination: Path,
+    *,
+    largest: int = 1 << 30,
+    levels: tuple[int, int] = FAST,
+    jobs: int = 2,
 ) -> WrittenFile | None:
     """Write the delta between two archives."""
     with open_archive(old) as before, open_archive(new) as after, frame_pool(Work(jobs=jobs)) as pool:
@@ -115,7 +121,7 @@ def delta_between(
             destination,
             largest=largest,
             pool=pool,
-            effort=effort,
+            levels=levels,
             progress=lambda _: None,
         )
 
@@ -136,7 +142,7 @@ def make_pair(
 
 
 def rewrite(path: Path, change: Mapping[str, Any] | bytes) -> None:
-    """Give a delta another header, and make the start tell the right hash of it.
+    """Write another header into a delta, with the right hash of it in the start.
 
     Args:
         path: The delta.
@@ -155,7 +161,7 @@ def rewrite(path: Path, change: Mapping[str, Any] | bytes) -> None:
 
 
 def full_facts(folder: Path) -> dict[str, tuple[Any, ...]]:
-    """Give everything that two equal folders have in common, under the paths; ``.`` is the folder itself."""
+    """Return everything that two equal folders have in common, under the paths; ``.`` is the folder itself."""
     found = {}
     for path in (folder, *sorted(folder.rglob("*"))):
         info = path.lstat()

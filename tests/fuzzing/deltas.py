@@ -19,9 +19,8 @@ from fuzzing.choices import Choices, mutate_value, mutated_bytes
 from venvstacks import files
 from venvstacks.archives import codecs
 from venvstacks.archives.index import content_hash
-from venvstacks.deltas.blob import read_header
+from venvstacks.deltas.delta_file import compress_frame, read_header
 from venvstacks.deltas.delta_format import SHORT, DeltaEntry
-from venvstacks.deltas.prefixes import compress
 from venvstacks.entries import EntryKind
 from venvstacks.errors import VenvstacksError
 
@@ -113,7 +112,7 @@ def _with_other_frame(header: Any, frames: list[bytes], choices: Choices) -> Any
     if choices.below(2):
         frames[number] = mutated_bytes(frames[number], choices) or b"x"
     else:
-        frames[number] = compress(choices.raw(30) or b"x", b"", 1)
+        frames[number] = compress_frame(choices.raw(30) or b"x", b"", 1)
     try:
         told = {**header["frames"][number], "size": len(frames[number]), "sha256": files.sha256(frames[number])}
         return {**header, "frames": [*header["frames"][:number], told, *header["frames"][number + 1 :]]}

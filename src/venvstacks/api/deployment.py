@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer, plan_unpack, run_unpack
-from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan, plan_patch, run_patch
+from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan, prepare_patch, run_patch
 from venvstacks.errors import require_collection
 from venvstacks.options import Options
 from venvstacks.work import Work
@@ -57,7 +57,7 @@ def plan_patching(
 ) -> PatchPlan:
     """Return what :func:`patch` would do, with the same parameters; the old folder is not read."""
     places = (Path(path).expanduser().absolute() for path in (old, delta, to))
-    return plan_patch(*places)
+    return prepare_patch(*places)
 
 
 def patch(

@@ -132,10 +132,10 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
       venvstacks patch deployed/app-iris app-iris.from-0123456789abcdef.vdelta --to staging/app-iris
     """
     # no build tools: this is what target machines run
-    from venvstacks.deltas.patch_plan import plan_patch, run_patch  # noqa: PLC0415 - help must be quick
+    from venvstacks.deltas.patch_plan import prepare_patch, run_patch  # noqa: PLC0415 - help must be quick
     from venvstacks.work import Work  # noqa: PLC0415
 
-    plan = plan_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))
+    plan = prepare_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))
     if not dry_run:
         with observed(options) as how:
             work = Work(how.observe, how.jobs)

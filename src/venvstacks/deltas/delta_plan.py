@@ -30,6 +30,11 @@ class PlannedFrame:
     content: tuple[Slice[IndexEntry], ...]
     prefix: tuple[Slice[IndexEntry], ...]
 
+    @property
+    def content_size(self) -> int:
+        """Bytes of the new content."""
+        return sum(part.size for part in self.content)
+
 
 @dataclass(frozen=True, slots=True)
 class DeltaPlan:
@@ -50,7 +55,7 @@ class DeltaPlan:
     @property
     def content_size(self) -> int:
         """Bytes of all new content."""
-        return sum(part.size for frame in self.frames for part in frame.content)
+        return sum(frame.content_size for frame in self.frames)
 
 
 def plan_delta(old: ArchiveIndex, new: ArchiveIndex, frame_content: int = FRAME_CONTENT) -> DeltaPlan:

@@ -1,4 +1,4 @@
-"""Applying a delta: what will be done, and doing it."""
+"""Applying a delta: what will be done, and the run."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from venvstacks import files
 from venvstacks.archives.pool import frame_pool
 from venvstacks.archives.staging import remove_abandoned
 from venvstacks.deltas.apply import apply_delta
-from venvstacks.deltas.blob import opened, read_header
+from venvstacks.deltas.delta_file import open_delta, read_header
 from venvstacks.deltas.delta_format import DeltaHeader
 from venvstacks.errors import DeltaError, FilesystemError
 from venvstacks.events import Finished, Meter, Planned, Started, Step
@@ -64,8 +64,8 @@ class PatchedLayer:
     content_hash: str
 
 
-def plan_patch(old: Path, delta: Path, destination: Path) -> PatchPlan:
-    """Decide what applying a delta will do; nothing is written, and the old folder is not read."""
+def prepare_patch(old: Path, delta: Path, destination: Path) -> PatchPlan:
+    """Read a delta's header, and check that there is what it needs; the files of the old folder are not read."""
     try:
         header, start = read_header(delta)
         plan = PatchPlan(old, delta, header, start, destination)
@@ -107,7 +107,7 @@ def run_patch(plan: PatchPlan, work: Work) -> PatchedLayer:
     work.observe(Started(Step.PATCH, layer))
     try:
         remove_abandoned(plan.destination.parent)
-        with frame_pool(work) as pool, opened(plan.delta, plan.header, plan.start) as delta:
+        with frame_pool(work) as pool, open_delta(plan.delta, plan.header, plan.start) as delta:
             progress = Meter(work.observe, Step.PATCH, layer, plan.size).add
             apply_delta(delta, plan.old, plan.destination, pool, progress=progress)
     except FileExistsError as error:

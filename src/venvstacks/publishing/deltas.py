@@ -12,9 +12,9 @@ from venvstacks import files
 from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.archives.pool import FramePool, frame_pool
-from venvstacks.deltas.blob import read_header
+from venvstacks.deltas.delta_file import read_header
 from venvstacks.deltas.delta_plan import plan_delta
-from venvstacks.deltas.delta_writer import Effort, write_delta
+from venvstacks.deltas.delta_writer import HARD_LEVEL, LEVEL, write_delta
 from venvstacks.errors import ArchiveError, DeltaError
 from venvstacks.events import Meter, Step, Warned
 from venvstacks.manifests.manifest_format import ArchiveManifest, DeltaManifest
@@ -37,7 +37,7 @@ def make_deltas(
 ) -> None:
     """Make the deltas that lead to an archive, as far as they are a third smaller than it."""
     layer, platform = planned.build.layer, planned.build.target.name
-    effort = delta_effort(options)
+    levels = delta_levels(options)
     with open_archive(archive) as new:
         for name, base in planned.deltas.items():
             if base.content_hash == new.index.content_hash:
@@ -52,7 +52,7 @@ def make_deltas(
                         folder / name,
                         largest=new.index.archive_size * 2 // 3,
                         pool=pool,
-                        effort=effort,
+                        levels=levels,
                         progress=Meter(work.observe, Step.PUBLISH, planned.layer, plan.content_size, platform).add,
                     )
             except ArchiveError as error:
@@ -61,16 +61,17 @@ def make_deltas(
                 work.observe(Warned(f"There is no delta from an earlier {layer.title}. {error.message}"))
 
 
-def delta_effort(options: PublishOptions) -> Effort:
-    """Return how hard deltas are compressed: as hard as archives, but not below what makes patches small."""
-    usual = Effort()
+def delta_levels(options: PublishOptions) -> tuple[int, int]:
+    """Return how hard deltas are compressed: as hard as archives, but not below what makes patches small.
+
+    The second level is for what old content does not make far smaller.
+    """
     if options.compression == Compression.BEST:
-        return Effort(usual.hard_level, usual.hard_level)
-    asked = options.level if options.archive_format is ArchiveFormat.TAR_ZST else None
-    level = usual.level if asked is None else asked
-    if options.compression == Compression.FAST or level < usual.level:
-        return Effort(usual.level, usual.level)
-    return Effort(level, max(level, usual.hard_level))
+        return HARD_LEVEL, HARD_LEVEL
+    level = options.level if options.archive_format is ArchiveFormat.TAR_ZST else None
+    if options.compression == Compression.FAST or (level is not None and level < LEVEL):
+        return LEVEL, LEVEL
+    return level or LEVEL, max(level or LEVEL, HARD_LEVEL)
 
 
 def describe_deltas(planned: PlannedArchive, manifest: ArchiveManifest) -> ArchiveManifest:

@@ -23,9 +23,9 @@ from fakes.deltas import (
 )
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.deltas import delta_writer, prefixes
-from venvstacks.deltas.delta_writer import Effort
-from venvstacks.deltas.patch_plan import plan_patch, run_patch
+from venvstacks.deltas import delta_writer
+from venvstacks.deltas.delta_writer import HARD_LEVEL, LEVEL
+from venvstacks.deltas.patch_plan import prepare_patch, run_patch
 from venvstacks.errors import DeltaError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
 from venvstacks.humanize import size_text
@@ -170,7 +170,7 @@ def test_deltas_follow_each_other(tmp_path: Path) -> None:
 
 def test_events(pair: Pair) -> None:
     events: list[Event] = []
-    plan = plan_patch(pair.old, pair.delta, pair.folder / "patched")
+    plan = prepare_patch(pair.old, pair.delta, pair.folder / "patched")
     run_patch(plan, Work(observe=events.append))
     assert events[:2] == [Planned(Step.PATCH, ("app",)), Started(Step.PATCH, "app")]
     assert events[-2] == Progressed(Step.PATCH, "app", plan.size, plan.size)
@@ -218,27 +218,27 @@ def test_clone_is_verified(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_truly_new_is_compressed_harder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     levels: list[tuple[bool, int]] = []
-    compress = prefixes.compress
+    compress = delta_writer.compress_frame
 
     def observed(content: bytes, prefix: bytes, level: int) -> bytes:
         levels.append((bool(prefix), level))
         return compress(content, prefix, level)
 
-    monkeypatch.setattr(prefixes, "compress", observed)
+    monkeypatch.setattr(delta_writer, "compress_frame", observed)
     texts = b"".join(b"word-%d " % (number * number % 997) for number in range(800))
     pair = make_pair(tmp_path, {"a": noise(5000)}, {"a": edited(noise(5000))})
 
-    def levels_to(new: bytes, effort: Effort) -> list[tuple[bool, int]]:
+    def levels_to(new: bytes, wanted: tuple[int, int] = (LEVEL, HARD_LEVEL)) -> list[tuple[bool, int]]:
         levels.clear()
-        make_tree(tmp_path / f"{new[:4].hex()}{effort.level}", {"a": new})
+        make_tree(tmp_path / f"{new[:4].hex()}{wanted[1]}", {"a": new})
         archive = tmp_path / "other.tar.gz"
-        pack(tmp_path / f"{new[:4].hex()}{effort.level}", archive, ArchiveFormat.TAR_GZ)
-        delta_between(pair.folder / "old.tar.zst", archive, tmp_path / "other.vdelta", effort=effort)
+        pack(tmp_path / f"{new[:4].hex()}{wanted[1]}", archive, ArchiveFormat.TAR_GZ)
+        delta_between(pair.folder / "old.tar.zst", archive, tmp_path / "other.vdelta", levels=wanted)
         return levels
 
-    assert levels_to(edited(noise(5000)), Effort()) == [(True, 12)]
-    assert levels_to(edited(noise(5000), every=10), Effort()) == [(True, 12), (False, 12), (True, 19)]
-    assert levels_to(texts, Effort()) == [(True, 12), (False, 12), (False, 19)]
-    assert levels_to(texts, Effort(12, 12)) == [(True, 12), (False, 12)]
-    monkeypatch.setattr(delta_writer, "_MOST_EFFORT", 1000)
-    assert levels_to(texts[1:], Effort()) == [(True, 12), (False, 12)]
+    assert levels_to(edited(noise(5000))) == [(True, 12)]
+    assert levels_to(edited(noise(5000), every=10)) == [(True, 12), (False, 12), (True, 19)]
+    assert levels_to(texts) == [(True, 12), (False, 12), (False, 19)]
+    assert levels_to(texts, (12, 12)) == [(True, 12), (False, 12)]
+    monkeypatch.setattr(delta_writer, "_MOST_HARD", 1000)
+    assert levels_to(texts[1:]) == [(True, 12), (False, 12)]

@@ -16,12 +16,11 @@ from venvstacks import files
 from venvstacks.archives.archive_reader import read_index
 from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.building.layer_build import LayerBuild
-from venvstacks.deltas.blob import read_header
-from venvstacks.deltas.delta_writer import Effort
+from venvstacks.deltas.delta_file import read_header
 from venvstacks.errors import ArchiveError, PublishError, UsageError
 from venvstacks.events import Event, Finished, Warned
 from venvstacks.manifests.manifest_format import ArchiveManifest
-from venvstacks.publishing.deltas import delta_effort
+from venvstacks.publishing.deltas import delta_levels
 from venvstacks.publishing.outputs import Output
 from venvstacks.publishing.publish_plan import PublishOptions
 from venvstacks.work import Work
@@ -402,5 +401,5 @@ def test_dry_run_says_what_might_be_made(release: Release, options: PublishOptio
         (PublishOptions(Path(), ArchiveFormat.TAR_XZ, compression=Compression.BEST), (19, 19)),
     ],
 )
-def test_effort(options: PublishOptions, levels: tuple[int, int]) -> None:
-    assert delta_effort(options) == Effort(*levels)
+def test_levels(options: PublishOptions, levels: tuple[int, int]) -> None:
+    assert delta_levels(options) == levels

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,16 @@ import msgspec
 
 from venvstacks import files
 from venvstacks.archives import codecs
-from venvstacks.deltas import prefixes
 from venvstacks.deltas.delta_format import DeltaHeader
 from venvstacks.deltas.delta_validation import FETCH_ANOTHER, check_header
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import DeltaError
 from venvstacks.manifests.manifest_format import ArchiveManifest, read_manifests
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 FORMAT = 1
 """Version of the format; readers refuse newer ones."""
@@ -29,23 +34,50 @@ _START = struct.Struct("<8sLL32s")  # magic, version, bytes of the header, its S
 _LARGEST_HEADER = 32 << 20
 _LARGEST_TEXT = 128 << 20  # bytes of the header's JSON: room for half a million entries
 _HEADER_LEVEL = 19
+_SMALLEST_WINDOW_LOG = 10
+_WINDOW_LOG_MAX = 24  # of the largest content of a frame
 
 
 def encode_start(header: DeltaHeader) -> bytes:
-    """Return what stands before the frames of a delta."""
+    """Return what precedes the frames of a delta."""
     packed = codecs.compress_text(msgspec.json.encode(header), _HEADER_LEVEL)
     return _START.pack(_MAGIC, FORMAT, len(packed), bytes.fromhex(files.sha256(packed))) + packed
 
 
-class DeltaReader:
-    """An open delta; any thread may use it.
+def compress_frame(content: bytes, prefix: bytes, level: int) -> bytes:
+    """Compress a frame, which refers to the prefix as to something that came just before.
 
-    Args:
-        file: The delta.
-        name: How messages name it.
-        header: Its header, checked.
-        start: Where its frames begin, in bytes.
+    The window is as large as the content: then the codec sees all of the prefix up to the last byte.
     """
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {
+        parameter.compression_level: level,
+        parameter.window_log: max(_SMALLEST_WINDOW_LOG, (len(content) - 1).bit_length()),
+    }
+    stream = zstd.ZstdCompressor(options=options, zstd_dict=_dictionary(prefix))
+    stream.set_pledged_input_size(len(content))
+    return stream.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def decompress_frame(packed: bytes, prefix: bytes, size: int) -> bytes:
+    """Decompress a frame, without ever making more of it than the ``size`` that it is said to hold."""
+    limits: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX}
+    try:
+        stream = zstd.ZstdDecompressor(zstd_dict=_dictionary(prefix), options=limits)
+        content = stream.decompress(packed, size + 1)
+    except (zstd.ZstdError, EOFError, ValueError) as error:
+        raise codecs.CodecError(f"it cannot be decompressed ({error})") from error
+    if len(content) != size or not stream.eof or stream.unused_data:
+        raise codecs.CodecError(f"it does not hold the {size} bytes that it should")
+    return content
+
+
+def _dictionary(prefix: bytes) -> "tuple[zstd.ZstdDict, int] | None":
+    return zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None
+
+
+class DeltaReader:
+    """An open delta; any thread may use it; see :func:`open_delta`."""
 
     def __init__(self, file: BinaryIO, name: str, header: DeltaHeader, start: int) -> None:
         self.header = header
@@ -65,19 +97,29 @@ class DeltaReader:
         if files.sha256(packed) != frame.sha256:
             raise _damaged(self.name, f"frame {number + 1} is not the one that the header describes")
         try:
-            return prefixes.decompress(packed, prefix, frame.content_size)
-        except prefixes.PrefixError as error:
+            return decompress_frame(packed, prefix, frame.content_size)
+        except codecs.CodecError as error:
             raise _damaged(self.name, f"frame {number + 1} is not what the header says: {error}") from error
 
 
 def read_header(path: Path, *, check: bool = True) -> tuple[DeltaHeader, int]:
-    """Read and check the header of a delta."""
+    """Read and validate the header of a delta, and return also where its frames begin, in bytes.
+
+    With ``check``, the whole delta is compared with what manifests beside it say of it.
+    """
     with path.open("rb") as file:
         if check:
             _check_described(file, path)
         header, start = _decode(file, path.name)
         check_header(header, os.fstat(file.fileno()).st_size - start, path.name)
     return header, start
+
+
+@contextmanager
+def open_delta(path: Path, header: DeltaHeader, start: int) -> Iterator[DeltaReader]:
+    """Open a delta of which :func:`read_header` returned the header, and where the frames begin."""
+    with path.open("rb") as file:
+        yield DeltaReader(file, path.name, header, start)
 
 
 def _check_described(file: BufferedReader, path: Path) -> None:
@@ -99,15 +141,8 @@ def _check_described(file: BufferedReader, path: Path) -> None:
         )
 
 
-@contextmanager
-def opened(path: Path, header: DeltaHeader, start: int) -> Iterator[DeltaReader]:
-    """Open a delta whose header was read by :func:`read_header`."""
-    with path.open("rb") as file:
-        yield DeltaReader(file, path.name, header, start)
-
-
 def _decode(file: BinaryIO, name: str) -> tuple[DeltaHeader, int]:
-    """Read and decode the header; whether it makes sense is not looked at."""
+    """Read and decode the header, which is not validated; return also where the frames begin."""
     file.seek(0)
     start = file.read(_START.size)
     if len(start) < _START.size or not start.startswith(_MAGIC):

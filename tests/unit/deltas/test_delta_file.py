@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from fakes.deltas import Content, Pair, full_facts, make_pair, noise, rewrite
+from fakes.deltas import Content, Pair, edited, full_facts, make_pair, noise, rewrite
 from fakes.manifests import archive_manifest, place_manifest
 from venvstacks import files
-from venvstacks.deltas.blob import read_header
+from venvstacks.archives.codecs import CodecError
+from venvstacks.deltas.delta_file import compress_frame, decompress_frame, read_header
 from venvstacks.deltas.delta_format import DeltaEntry, DeltaFrame, DeltaHeader, Source, Stretch
 from venvstacks.entries import EntryKind
 from venvstacks.errors import DeltaError, VenvstacksError
@@ -253,3 +254,52 @@ def test_delta_that_is_not_the_one_of_the_manifest(pair: Pair, change: dict[str,
 def test_manifest_that_does_not_name_a_delta_says_nothing_of_it(pair: Pair) -> None:
     describe(pair.folder, manifest(pair, name="other.vdelta", size=1))
     pair.patch()
+
+
+OLD_CONTENT = noise(50_000)
+NEW_CONTENT = edited(OLD_CONTENT)
+
+
+@pytest.mark.parametrize("level", [1, 12, 19])
+def test_prefix_is_referred_to(level: int) -> None:
+    packed = compress_frame(NEW_CONTENT, OLD_CONTENT, level)
+    assert len(packed) < 3000
+    assert decompress_frame(packed, OLD_CONTENT, len(NEW_CONTENT)) == NEW_CONTENT
+    assert len(compress_frame(NEW_CONTENT, b"", level)) > 50_000
+
+
+def test_whole_prefix_is_seen_to_the_last_byte() -> None:
+    old = noise(100_000)
+    assert len(compress_frame(old, old, 12)) < 100
+    assert len(compress_frame(old[:40_000], old, 12)) < 100
+    assert len(compress_frame(old[-40_000:] + old[:40_000], old, 12)) < 150
+
+
+@pytest.mark.parametrize("content", [b"1", b"x" * 100_000, noise(3)])
+def test_any_content(content: bytes) -> None:
+    assert decompress_frame(compress_frame(content, b"", 12), b"", len(content)) == content
+    assert decompress_frame(compress_frame(content, OLD_CONTENT, 12), OLD_CONTENT, len(content)) == content
+
+
+@pytest.mark.parametrize("size", [len(NEW_CONTENT) - 1, len(NEW_CONTENT) + 1, 0])
+def test_other_size_is_refused(size: int) -> None:
+    with pytest.raises(CodecError):
+        decompress_frame(compress_frame(NEW_CONTENT, OLD_CONTENT, 3), OLD_CONTENT, size)
+
+
+def test_bomb_is_not_decompressed() -> None:
+    packed = compress_frame(bytes(16 << 20), b"", 1)
+    with pytest.raises(CodecError, match="it does not hold the 10 bytes that it should"):
+        decompress_frame(packed, b"", 10)
+
+
+def test_too_large_window_is_refused() -> None:
+    packed = compress_frame(bytes((16 << 20) + 1), b"", 1)
+    with pytest.raises(CodecError, match="cannot be decompressed"):
+        decompress_frame(packed, b"", 1 << 30)
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-1], lambda d: d + b"1", lambda d: d + d, lambda _: b""])
+def test_damaged_frame_is_refused(damage) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    with pytest.raises(CodecError):
+        decompress_frame(damage(compress_frame(NEW_CONTENT, OLD_CONTENT, 3)), OLD_CONTENT, len(NEW_CONTENT))
