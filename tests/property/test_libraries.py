@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 
 from fakes.libraries import LINUX, MACOS, WINDOWS, library_layer, native_file
 from venvstacks.binaries.native_image import NativeFile
-from venvstacks.libraries.globs import matcher
 from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Source
 from venvstacks.libraries.linking import link
-from venvstacks.libraries.offers import offers_of
+from venvstacks.libraries.offers import matcher, offers_of
 from venvstacks.libraries.search import SearchPaths
 from venvstacks.platforms.compatibility import Compatibility
 
@@ -101,7 +100,7 @@ def test_searching_ends(layer: LibraryLayer) -> None:
     search = SearchPaths(layer.natives, "linux")
     for file in layer.natives.files:
         for needed in file.needed:
-            search.found(file, needed)
+            search.find(file, needed)
 
 
 @given(st.text(alphabet="ab*?[]!-/\\^.\n", max_size=12), st.text(alphabet="ab/.[]\n", max_size=12))

@@ -21,7 +21,7 @@ class Natives(Struct, frozen=True):
 
     Attributes:
         files: Sorted by path.
-        links: Symbolic links to such files, both relative to the layer.
+        links: Symbolic links to such files -> the files, both relative to the layer.
     """
 
     files: tuple[NativeFile, ...] = ()
@@ -41,10 +41,9 @@ class LibraryLayer:
         title: How messages name it: ``framework 'torch'``.
         install_target: The folder it is installed in, beside the others.
         compatibility: The target with the layer's limits.
-        natives: What it holds.
         exclude: Globs of native files that take no part in this.
         allow_missing: Globs of names of libraries that nobody has to provide.
-        is_top: Whether no layer can stand on it: an application.
+        is_top: Whether no layer can depend on it: an application.
         stand_ins: Layers below that may be missing -> those of which one is there instead; by build names.
     """
 
@@ -60,26 +59,18 @@ class LibraryLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """Different libraries of one name in one layer."""
-
-    name: str
-    files: tuple[NativeFile, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Offers:
     """What a layer offers by name.
 
     Attributes:
         libraries: Name (as needed by others) -> the file.
         excluded: Name -> a file that would be offered if the layer did not exclude it.
-        conflicts: Names that stand for several libraries.
+        conflicts: Name -> the different libraries that have it in this layer, if there are several.
     """
 
     libraries: Mapping[str, NativeFile]
     excluded: Mapping[str, NativeFile]
-    conflicts: tuple[Conflict, ...]
+    conflicts: Mapping[str, tuple[NativeFile, ...]]
 
 
 class Source(StrEnum):
@@ -110,7 +101,7 @@ class Use:
         shadowed: Build names of layers further down that offer the same name.
         remark: Why nobody provides it, if more can be said than that.
         others: Other libraries of that name in the providing layer, relative to it; none if it is an application's
-            own, as no layer stands on that.
+            own, as no layer depends on that.
     """
 
     file: str
@@ -132,13 +123,13 @@ class Linking:
         uses: Everything that is needed, sorted by file.
         links: Name -> file, for the layer's folder of offered libraries (POSIX).
         additions: File -> entries to add to where it looks (Linux).
-        dyld: Install targets whose offered libraries processes of this layer have to be told of (macOS).
+        dyld: Install targets of the layers whose offered libraries the loader has to be led to (macOS).
         dll_folders: Folders with offered DLLs, of this layer and those below (Windows); relative to this layer.
     """
 
     uses: tuple[Use, ...] = ()
-    links: Mapping[str, str] | None = None
-    additions: Mapping[str, tuple[str, ...]] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    additions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dyld: tuple[str, ...] = ()
     dll_folders: tuple[str, ...] = ()
 

@@ -10,23 +10,13 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from venvstacks.binaries.native_image import NativeFile
-from venvstacks.libraries.globs import matcher
-from venvstacks.libraries.linkage import (
-    BASE_PYTHON,
-    DYNLIB,
-    LibraryLayer,
-    Linking,
-    Source,
-    Use,
-)
-from venvstacks.libraries.offers import is_shared_library, offers_of
+from venvstacks.libraries.linkage import BASE_PYTHON, DYNLIB, LibraryLayer, Linking, Source, Use
+from venvstacks.libraries.offers import is_shared_library, matcher, offers_of
 from venvstacks.libraries.search import SearchPaths, rpath_is_system
 from venvstacks.libraries.system import REDISTRIBUTABLE, system_libraries
 
 _PRIVATE = re.compile(r".*-[0-9a-f]{8}(\.\d+)*\.so(\.\d+)*", re.DOTALL)
 """Names that auditwheel gives to the copies it puts into a wheel: nothing outside of the wheel asks for them."""
-
-_LINKED = {Source.LAYER, Source.BELOW}
 
 
 def link(layer: LibraryLayer, below: Sequence[LibraryLayer]) -> Linking:
@@ -44,9 +34,9 @@ def link(layer: LibraryLayer, below: Sequence[LibraryLayer]) -> Linking:
 
 
 def _dyld(linker: "_Linker") -> tuple[str, ...]:
-    """Return the layers that processes have to be told of, for the files of this layer and of those below it."""
+    """Return the layers that the loader has to be led to, for the files of this layer and of those below it."""
     linkers = (linker, *(_Linker(each, linker.below[n:]) for n, each in enumerate(linker.below, 1)))
-    linked = {name for each in linkers for use in each.uses() for name in each.linked(use)}
+    linked = {name for each in linkers for use in each.uses() for name in each.layers_to_search(use)}
     return tuple(each.install_target for each in linker.path if each.build_name in linked)
 
 
@@ -71,17 +61,15 @@ class _Linker:
                 yield from (self._use(file, needed) for needed in dict.fromkeys(file.needed))
 
     def _use(self, file: NativeFile, needed: str) -> Use:
-        here = self.layer.build_name
         name = self._name(needed)
-        if found := self.search.found(file, needed):
-            return Use(file.path, file.owner, needed, Source.OWN_PATH, here, found.path)
+        if found := self.search.find(file, needed):
+            return Use(file.path, file.owner, needed, Source.OWN_PATH, self.layer.build_name, found.path)
         if self.is_system(name) or rpath_is_system(file, needed):
             return Use(file.path, file.owner, needed, Source.SYSTEM)
-        if provided := self._provided(file, needed, name):
+        if provided := self._find_provider(file, needed, name):
             return provided
-        is_let_be = file.owner == BASE_PYTHON or needed in file.optional
-        is_let_be = is_let_be or any(fnmatchcase(name, glob) for glob in self._allowed())
-        source = Source.ALLOWED if is_let_be else Source.MISSING
+        may_be_missing = file.owner == BASE_PYTHON or needed in file.optional or self._is_allowed(name)
+        source = Source.ALLOWED if may_be_missing else Source.MISSING
         return Use(file.path, file.owner, needed, source, remark=self._remark(name))
 
     def _name(self, needed: str) -> str:
@@ -93,23 +81,22 @@ class _Linker:
                 return posixpath.basename(needed)
         return needed
 
-    def _provided(self, file: NativeFile, needed: str, name: str) -> Use | None:
+    def _find_provider(self, file: NativeFile, needed: str, name: str) -> Use | None:
         if file.owner == BASE_PYTHON and self.layer.compatibility.target.os != "win":
-            return None  # it comes as a whole, and is let be
+            return None  # it comes as a whole, and is left alone
         providers = [each for each in self.path if name in self.offers[each.build_name].libraries]
         if not providers:
             return None
         first, *further = (each.build_name for each in providers)
         provider = self.offers[first].libraries[name].path
         source = Source.LAYER if first == self.layer.build_name else Source.BELOW
-        conflicts = () if providers[0].is_top else self.offers[first].conflicts
-        namesakes = next((conflict.files for conflict in conflicts if conflict.name == name), ())
+        namesakes = () if providers[0].is_top else self.offers[first].conflicts.get(name, ())
         others = tuple(other.path for other in namesakes if other.path != provider)
         return Use(file.path, file.owner, needed, source, first, provider, tuple(further), others=others)
 
-    def _allowed(self) -> tuple[str, ...]:
-        globs = self.layer.allow_missing
-        return tuple(map(str.lower, globs)) if self.layer.compatibility.target.is_windows else globs
+    def _is_allowed(self, name: str) -> bool:
+        fold = str.lower if self.layer.compatibility.target.is_windows else str
+        return any(fnmatchcase(name, fold(glob)) for glob in self.layer.allow_missing)
 
     def _remark(self, name: str) -> str:
         for each in self.path:
@@ -119,9 +106,9 @@ class _Linker:
             return "it is part of Microsoft's C++ runtime; the package 'msvc-runtime' brings it"
         return ""
 
-    def linked(self, use: Use) -> tuple[str, ...]:
-        """Name the layers in which a file has to be told to look: where the library is, or is on some machines."""
-        if use.source not in _LINKED:
+    def layers_to_search(self, use: Use) -> tuple[str, ...]:
+        """Name the layers in which a file has to be made to look: where the library is, or is on some machines."""
+        if use.source not in {Source.LAYER, Source.BELOW}:
             return ()
         stand_ins = self.layer.stand_ins.get(use.layer, ())
         return (use.layer, *(name for name in use.shadowed if name in stand_ins))
@@ -139,7 +126,7 @@ class _Linker:
             if file.owner == BASE_PYTHON or file.path not in uses:
                 continue
             up = "../" * file.path.count("/")
-            entries = [self._entry(name, up) for use in uses[file.path] for name in self.linked(use)]
+            entries = [self._entry(name, up) for use in uses[file.path] for name in self.layers_to_search(use)]
             if file.path in offered:
                 entries += [self._entry_from_links(file, needed) for needed in self._unfound_from_links(file)]
             if entries and not file.search:  # with a RUNPATH of its own, it no longer looks where its loaders look
@@ -150,7 +137,7 @@ class _Linker:
         return found
 
     def _ordered(self, entries: list[str]) -> tuple[str, ...]:
-        """Order entries as the layers stand on the path, the layer's own first."""
+        """Order entries as the layers are on the path, the layer's own first."""
         rank = {each.install_target: number for number, each in enumerate(self.below, 1)}
 
         def key(entry: str) -> int:
@@ -166,8 +153,8 @@ class _Linker:
 
     def _no_longer_found(self, file: NativeFile) -> Iterator[Use]:
         for needed in dict.fromkeys(file.needed):
-            is_found = self.search.found_alone(file, needed) is not None or self.is_system(needed)
-            if not is_found and (use := self._provided(file, needed, needed)) is not None:
+            is_found = self.search.find_alone(file, needed) is not None or self.is_system(needed)
+            if not is_found and (use := self._find_provider(file, needed, needed)) is not None:
                 yield use
 
     # A library that is loaded through a link has the folder of the link for its $ORIGIN: from there, too, it has
@@ -188,13 +175,13 @@ class _Linker:
 
     def _unfound_from_links(self, file: NativeFile) -> Iterator[str]:
         for needed in dict.fromkeys(file.needed):
-            if not self.is_system(needed) and not self.search.found_from(file, DYNLIB, needed, self.links):
+            if not self.is_system(needed) and not self.search.finds_from(file, DYNLIB, needed, self.links):
                 yield needed
 
     def _entry_from_links(self, file: NativeFile, needed: str) -> str:
         if needed in self.links:
             return "$ORIGIN"
-        if found := self.search.found(file, needed):  # what is excluded has no link
+        if found := self.search.find(file, needed):  # what is excluded has no link
             return f"$ORIGIN/../../../{found.folder}"
         for each in self.below:
             if needed in self.offers[each.build_name].libraries:
@@ -204,7 +191,7 @@ class _Linker:
     # ---- Windows
 
     def dll_folders(self) -> tuple[str, ...]:
-        """Return the folders with DLLs that processes have to be told of, in path order."""
+        """Return the folders with DLLs that processes have to search, in path order."""
         found: dict[str, None] = {}
         for each in self.path:
             start = "" if each is self.layer else f"../{each.install_target}/"

@@ -14,7 +14,7 @@ def library_findings(layer: LibraryLayer, linking: Linking) -> tuple[Finding, ..
     """Find what a layer's files need that nobody provides for certain.
 
     A loader that does not find a library refuses the file that needs it. Whether anybody needs that file cannot be
-    told: plugins, variants for other hardware and optional parts are often made so. Libraries that the target's
+    seen: plugins, variants for other hardware and optional parts are often made so. Libraries that the target's
     system may bring are as common.
     """
     by_owner: dict[str, list[Use]] = {}
@@ -35,25 +35,26 @@ def _missing(layer: LibraryLayer, all_uses: Sequence[Use]) -> Iterator[tuple[str
     files = list(dict.fromkeys(_file_name(use.file) for use in uses))
     remarks = "".join(f"; {remark}" for remark in dict.fromkeys(use.remark for use in uses) if remark)
     # the line may replace one that is there
-    globs = dict.fromkeys((*map(_toml, layer.allow_missing), *map(_quoted, names)))
+    globs = dict.fromkeys((*map(_toml_string, layer.allow_missing), *map(_glob, names)))
     accepted = f" = [{', '.join(globs)}]" if len(names) <= _LISTED else ""
-    needed, by = some_of(map(_shown, names)), some_of(map(_shown, files), 2)
+    needed, by = some_of(map(_visible, names)), some_of(map(_visible, files), 2)
     remedy = "see that the target's system has it, or add the package that brings it; to accept that it is missing"
     yield f"needs {needed}, which no layer offers (for {by}{remarks})", f"{remedy}: dynlib_allow_missing{accepted}"
 
 
 def _ambiguous(uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
     for use in {(use.needed, use.layer): use for use in uses if use.others}.values():
+        needed, taken = _visible(use.needed), _visible(use.provider)
         yield (
-            f"needs {_shown(use.needed)}, of which {use.layer!r} has several, and takes {_shown(use.provider)}",
-            f"leave out the others there: dynlib_exclude = [{', '.join(map(_quoted_path, use.others))}]",
+            f"needs {needed}, of which {use.layer!r} has several, and takes {taken}",
+            f"leave out the others there: dynlib_exclude = [{', '.join(map(_glob_for_path, use.others))}]",
         )
 
 
 def system_libraries_of(linking: Linking) -> tuple[str, ...]:
     """Return the names of the libraries that the target's system has to bring, beyond what every such system has.
 
-    Some of them may be for parts that nobody uses, which cannot be told from outside. No system brings extension
+    Some of them may be for parts that nobody uses, which cannot be seen from outside. No system brings extension
     modules, which some packages link to each other.
     """
     names = {_file_name(use.needed) for use in linking.missing}
@@ -64,22 +65,22 @@ def _file_name(needed: str) -> str:
     return needed.rpartition("/")[2]
 
 
-def _shown(name: str) -> str:
+def _visible(name: str) -> str:
     """Return a name as it is, or quoted if it would look like something else."""
     return name if name.isprintable() and name == name.strip() and name else repr(name)
 
 
-def _quoted_path(path: str) -> str:
+def _glob_for_path(path: str) -> str:
     _, between, inside = path.rpartition("/site-packages/")
-    return _quoted(inside if between else path)
+    return _glob(inside if between else path)
 
 
-def _quoted(name: str) -> str:
+def _glob(name: str) -> str:
     """Write a glob for one name as a TOML string."""
-    return _toml("".join(f"[{char}]" if char in "*?[" else char for char in name))
+    return _toml_string("".join(f"[{char}]" if char in "*?[" else char for char in name))
 
 
-def _toml(text: str) -> str:
+def _toml_string(text: str) -> str:
     escaped = (
         f"\\{char}" if char in '"\\' else char if char.isprintable() else f"\\u{ord(char):04X}" for char in text
     )

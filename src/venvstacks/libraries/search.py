@@ -26,12 +26,7 @@ _MOST_WAYS = 4
 
 
 class SearchPaths:
-    """Where the files of a layer look within it.
-
-    Args:
-        natives: What the layer holds.
-        system: The operating system of the target.
-    """
+    """Where the files of a layer look within it."""
 
     def __init__(self, natives: Natives, system: OperatingSystem) -> None:
         self._files = natives.files
@@ -41,16 +36,16 @@ class SearchPaths:
             if path in self._present:
                 self._present.setdefault(link, self._present[path])
 
-    def found(self, file: NativeFile, needed: str) -> NativeFile | None:
+    def find(self, file: NativeFile, needed: str) -> NativeFile | None:
         """Return what a file finds for a needed library, whichever way it is loaded itself."""
         results = [self._resolve(file, needed, passed) for passed in self._ways[file.path]]
         return results[0] if all(results) else None
 
-    def found_alone(self, file: NativeFile, needed: str) -> NativeFile | None:
+    def find_alone(self, file: NativeFile, needed: str) -> NativeFile | None:
         """Return what a file finds by its own settings, without those of the files that load it."""
         return self._resolve(file, needed, ())
 
-    def found_from(self, file: NativeFile, folder: str, needed: str, links: Mapping[str, str]) -> bool:
+    def finds_from(self, file: NativeFile, folder: str, needed: str, links: Mapping[str, str]) -> bool:
         """Whether a file on Linux that was loaded through a link finds a library by its own settings.
 
         The loader takes the folder of the link for ``$ORIGIN``.
@@ -117,7 +112,7 @@ def _folders(file: NativeFile, folder: str, system: OperatingSystem) -> Folders:
 
 
 def _here(file: NativeFile) -> tuple[str, ...]:
-    """Return what stands for a file's own folder on macOS: the executable of a process is a program."""
+    """Return what means a file's own folder on macOS: the executable of a process is a program."""
     return ("@loader_path", "@executable_path") if file.kind is Kind.PROGRAM else ("@loader_path",)
 
 

@@ -1,7 +1,7 @@
 """Which libraries a target's system provides.
 
 Linux: what the manylinux policies (PEP 600, with the list of PEP 599 and later additions of auditwheel) and the
-musllinux policies (PEP 656) let wheels take from the system. macOS: what stands in ``/usr/lib`` and ``/System``.
+musllinux policies (PEP 656) let wheels take from the system. macOS: what is in ``/usr/lib`` and ``/System``.
 Windows: DLLs that come with every Windows 10 and 11.
 """
 

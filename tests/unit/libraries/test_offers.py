@@ -1,6 +1,8 @@
+import pytest
+
 from fakes.libraries import MACOS, SITE, WINDOWS, library_layer, native_file
 from venvstacks.binaries.native_image import NativeFile
-from venvstacks.libraries.offers import offers_of
+from venvstacks.libraries.offers import matcher, offers_of
 from venvstacks.platforms.compatibility import Compatibility
 
 
@@ -55,9 +57,8 @@ def test_different_libraries_of_one_name_are_a_conflict_and_equal_ones_are_not()
     same = [native_file(f"{place}/libfoo.so", digest="1") for place in "ab"]
     assert offered(*same) == {"libfoo.so": "a/libfoo.so"}
     offers = offers_of(library_layer("a", *same, native_file("c/libfoo.so", digest="2")))
-    (conflict,) = offers.conflicts
-    assert conflict.name == "libfoo.so"
-    assert [file.path[-12:] for file in conflict.files] == ["/a/libfoo.so", "/c/libfoo.so"]
+    assert set(offers.conflicts) == {"libfoo.so"}
+    assert [file.path[-12:] for file in offers.conflicts["libfoo.so"]] == ["/a/libfoo.so", "/c/libfoo.so"]
     assert offered(*same, native_file("c/libfoo.so", digest="2"), exclude=("c/libfoo.so",))
 
 
@@ -66,3 +67,46 @@ def test_other_systems() -> None:
     assert set(offered(native_file("x/Foo.DLL"), native_file("x/m.pyd"), on=WINDOWS)) == {"foo.dll"}
     runtimes = [native_file(f"{place}/MSVCP140.dll", digest=place) for place in "ab"]
     assert set(offered(*runtimes, on=WINDOWS)) == {"msvcp140.dll"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        ("libfoo.so.*", "lib/site-packages/x/libfoo.so.1", True),
+        ("libfoo.so.*", "libfoo.so.1", True),
+        ("libfoo.so", "lib/xlibfoo.so", False),
+        ("libfoo.so", "lib/libfoo.so.1", False),
+        ("x/libfoo.so", "a/x/libfoo.so", True),
+        ("x/libfoo.so", "a/y/libfoo.so", False),
+        ("x/*", "a/x/b/libfoo.so", False),
+        ("vendored/**", "a/vendored/b/c/libfoo.so", True),
+        ("vendored/**", "a/unvendored/libfoo.so", False),
+        ("x/**/libfoo.so", "a/x/libfoo.so", True),
+        ("x/**/libfoo.so", "a/x/y/z/libfoo.so", True),
+        ("**/libfoo.so", "libfoo.so", True),
+        ("lib?oo.so", "x/libfoo.so", True),
+        ("lib[a-f]oo.so", "x/libfoo.so", True),
+        ("lib[!a-f]oo.so", "x/libfoo.so", False),
+        ("lib[z-a]oo.so", "x/libfoo.so", False),
+        ("lib[]].so", "x/lib].so", True),
+        ("lib[.so", "x/lib[.so", True),
+        ("lib(a|b).so", "x/lib(a|b).so", True),
+        ("*", "a name\nwith a line feed", True),
+        ("", "x", False),
+        ("vendored/**", "a/vendored", False),
+        ("vendored", "vendored/libfoo.so", False),
+        ("x/**/y/**/z", "a/x/y/b/c/z", True),
+        ("**", "x", True),
+        ("x//libfoo.so/", "a/x/libfoo.so", True),
+        ("!libfoo.so", "libfoo.so", False),
+        ("lib\\*.so", "lib\\x.so", True),
+        ("[!a]b", "/b", False),
+    ],
+)
+def test_globs_match_the_end_of_a_path(glob: str, path: str, *, matches: bool) -> None:
+    assert matcher([glob])(path) is matches
+
+
+def test_one_of_several_is_enough() -> None:
+    assert matcher(["a", "b"])("x/b")
+    assert not matcher([])("x/b")

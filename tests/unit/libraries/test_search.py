@@ -6,7 +6,7 @@ from venvstacks.platforms.targets import OperatingSystem
 
 def found(file: NativeFile, needed: str, *others: NativeFile, system: OperatingSystem = "linux") -> str | None:
     layer = library_layer("a", file, *others)
-    result = SearchPaths(layer.natives, system).found(file, needed)
+    result = SearchPaths(layer.natives, system).find(file, needed)
     return result and result.path.removeprefix(f"{SITE}/")
 
 
@@ -27,7 +27,7 @@ def test_links_are_followed() -> None:
     layer = library_layer(
         "a", module, library, links=(("lib/libfoo.so.1", "lib/libfoo.so.1.2"), ("lib/x", "gone"))
     )
-    assert SearchPaths(layer.natives, "linux").found(module, "libfoo.so.1") == library
+    assert SearchPaths(layer.natives, "linux").find(module, "libfoo.so.1") == library
 
 
 def chain(*, rpath: bool, runpath_between: bool = False) -> str | None:
@@ -49,7 +49,7 @@ def test_what_only_some_of_the_ways_lead_to_is_not_found() -> None:
     one, two = native_file("libs/libone.so", "libtwo.so"), native_file("libs/libtwo.so")
     assert found(one, "libtwo.so", module, two)
     assert not found(one, "libtwo.so", module, other, two)
-    assert SearchPaths(library_layer("a", module, one, two).natives, "linux").found_alone(one, "libtwo.so") is None
+    assert SearchPaths(library_layer("a", module, one, two).natives, "linux").find_alone(one, "libtwo.so") is None
 
 
 def test_circles_end() -> None:
