@@ -9,11 +9,11 @@ from packaging.version import Version
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.files import canonical_json, write_text
 from venvstacks.locking.hashes import (
-    declared_text,
-    lock_input_hash,
-    other_inputs_hash,
-    requirements_hash,
-    version_inputs_hash,
+    format_declared,
+    hash_other_inputs,
+    hash_pylock,
+    hash_requirements,
+    hash_version_inputs,
 )
 from venvstacks.locking.layer_lock import (
     LayerLock,
@@ -67,16 +67,16 @@ def write_lock(
     text = format_pylock(layer, Resolution(tuple(packages), tuple(shared)))
     python = layer.python.exactly(layer.python.version)
     metadata = {
-        "requirements_hash": requirements_hash(text),
-        "lock_input_hash": lock_input_hash(layer),
-        "other_inputs_hash": other_inputs_hash(stack, layer, python, below),
-        "version_inputs_hash": version_inputs_hash(layer, states[layer.build_name].module_hashes),
+        "requirements_hash": hash_pylock(text),
+        "lock_input_hash": hash_requirements(layer),
+        "other_inputs_hash": hash_other_inputs(stack, layer, python, below),
+        "version_inputs_hash": hash_version_inputs(layer, states[layer.build_name].module_hashes),
         "lock_version": lock_version,
         "locked_at": TIME,
         "python_version": python.release,
         "tool_versions": {"uv": "1"},
     }
-    write_text(lock_file(stack, layer, "declared"), declared_text(layer))
+    write_text(lock_file(stack, layer, "declared"), format_declared(layer))
     write_text(lock_file(stack, layer, "pylock"), text)
     write_text(lock_file(stack, layer, "metadata"), canonical_json(metadata))
 

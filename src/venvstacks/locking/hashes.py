@@ -44,28 +44,28 @@ RESOLUTION_SETTINGS = (
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
-def declared_text(layer: Layer) -> str:
+def format_declared(layer: Layer) -> str:
     """Return the content of ``requirements-L.in``: the declared requirements, one a line."""
     return DO_NOT_EDIT + "".join(f"{requirement}\n" for requirement in layer.requirements)
 
 
-def requirements_hash(pylock_text: str) -> str:
+def hash_pylock(pylock_text: str) -> str:
     """Hash the locked packages: the text of the pylock file, whatever its line ends."""
     plain = pylock_text.replace("\r\n", "\n")
     return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
 
-def lock_input_hash(layer: Layer) -> str:
+def hash_requirements(layer: Layer) -> str:
     """Hash the declared requirements."""
     return json_hash([str(requirement) for requirement in layer.requirements])
 
 
-def other_inputs_hash(stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[str]) -> str:
+def hash_other_inputs(stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[str]) -> str:
     """Hash whatever makes a lock stale beside the requirements and what is taken from the layers below."""
     return json_hash({**_other_inputs(stack, layer, python), "below": list(below)})
 
 
-def first_other_inputs_hash(
+def hash_first_other_inputs(
     stack: Stack, layer: Layer, python: PythonVersion, below: Sequence[tuple[str, LockMetadata]]
 ) -> str:
     """Hash the same as locks had it at first: with all that the layers below lock."""
@@ -102,7 +102,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
     return value if isinstance(value, int | float) else _CREDENTIALS.sub("", str(value))
 
 
-def version_inputs_hash(layer: Layer, module_hashes: Mapping[str, str]) -> str:
+def hash_version_inputs(layer: Layer, module_hashes: Mapping[str, str]) -> str:
     """Hash what changes a versioned layer's number without changing its packages; nothing, for other layers."""
     if not layer.versioned:
         return json_hash({"name": layer.build_name})

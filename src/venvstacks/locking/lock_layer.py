@@ -23,9 +23,9 @@ from venvstacks.locking.divide import (
 from venvstacks.locking.earlier import check_local, list_local, read_earlier, warn_of_versions
 from venvstacks.locking.layer_lock import LayerLock, Resolution, lock_folder
 from venvstacks.locking.missing import Search, explain_gaps, explain_missing_wheels
-from venvstacks.locking.project import check_environments
 from venvstacks.locking.pylock import Candidates
-from venvstacks.locking.resolve import Resolver, names_in, resolve, resolve_alone
+from venvstacks.locking.resolve import Resolver, names_in, resolve, resolve_once
+from venvstacks.locking.uv_project import check_environments
 from venvstacks.platforms.compatibility import PythonVersion
 
 
@@ -50,7 +50,9 @@ def resolve_layer(
 
     def offers_of(wish: Layer, *, source_distributions: bool = False) -> Candidates:
         place = folder / f"try-{next(tries)}"
-        return resolve_alone(resolver, wish, python, place, source_distributions=source_distributions)
+        return resolve_once(
+            resolver, wish, python, place, dependencies=False, source_distributions=source_distributions
+        )
 
     search = Search(
         lambda wish: attempt(wish, folder / f"try-{next(tries)}")[1],

@@ -8,11 +8,11 @@ from packaging.version import Version
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.files import canonical_json, explain_os_error, remove_leftovers, write_text
 from venvstacks.locking.hashes import (
-    declared_text,
-    lock_input_hash,
-    other_inputs_hash,
-    requirements_hash,
-    version_inputs_hash,
+    format_declared,
+    hash_other_inputs,
+    hash_pylock,
+    hash_requirements,
+    hash_version_inputs,
 )
 from venvstacks.locking.layer_lock import (
     LayerLock,
@@ -25,7 +25,7 @@ from venvstacks.locking.layer_lock import (
 )
 from venvstacks.locking.legacy import is_same
 from venvstacks.locking.pylock import format_pylock
-from venvstacks.locking.states import LockState, check_install_target, install_target
+from venvstacks.locking.states import LockState, check_install_target, name_install_target
 from venvstacks.platforms.compatibility import PythonVersion, marker_of
 from venvstacks.platforms.targets import Target
 
@@ -46,10 +46,10 @@ def write_lock(
     layer = state.layer
     pylock = format_pylock(layer, resolution)
     fresh = LockMetadata(
-        requirements_hash=requirements_hash(pylock),
-        lock_input_hash=lock_input_hash(layer),
-        other_inputs_hash=other_inputs_hash(stack, layer, python, targets_below),
-        version_inputs_hash=version_inputs_hash(layer, state.module_hashes),
+        requirements_hash=hash_pylock(pylock),
+        lock_input_hash=hash_requirements(layer),
+        other_inputs_hash=hash_other_inputs(stack, layer, python, targets_below),
+        version_inputs_hash=hash_version_inputs(layer, state.module_hashes),
         lock_version=1,
         locked_at=now,
         python_version=python.release,
@@ -63,7 +63,7 @@ def write_lock(
         remove_leftovers(folder)
         if (old := folder / f"packages-{layer.build_name.replace('.', '_')}.txt") != summary:
             old.unlink(missing_ok=True)
-        changed = write_text(lock_file(stack, layer, "declared"), declared_text(layer))
+        changed = write_text(lock_file(stack, layer, "declared"), format_declared(layer))
         changed |= write_text(lock_file(stack, layer, "pylock"), pylock)
         write_text(summary, format_summary(layer, resolution))
         # the metadata comes last: until it is there, the lock is not valid, and locking again mends it
@@ -71,7 +71,7 @@ def write_lock(
         changed |= write_text(lock_file(stack, layer, "metadata"), text)
     except OSError as error:
         raise explain_os_error(error, f"write the lock of {layer.title}") from error
-    folder_name = install_target(layer, metadata.lock_version)
+    folder_name = name_install_target(layer, metadata.lock_version)
     lock = LayerLock(layer.build_name, folder_name, python, resolution.packages, resolution.shared, metadata)
     return lock, changed
 

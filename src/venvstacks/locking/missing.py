@@ -110,14 +110,14 @@ def explain_gaps(
         on = [gap.limits for gap in group]
         what = f"{name} {version}" if version else name
         line = f"\n  - {what} has no usable wheel for {', '.join(each.describe() for each in on)}"
-        if found := _needed_limits(python, group):
+        if found := _find_needed_limits(python, group):
             line += f"; there is one for {', '.join(found)}"
         elif name not in newest and (
             best := newest.setdefault(name, _find_newest(layer, python, name, on, search))
         ):
             line += f"; the newest version that has is {best}"
         lines.append(line)
-    hint = _suggest(layer, {gap.limits.target for gap in gaps}, _raised_limits(python, gaps))
+    hint = _suggest(layer, {gap.limits.target for gap in gaps}, _find_settings(python, gaps))
     everywhere = [
         name
         for name, best in newest.items()
@@ -139,33 +139,33 @@ def _suggest(layer: Layer, lacking: Collection[Target], raised: Mapping[str, str
     ways = []
     if raised:
         rest = [target for target in lacking if target.os not in raised]
-        settings = [*raised.values(), *([_platforms_without(layer, rest)] if rest else [])]
+        settings = [*raised.values(), *([_format_platforms(layer, rest)] if rest else [])]
         ways.append(" and ".join(f"`{setting}`" for setting in settings))
     if len(lacking) < len(layer.targets):
-        ways.append(f"`{_platforms_without(layer, lacking)}`")
+        ways.append(f"`{_format_platforms(layer, lacking)}`")
     if not ways:
         return f"require other versions of these packages in {layer.title}"
     return f"set {' or '.join(ways)} on {layer.title}, or require other versions"
 
 
-def _platforms_without(layer: Layer, lacking: Collection[Target]) -> str:
+def _format_platforms(layer: Layer, lacking: Collection[Target]) -> str:
     working = ", ".join(f'"{target.name}"' for target in layer.targets if target not in lacking)
     return f"platforms = [{working}]"
 
 
-def _needed_limits(python: PythonVersion, gaps: Sequence[Gap]) -> list[str]:
+def _find_needed_limits(python: PythonVersion, gaps: Sequence[Gap]) -> list[str]:
     """Return for which newer systems the resolved versions have wheels; nothing unless all of them have."""
-    found = [_newer_limits(gap.wheels, gap.limits, python) for gap in gaps]
+    found = [_find_newer_limits(gap.wheels, gap.limits, python) for gap in gaps]
     texts = [each.describe() for each in found if each is not None]
     return list(dict.fromkeys(texts)) if len(texts) == len(gaps) else []
 
 
-def _raised_limits(python: PythonVersion, gaps: Sequence[Gap]) -> dict[str, str]:
+def _find_settings(python: PythonVersion, gaps: Sequence[Gap]) -> dict[str, str]:
     """Write the settings that would give wheels to all targets of an operating system: its name -> setting."""
     settings = {}
     for system, setting in (("linux", "linux_target"), ("macosx", "macosx_target")):
         of_system = [gap for gap in gaps if gap.limits.target.os == system]
-        found = [_newer_limits(gap.wheels, gap.limits, python) for gap in of_system]
+        found = [_find_newer_limits(gap.wheels, gap.limits, python) for gap in of_system]
         known = [each for each in found if each is not None]
         if known and len(known) == len(found):
             newest = max(known, key=lambda each: (each.libc_version, each.macos_version))
@@ -196,7 +196,7 @@ def _find_newest(
     return None
 
 
-def _newer_limits(
+def _find_newer_limits(
     wheels: Collection[str], compatibility: Compatibility, python: PythonVersion
 ) -> Compatibility | None:
     """Find the oldest system of a target's kind that one of some wheels is for; None if none is for any."""

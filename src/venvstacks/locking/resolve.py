@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import ResolutionError
 from venvstacks.files import write_text
-from venvstacks.locking.project import write_project
 from venvstacks.locking.pylock import Candidates, parse_pylock, read_candidates
+from venvstacks.locking.uv_project import write_project
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.uv import Uv, compile_lock
 from venvstacks.work import Work
@@ -54,32 +54,20 @@ def resolve(
     assigned: list[str] = []
     while True:
         try:
-            candidates = _compile(
+            candidates = resolve_once(
                 resolver, layer, python, folder, constraints=constraints, assigned=assigned, earlier=earlier
             )
+            late = _find_late(resolver, layer, {name for on in candidates.values() for name in on}, assigned)
+            if not late:
+                return candidates
         except ResolutionError as error:
             late = _find_late(resolver, layer, names_in(error.message), assigned)
             if not late:
                 raise
-        else:
-            found = {name for packages in candidates.values() for name in packages}
-            late = _find_late(resolver, layer, found, assigned)
-            if not late:
-                return candidates
         assigned += late
 
 
-def resolve_alone(
-    resolver: Resolver, layer: Layer, python: PythonVersion, folder: Path, *, source_distributions: bool = False
-) -> Candidates:
-    """Resolve a layer's requirements without what they require in turn, as if nothing were below the layer.
-
-    With source distributions, these count as well: their packages have no wheels.
-    """
-    return _compile(resolver, layer, python, folder, dependencies=False, source_distributions=source_distributions)
-
-
-def _compile(
+def resolve_once(
     resolver: Resolver,
     layer: Layer,
     python: PythonVersion,
@@ -91,6 +79,10 @@ def _compile(
     dependencies: bool = True,
     source_distributions: bool = False,
 ) -> Candidates:
+    """Resolve a layer's requirements, or these alone, without what they require in turn.
+
+    Only then can source distributions count as well: their packages have no wheels.
+    """
     output = folder / "pylock.toml"
     folder.mkdir(parents=True, exist_ok=True)
     write_project(

@@ -1,7 +1,7 @@
 """Whether the lock of each layer is valid, judged from its small files alone."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -14,13 +14,13 @@ from venvstacks.errors import InvalidLockError, LockError
 from venvstacks.file_names import folded
 from venvstacks.files import explain_os_error
 from venvstacks.locking.hashes import (
-    declared_text,
-    first_other_inputs_hash,
+    format_declared,
+    hash_first_other_inputs,
     hash_modules,
-    lock_input_hash,
-    other_inputs_hash,
-    requirements_hash,
-    version_inputs_hash,
+    hash_other_inputs,
+    hash_pylock,
+    hash_requirements,
+    hash_version_inputs,
 )
 from venvstacks.locking.layer_lock import FORMAT, LayerLock, LockMetadata, Resolution, lock_file
 from venvstacks.locking.lock_contents import NO_CONTENT, Content, read_content, why_apart
@@ -63,7 +63,7 @@ class LockState:
     @property
     def install_target(self) -> str:
         """The deployed folder's name; for a layer that was never locked, as if locked once."""
-        return install_target(self.layer, self.metadata.lock_version if self.metadata else 1)
+        return name_install_target(self.layer, self.metadata.lock_version if self.metadata else 1)
 
     @property
     def python(self) -> PythonVersion | None:
@@ -84,7 +84,7 @@ class LockState:
         return "run `venvstacks lock`, or build with `--lock`"
 
 
-def install_target(layer: Layer, lock_version: int) -> str:
+def name_install_target(layer: Layer, lock_version: int) -> str:
     """Return the deployed folder's name: the build name, with the lock version if the layer is versioned."""
     return f"{layer.build_name}@{lock_version}" if layer.versioned else layer.build_name
 
@@ -94,7 +94,7 @@ def check_install_target(stack: Stack, layer: Layer, lock_version: int) -> None:
 
     Only an unversioned layer whose name ends like a versioned one's folder can be in the way.
     """
-    folder = install_target(layer, lock_version)
+    folder = name_install_target(layer, lock_version)
     for other in stack.layers if layer.versioned else ():
         if not other.versioned and folded(other.build_name) == folded(folder):
             raise LockError(
@@ -118,16 +118,16 @@ def lock_states(stack: Stack) -> dict[str, LockState]:
 def _read_state(stack: Stack, state: LockState, below: Sequence[LockState]) -> LockState:
     layer = state.layer
     metadata_file, pylock_file = lock_file(stack, layer, "metadata"), lock_file(stack, layer, "pylock")
-    metadata, reason = _read(layer, metadata_file, lambda path: read_json(path, LockMetadata))
-    pylock, pylock_reason = _read(layer, pylock_file, _read_text)
     declared_file = lock_file(stack, layer, "declared")
+    reasons: list[str] = []
+    metadata = _read(layer, metadata_file, lambda path: read_json(path, LockMetadata), reasons)
+    pylock = _read(layer, pylock_file, _read_text, reasons)
     # made from the definition; whoever does not keep it in version control loses nothing
-    declared, declared_reason = _read(layer, declared_file, _read_text) if declared_file.exists() else (None, "")
-    reason = reason or pylock_reason or declared_reason
-    if reason and not (metadata_file.exists() or pylock_file.exists()):
-        reason = "there is none yet"
-    state = replace(state, metadata=metadata, pylock=pylock or "", reason=reason)
-    if reason or metadata is None:
+    declared = _read(layer, declared_file, _read_text, reasons) if declared_file.exists() else None
+    if reasons and not (metadata_file.exists() or pylock_file.exists()):
+        reasons = ["there is none yet"]
+    state = replace(state, metadata=metadata, pylock=pylock or "", reason=next(iter(reasons), ""))
+    if state.reason or metadata is None:
         return state
     written = _FORMAT.search(state.pylock)
     if written is not None and int(written[1]) > FORMAT:
@@ -143,16 +143,17 @@ def _read_state(stack: Stack, state: LockState, below: Sequence[LockState]) -> L
     return replace(state, reason=state.reason or why_apart(state.content, _contents(below)))
 
 
-def _read(layer: Layer, path: Path, read: Callable[[Path], _Value]) -> tuple[_Value | None, str]:
-    """Read one of the files of a lock, or why that cannot be done."""
+def _read(layer: Layer, path: Path, read: Callable[[Path], _Value], reasons: list[str]) -> _Value | None:
+    """Read one of the files of a lock, or note why that cannot be done."""
     try:
-        return read(path), ""
+        return read(path)
     except FileNotFoundError:
-        return None, f"{path.name} does not exist"
+        reasons.append(f"{path.name} does not exist")
     except (DocumentError, UnicodeDecodeError) as error:
-        return None, f"its files are damaged ({error})"
+        reasons.append(f"its files are damaged ({error})")
     except OSError as error:
         raise explain_os_error(error, f"read the lock of {layer.title}") from error
+    return None
 
 
 def _read_text(path: Path) -> str:
@@ -167,44 +168,44 @@ def _judge(
     stack: Stack, state: LockState, metadata: LockMetadata, declared: str | None, below: Sequence[LockState]
 ) -> LockState:
     """Compare a lock with the definition, and read which packages it has if they agree."""
-    layer = state.layer
-    python = layer.python.exactly(metadata.python_version)
-    reason = _why_changed(layer, metadata, state.pylock, declared) or _why_python_changed(layer, python, below)
-    if not reason:
-        present = other_inputs_hash(stack, layer, python, [lower.install_target for lower in below])
-        lower = [(each.install_target, each.metadata) for each in below if each.metadata is not None]
-        if metadata.other_inputs_hash == first_other_inputs_hash(stack, layer, python, lower):
-            state = replace(state, metadata=msgspec.structs.replace(metadata, other_inputs_hash=present))
-        elif metadata.other_inputs_hash != present:
-            variables = f" (also by {', '.join(stack.uv.environ)})" if stack.uv.environ else ""
-            reason = f"its targets, the layers below it or the package indexes have changed{variables}"
-    reason = reason or _why_beside_changed(layer, metadata, state.module_hashes)
-    return replace(state, reason=reason, content=NO_CONTENT if reason else read_content(state.pylock, layer))
+    python = state.layer.python.exactly(metadata.python_version)
+    present = hash_other_inputs(stack, state.layer, python, [lower.install_target for lower in below])
+    for reason in _find_changes(stack, state, metadata, declared, below, present):
+        return replace(state, reason=reason)
+    # the hash may be of the first kind
+    metadata = msgspec.structs.replace(metadata, other_inputs_hash=present)
+    return replace(state, metadata=metadata, content=read_content(state.pylock, state.layer))
 
 
-def _why_changed(layer: Layer, metadata: LockMetadata, pylock: str, declared: str | None) -> str:
-    if metadata.requirements_hash != requirements_hash(pylock):
-        return "its packages were changed by hand, or the file is not complete"
-    if metadata.lock_input_hash != lock_input_hash(layer):
-        return "the declared requirements have changed"
-    if declared and declared != declared_text(layer):
-        return "the list of declared requirements was changed by hand, or the file is not complete"
-    return ""
-
-
-def _why_python_changed(layer: Layer, python: PythonVersion, below: Sequence[LockState]) -> str:
+def _find_changes(  # noqa: PLR0917 - one call
+    stack: Stack,
+    state: LockState,
+    metadata: LockMetadata,
+    declared: str | None,
+    below: Sequence[LockState],
+    present: str,
+) -> Iterator[str]:
+    """Describe how a lock differs from the definition; ``present`` is the hash of other inputs it should have."""
+    layer, python = state.layer, state.layer.python.exactly(metadata.python_version)
+    if metadata.requirements_hash != hash_pylock(state.pylock):
+        yield "its packages were changed by hand, or the file is not complete"
+    if metadata.lock_input_hash != hash_requirements(layer):
+        yield "the declared requirements have changed"
+    if declared and declared != format_declared(layer):
+        yield "the list of declared requirements was changed by hand, or the file is not complete"
     if not layer.python.accepts(python):
-        return f"the base Python has changed to {layer.python}"
-    others = {lower.metadata.python_version for lower in below if lower.metadata is not None} - {python.release}
-    return "the base Python has changed" if others else ""
-
-
-def _why_beside_changed(layer: Layer, metadata: LockMetadata, module_hashes: Mapping[str, str]) -> str:
-    if not layer.versioned or metadata.version_inputs_hash == version_inputs_hash(layer, module_hashes):
-        return ""
-    is_application = layer.kind is LayerKind.APPLICATION
-    parts = "modules, excluded packages or entry points" if is_application else "excluded packages"
-    return f"its {parts} have changed"
+        yield f"the base Python has changed to {layer.python}"
+    lower = [(each.install_target, each.metadata) for each in below if each.metadata is not None]
+    if any(found.python_version != metadata.python_version for _, found in lower):
+        yield "the base Python has changed"
+    recorded = metadata.other_inputs_hash
+    if recorded != present and hash_first_other_inputs(stack, layer, python, lower) != recorded:
+        variables = f" (also by {', '.join(stack.uv.environ)})" if stack.uv.environ else ""
+        yield f"its targets, the layers below it or the package indexes have changed{variables}"
+    if layer.versioned and metadata.version_inputs_hash != hash_version_inputs(layer, state.module_hashes):
+        is_application = layer.kind is LayerKind.APPLICATION
+        parts = "modules, excluded packages or entry points" if is_application else "excluded packages"
+        yield f"its {parts} have changed"
 
 
 def _judge_legacy(stack: Stack, state: LockState, metadata: LockMetadata, below: Sequence[LockState]) -> LockState:
@@ -222,9 +223,9 @@ def _judge_legacy(stack: Stack, state: LockState, metadata: LockMetadata, below:
     translated = msgspec.structs.replace(
         metadata,
         python_version=python.release,
-        lock_input_hash=lock_input_hash(layer),
-        other_inputs_hash=other_inputs_hash(stack, layer, python, [lower.install_target for lower in below]),
-        version_inputs_hash=version_inputs_hash(layer, state.module_hashes),
+        lock_input_hash=hash_requirements(layer),
+        other_inputs_hash=hash_other_inputs(stack, layer, python, [lower.install_target for lower in below]),
+        version_inputs_hash=hash_version_inputs(layer, state.module_hashes),
     )
     return replace(state, metadata=translated, content=summarize(legacy), legacy=legacy)
 

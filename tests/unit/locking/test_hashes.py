@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fakes.definitions import define
-from venvstacks.locking.hashes import other_inputs_hash
+from venvstacks.locking.hashes import hash_other_inputs
 from venvstacks.platforms.compatibility import PythonVersion
 
 PYTHON = PythonVersion("cpython", "3.12.7")
@@ -29,6 +29,6 @@ def test_settings_that_count(
 ) -> None:
     def inputs(uv: dict[str, object]) -> str:
         stack = define(tmp_path, uv=uv)
-        return other_inputs_hash(stack, stack.layers[0], PYTHON, [])
+        return hash_other_inputs(stack, stack.layers[0], PYTHON, [])
 
     assert (inputs(one) == inputs(two)) == same

@@ -13,7 +13,7 @@ from fakes.locks import file_of, lock_everything, make_package, targets, write_l
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import FilesystemError, InvalidLockError
 from venvstacks.files import json_hash
-from venvstacks.locking.hashes import first_other_inputs_hash, version_inputs_hash
+from venvstacks.locking.hashes import hash_first_other_inputs, hash_version_inputs
 from venvstacks.locking.layer_lock import SharedPackage
 from venvstacks.locking.states import load_lock, lock_states
 from venvstacks.platforms.compatibility import PythonVersion
@@ -184,12 +184,12 @@ def test_locks_from_before_some_fields_were_known_stay_valid(stack: Stack) -> No
         "launch_module_hash": "sha256:1",
         "support_modules": {},
     }
-    assert version_inputs_hash(layer, {"app": "sha256:1"}) == json_hash(inputs)
+    assert hash_version_inputs(layer, {"app": "sha256:1"}) == json_hash(inputs)
 
 
 def test_orders_and_spellings_do_not_count(stack: Stack) -> None:
     first, second = (
-        version_inputs_hash(layer, {"app": "sha256:1"})
+        hash_version_inputs(layer, {"app": "sha256:1"})
         for names, commands in ((["A_b", "c"], ["x", "y"]), (["c", "a-b"], ["y", "x"]))
         for changes in [{"exclude_packages": names, "entry_points": commands, "versioned": True}]
         for layer in [_define(stack.folder, **changes).layer("app-a")]
@@ -279,7 +279,7 @@ def test_locks_with_all_that_was_locked_below_in_their_hash_stay_valid(stack: St
     states = lock_states(stack)
     layer = stack.layer("app-a")
     below = [(state.install_target, state.metadata) for state in (states[name] for name in layer.below)]
-    old = first_other_inputs_hash(stack, layer, PythonVersion("cpython", "3.12.7"), below)  # type: ignore[arg-type]
+    old = hash_first_other_inputs(stack, layer, PythonVersion("cpython", "3.12.7"), below)  # type: ignore[arg-type]
     path = file_of(stack, "app-a", "metadata")
     metadata = json.loads(path.read_text())
     present = metadata["other_inputs_hash"]

@@ -5,7 +5,7 @@ import pytest
 
 from fakes.definitions import define
 from venvstacks.definition.stack import Layer, Stack
-from venvstacks.locking.project import name_project, write_project
+from venvstacks.locking.uv_project import name_project, write_project
 from venvstacks.platforms.compatibility import PythonVersion
 
 PYTHON = PythonVersion("cpython", "3.12.7")
