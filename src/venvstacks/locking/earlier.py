@@ -111,7 +111,7 @@ def _find_older(
             offers[target][package.name].version for target in package.wheels if package.name in offers[target]
         ]
         newest = min((version for version in offered if version is not None), default=package.version)
-        if newest > package.version and (lacking := _lacking(layer, requirement, newest, search)):
+        if newest > package.version and (lacking := _find_lacking(layer, requirement, newest, search)):
             verb = "has" if len(lacking) == 1 else "have"
             yield f"{package.name} {package.version}, and not {newest}, as {some_of(lacking)} {verb} no wheel"
 
@@ -120,7 +120,7 @@ def _is_exact(requirement: Requirement) -> bool:
     return any(each.operator in {"==", "==="} and "*" not in each.version for each in requirement.specifier)
 
 
-def _lacking(layer: Layer, requirement: Requirement, version: Version, search: Search) -> list[str]:
+def _find_lacking(layer: Layer, requirement: Requirement, version: Version, search: Search) -> list[str]:
     """Name what has no wheel among the things that a version needs; nothing if that is not what is in its way."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     wish = Requirement(f"{requirement.name}{extras}=={version}")
