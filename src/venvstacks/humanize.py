@@ -19,6 +19,14 @@ def some_of(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(listed) if more <= 0 else f"{', '.join(listed[:most])} and {more} more"
 
 
+def bullets(lines: Iterable[str], most: int | None = None) -> str:
+    """Return lines as the end of a message, each with a bullet; of more than ``most``, the rest is counted."""
+    listed = list(lines)
+    shown = listed[:most]
+    more = f"\n  and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
+    return "".join(f"\n  - {line}" for line in shown) + more
+
+
 def quoted(text: str) -> str:
     """Quote a text that people wrote; what would garble a terminal is escaped."""
     return f"'{text}'" if text.isprintable() else repr(text)

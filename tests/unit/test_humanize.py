@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from venvstacks.humanize import counted, read_size, size_text
+from venvstacks.humanize import bullets, counted, read_size, size_text
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,9 @@ def test_read_size(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         read_size(text)
+
+
+def test_bullets() -> None:
+    assert bullets([]) == ""
+    assert bullets("ab", 2) == bullets("ab") == "\n  - a\n  - b"
+    assert bullets("abc", 1) == "\n  - a\n  and 2 more"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from venvstacks.building.build_plan import payload
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import (
     ACTIVATION,
     BASE,
@@ -29,18 +29,19 @@ _NONE_JOINED = 'JOINED_PACKAGES: "dict[str, list[str]]" = {}'
 _NO_LIBRARIES = 'LIBRARY_FOLDERS: "tuple[str, ...]" = ()'
 
 
-def assemble(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
-    """Complete a layer whose base Python or packages are in place."""
+def assemble(build: LayerBuild, staging: Path, runtime: Path) -> None:
+    """Complete a layer whose base Python or packages are in place; ``runtime`` is its runtime's folder."""
     site = staging / build.layout.site
     site.mkdir(parents=True, exist_ok=True)
     if build.layer.kind is not LayerKind.RUNTIME:
-        _make_environment(build, staging, below)
+        _make_environment(build, staging, runtime)
         _write(build, staging, f"{build.layout.site}/{ACTIVATION}.py", activation(build))
         _write(build, staging, f"{build.layout.site}/{_first_pth(site)}", _activation_line(build))
         if not build.target.is_windows:
             _write(build, staging, f"{build.layout.site}/{LIBRARY_HOOK}.py", payload("libraries.py"))
-    for module in _modules(build):
-        _copy_module(build, module, site)
+    for module in (build.layer.launch_module, *build.layer.support_modules):
+        if module is not None:
+            _copy_module(build, module, site)
     _write(build, staging, CONFIGURATION, canonical_json(dict(build.configuration)))
     _write(build, staging, "postinstall.py", payload("postinstall.py"))
 
@@ -62,45 +63,35 @@ def _free(build: LayerBuild, staging: Path, relative: str) -> Path:
     return path
 
 
-def _modules(build: LayerBuild) -> tuple[SourceModule, ...]:
-    launch = build.layer.launch_module
-    return (*((launch,) if launch else ()), *build.layer.support_modules)
-
-
-def _make_environment(build: LayerBuild, staging: Path, below: Mapping[Key, Path]) -> None:
-    """Make a virtual environment that finds its base from where it stands.
+def _make_environment(build: LayerBuild, staging: Path, runtime: Path) -> None:
+    """Make a virtual environment that finds its base from where it is.
 
     Without a ``home`` key, CPython follows the interpreter's link to find its standard library, and ``site``
     takes the folder of ``pyvenv.cfg`` for the prefix.
     """
     _write(build, staging, "pyvenv.cfg", "include-system-site-packages = false\n")
-    programs = staging / build.layout.scripts
-    programs.mkdir(parents=True, exist_ok=True)
+    scripts = build.layout.scripts
+    (staging / scripts).mkdir(parents=True, exist_ok=True)
     if build.target.is_windows:
-        runtime = below[build.target.name, build.layer.runtime]
         for name, source in venv_launchers(build.lock.python).items():
-            _copy_launcher(build, runtime / source, _free(build, staging, f"{build.layout.scripts}/{name}"))
+            if not (runtime / source).is_file():
+                raise BuildError(
+                    f"{build.headline} for {build.target.name} cannot be built: its runtime has no "
+                    f"{Path(source).name} in {VENV_LAUNCHERS}, which environments on Windows start with.",
+                    hint="use a build of Python that has the module 'venv'",
+                )
+            shutil.copyfile(runtime / source, _free(build, staging, f"{scripts}/{name}"))
         return
     base = _free(build, staging, BASE)
     base.parent.mkdir(parents=True, exist_ok=True)
     base.symlink_to(f"../../../{build.below[-1].install_target}")
-    links = {
-        "python": f"../{BASE}/{build.layout.python}",
+    python = f"../{BASE}/{build.layout.python}"
+    for name, link in {
+        "python": python,
         "python3": "python",
         f"python{build.lock.python.minor}": "python",
-    }
-    for name, link in links.items():
-        _free(build, staging, f"{build.layout.scripts}/{name}").symlink_to(link)
-
-
-def _copy_launcher(build: LayerBuild, source: Path, place: Path) -> None:
-    if not source.is_file():
-        raise BuildError(
-            f"{build.headline} for {build.target.name} cannot be built: its runtime has no "
-            f"{source.name} in {VENV_LAUNCHERS}, which environments on Windows start with.",
-            hint="use a build of Python that has the module 'venv'",
-        )
-    shutil.copyfile(source, place)
+    }.items():
+        _free(build, staging, f"{scripts}/{name}").symlink_to(link)
 
 
 def _first_pth(site: Path) -> str:
@@ -146,7 +137,6 @@ def activation(
 
 
 def _tuple_of(paths: Sequence[str]) -> str:
-    """Write paths as a Python tuple."""
     listed = "".join(f"    {json.dumps(path, ensure_ascii=False)},\n" for path in paths)
     return f"(\n{listed})" if listed else "()"
 

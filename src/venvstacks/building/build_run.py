@@ -15,6 +15,7 @@ from venvstacks.building.schemes import make_scheme_python
 from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Planned, Step, Warned
 from venvstacks.files import remove_tree
+from venvstacks.humanize import bullets
 from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.work import run_tasks
 
@@ -115,9 +116,8 @@ def _check(
         checked.append(replace(build, state=state))
     problems = {problem: None for check in checks.values() for problem in check.problems}
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise RequirementsError(
-            f"Layers were built, but packages in them do not find what they require:{listed}",
+            f"Layers were built, but packages in them do not find what they require:{bullets(problems)}",
             hint=hint_for(checks.values()),
         )
     return tuple(checked)

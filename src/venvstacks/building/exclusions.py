@@ -70,10 +70,10 @@ def idle_exclusions(layer: Layer, lock: LayerLock, below: Sequence[tuple[Layer, 
 
     What a layer below excludes may be excluded here as well: then nothing in this layer misses it.
     """
-    own = _names(lock)
+    own = {package.name for package in lock.packages}
     warnings = []
     for name in layer.exclude_packages:
-        providers = [lower for lower, locked in below if name in _names(locked)]
+        providers = [lower for lower, locked in below if name in {package.name for package in locked.packages}]
         installing = next((lower for lower in providers if name not in lower.exclude_packages), None)
         if name in own or (providers and installing is None):
             continue
@@ -84,7 +84,3 @@ def idle_exclusions(layer: Layer, lock: LayerLock, below: Sequence[tuple[Layer, 
             why = "the layer does not need it" + (f" ({near})" if near else "")
         warnings.append(f"Excluding {name!r} from {layer.title} has no effect: {why}.")
     return warnings
-
-
-def _names(lock: LayerLock) -> set[str]:
-    return {package.name for package in lock.packages}

@@ -14,6 +14,7 @@ from venvstacks.definition.stack import Bytecode
 from venvstacks.entries import Entry, EntryKind, is_bytecode, scan
 from venvstacks.errors import BuildError
 from venvstacks.files import TEMPORARY_PREFIX
+from venvstacks.humanize import bullets
 from venvstacks.platforms.targets import Target
 
 _SHOWN = 5
@@ -153,10 +154,8 @@ def _is_content(entry: Entry, known: dict[str, Entry]) -> bool:
 
 
 def _foreign(build: LayerBuild, paths: list[str]) -> BuildError:
-    listed = "".join(f"\n  - {path}" for path in paths[:_SHOWN])
-    more = f"\n  and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return BuildError(
         f"{build.headline} is left as it is: files in {build.folder} were added or changed "
-        f"since it was built.{listed}{more}",
+        f"since it was built.{bullets(paths, _SHOWN)}",
         hint="move what you want to keep, then build with --clean to rebuild the layer",
     )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from venvstacks.building.installed import Distribution, Installed, Row, read_installed, write_record
 from venvstacks.building.launchers import relocatable_script
@@ -51,8 +50,10 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
     project = staging / ".install"
     prefix = project / "prefix"
     _install(installer, build, wheels, project, prefix)
+    for _, wheel in wheels:  # before uv has checked the hashes, a damaged wheel would look crafted
+        if wheel.path is not None:
+            check_wheel(_local_wheel(installer, build, wheel), build.compatibility)
     layout = scheme_layout()
-    _check_wheels(installer, build)
     brought = read_installed(prefix, layout.site)
     overlaps = find_overlaps(brought, layout)
     _prefer_winners(installer, build, overlaps, project)
@@ -60,13 +61,6 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
     _move(build, prefix, staging, layout)
     remove_tree(project)
     return installed
-
-
-def _check_wheels(installer: Installer, build: LayerBuild) -> None:
-    """Check what uv lets pass. Only now: before uv has checked the hashes, a damaged wheel would look crafted."""
-    for _, wheel in build.wheels:
-        if wheel.path is not None:
-            check_wheel(_local_wheel(installer, build, wheel), build.compatibility)
 
 
 def _install(
@@ -141,30 +135,23 @@ def _write_lock(
 ) -> Path:
     import tomlkit  # noqa: PLC0415 - only needed when something is installed
 
-    packages = [
-        {"name": package.name, "version": str(package.version), "wheels": [_wheel(installer, build, wheel)]}
-        for package, wheel in wheels
-    ]
+    packages = []
+    for package, wheel in wheels:
+        if wheel.path is None:
+            place = {"url": wheel.url}
+        else:
+            place = {"path": _local_wheel(installer, build, wheel).resolve().as_posix()}
+        files = [{"name": wheel.filename, **place, "hashes": {"sha256": wheel.sha256}}]
+        packages.append({"name": package.name, "version": str(package.version), "wheels": files})
     lock = project / "pylock.toml"
     document = {"lock-version": "1.0", "created-by": "venvstacks", "packages": packages}
     lock.write_text(tomlkit.dumps(document), encoding="utf-8")
     # the indexes are named so that uv finds the credentials that belong to them
-    indexes = [{k: v for k, v in index.items() if k in {"name", "url"}} for index in _indexes(installer)]
+    named = [index for index in installer.stack.uv.table.get("index", ()) if "://" in index["url"]]
+    indexes = [{key: value for key, value in index.items() if key in {"name", "url"}} for index in named]
     settings = {"tool": {"uv": {"index": indexes}}} if indexes else {}
     (project / "pyproject.toml").write_text(tomlkit.dumps(settings), encoding="utf-8")
     return lock
-
-
-def _indexes(installer: Installer) -> list[dict[str, Any]]:
-    return [dict(index) for index in installer.stack.uv.table.get("index", ()) if "://" in index["url"]]
-
-
-def _wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> dict[str, Any]:
-    hashes = {"sha256": wheel.sha256}
-    if wheel.path is None:
-        return {"name": wheel.filename, "url": wheel.url, "hashes": hashes}
-    path = _local_wheel(installer, build, wheel).resolve().as_posix()
-    return {"name": wheel.filename, "path": path, "hashes": hashes}
 
 
 def _local_wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> Path:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import monotonic
 
 import msgspec
@@ -121,7 +120,7 @@ class LayerBuilder:
         links = plan_links(replace(build, state=state), below)
         if self._kept is not None and state.linking == links.hash:
             if self._is_unchecked:
-                more = library_findings(library_layer(build, state.natives), links.linking)
+                more = library_findings(library_layer(replace(build, state=state)), links.linking)
                 state = msgspec.structs.replace(state, findings=(*state.findings, *more))
             self._report(state.findings, is_new=self._is_unchecked)
             observe(Finished(Step.BUILD, name, False, "up to date", 0.0, platform))  # noqa: FBT003
@@ -158,7 +157,7 @@ class LayerBuilder:
         else:
             staging.mkdir()
         installed = self._installed = install_packages(self._installer, build, staging)
-        assemble(build, staging, self._folder_of_runtime())
+        assemble(build, staging, self._runtime.folder)
         named = self._below if build.layer.entry_points else ()
         offered = [(each, done["finish", each.key].data) for each in named]
         launcher = add_launchers(build, staging, installed, offered, self._installer.work.observe)
@@ -175,14 +174,10 @@ class LayerBuilder:
             findings=check_native(build, native) if checks else (),
         )
 
-    def _folder_of_runtime(self) -> dict[Key, Path]:
-        """Return where the runtime is, if it is another layer."""
-        return {} if self._runtime is self._build else {self._runtime.key: self._runtime.folder}
-
     def _link(self, state: BuildState, links: LayerLinks) -> BuildState:
         build, staging, observe = self._build, self.staging, self._installer.work.observe
         installed, doubts = apply_linking(build, links.linking, self._installed, staging)
-        libraries = library_findings(library_layer(build, state.natives), links.linking)
+        libraries = library_findings(library_layer(replace(build, state=state)), links.linking)
         found = (*state.findings, *libraries, *doubts)
         findings = found if self._installer.check_binaries else ()
         self._report(findings, is_new=True)

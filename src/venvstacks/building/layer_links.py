@@ -37,12 +37,12 @@ class LayerLinks:
 
 def plan_links(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLinks:
     """Decide what a layer takes from those below it, all of them with their states."""
-    states = {each.key: each.state for each in (build, *below) if each.state is not None}
-    data = [state.data for state in states.values()]
+    states = [each.state for each in (build, *below) if each.state is not None]
+    data = [state.data for state in states]
     return LayerLinks(
-        plan_linking(build, below, {key: state.natives for key, state in states.items()}),
+        plan_linking(build, below),
         plan_data_links(build, below, data),
-        plan_joining(build, below, [state.parts for state in states.values()])[0],
+        plan_joining(build, below, [state.parts for state in states])[0],
         chosen_commands(build, data),
     )
 

@@ -83,14 +83,12 @@ def describe_libraries(
 ) -> LayerLibraries:
     """Report from what was recorded when layers were built where a layer's files find libraries."""
     platform, layer = build.key
-    states = {each.key: state for each in (build, *below) if (state := each.built) is not None}
-    if len(states) < len(below) + 1:
+    state = build.built
+    if state is None or any(each.built is None for each in below):
         return LayerLibraries(layer, platform, None)
-    natives = {key: state.natives for key, state in states.items()}
-    own, *others = (offers_of(library_layer(each, natives[each.key])).libraries for each in (build, *below))
+    own, *others = (offers_of(library_layer(each)).libraries for each in (build, *below))
     lower = dict(zip(build.layer.below, others, strict=True))
-    linking = plan_linking(build, below, natives)
-    state = states[build.key]
+    linking = plan_linking(build, below)
     return LayerLibraries(
         layer,
         platform,

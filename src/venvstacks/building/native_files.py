@@ -16,7 +16,7 @@ from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.policy import Found, Owner, binaries_error, find_binaries, judge, violation_findings
 from venvstacks.building.installed import Installed, replace_file, row_of, write_record
 from venvstacks.building.launchers import macos_interpreter
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import CONFIGURATION
 from venvstacks.definition.stack import LayerKind
 from venvstacks.entries import Entry
@@ -24,11 +24,10 @@ from venvstacks.errors import BinaryFormatError, BuildError
 from venvstacks.files import canonical_json, json_hash, temporary_beside
 from venvstacks.findings import Finding
 from venvstacks.libraries import linkage
-from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Linking, Natives
+from venvstacks.libraries.linkage import DYNLIB, NO_NATIVES, LibraryLayer, Linking
 from venvstacks.libraries.linking import link
 
 _TOKEN = re.compile(r"\$(\{|ORIGIN|LIB|PLATFORM)")
-
 
 BASE_PYTHON = Owner(linkage.BASE_PYTHON, promises=True, is_base=True)
 THE_LAYER = Owner("the layer itself", promises=False)
@@ -72,15 +71,15 @@ def check_native(build: LayerBuild, found: Sequence[Found]) -> tuple[Finding, ..
     return tuple(violation_findings(build.layer.build_name, build.compatibility, violations))
 
 
-def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
-    """Gather what decides which libraries a layer offers and finds."""
+def library_layer(build: LayerBuild) -> LibraryLayer:
+    """Gather what decides which libraries a layer, with its state, offers and finds."""
     names = {lock.install_target: lock.layer for lock in build.below}
     return LibraryLayer(
         build_name=build.layer.build_name,
         title=build.layer.title,
         install_target=build.lock.install_target,
         compatibility=build.compatibility,
-        natives=natives,
+        natives=build.state.natives if build.state is not None else NO_NATIVES,
         exclude=build.layer.dynlib_exclude,
         allow_missing=build.layer.dynlib_allow_missing,
         is_top=build.layer.kind is LayerKind.APPLICATION,
@@ -91,10 +90,9 @@ def library_layer(build: LayerBuild, natives: Natives) -> LibraryLayer:
     )
 
 
-def plan_linking(build: LayerBuild, below: Sequence[LayerBuild], natives: Mapping[Key, Natives]) -> Linking:
+def plan_linking(build: LayerBuild, below: Sequence[LayerBuild]) -> Linking:
     """Decide how a layer's files find what they need."""
-    layers = [library_layer(each, natives[each.key]) for each in (build, *below)]
-    return link(layers[0], layers[1:])
+    return link(library_layer(build), [library_layer(each) for each in below])
 
 
 def linking_hash(linking: Linking) -> str:

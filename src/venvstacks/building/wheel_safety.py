@@ -8,13 +8,14 @@ bpy another Python), installers go by the name, and the native files tell the tr
 
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BuildError, WheelError
 from venvstacks.file_names import folded, parents, windows_problem
+from venvstacks.humanize import bullets
 from venvstacks.platforms.compatibility import Compatibility
 
 _SHOWN = 5
@@ -28,42 +29,29 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
     try:
         with ZipFile(path) as wheel:
             members = wheel.infolist()
-            problems = [problem for member in members if (problem := _member_problem(member))]
-            names = [(_name(member).rstrip("/"), not _name(member).endswith("/")) for member in members]
-            problems += name_problems(names, compatibility)
     except (BadZipFile, ValueError) as error:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
+    problems = [problem for member in members if (problem := _member_problem(member))]
+    names = ((member.orig_filename.rstrip("/"), not member.orig_filename.endswith("/")) for member in members)
+    problems += name_problems(names, compatibility)
     if problems:
-        raise _refusal(path.name, compatibility, problems)
+        where = compatibility.target.name
+        raise WheelError(f"{path.name} is refused for {where}:{bullets(problems, _SHOWN)}", hint=_HINT)
 
 
 def check_names(entries: Iterable[Entry], title: str, compatibility: Compatibility) -> None:
     """Check that the target's file systems can hold all that an unfinished layer holds."""
     names = ((entry.path, entry.type is not EntryKind.FOLDER) for entry in entries)
     if problems := [*name_problems(names, compatibility)]:
-        where = compatibility.target.name
+        where = f"{title[:1].upper()}{title[1:]} cannot be unpacked on {compatibility.target.name}"
         raise BuildError(
-            f"{title[:1].upper()}{title[1:]} cannot be unpacked on {where}:{_listed(problems)}",
+            f"{where}:{bullets(problems, _SHOWN)}",
             hint="choose other releases of these packages, or other `platforms` for the layer",
         )
 
 
-def _refusal(filename: str, compatibility: Compatibility, problems: Sequence[str]) -> WheelError:
-    return WheelError(f"{filename} is refused for {compatibility.target.name}:{_listed(problems)}", hint=_HINT)
-
-
-def _listed(problems: Sequence[str]) -> str:
-    more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return "".join(f"\n  - {problem}" for problem in problems[:_SHOWN]) + more
-
-
-def _name(member: ZipInfo) -> str:
-    """Return an entry's name as it is written in the file."""
-    return member.orig_filename
-
-
 def _member_problem(member: ZipInfo) -> str | None:
-    name = _name(member)
+    name = member.orig_filename  # as it is written in the file
     if not name or name.startswith(("/", "\\")) or _DRIVE.match(name):
         return f"the path {name!r} is absolute"
     if ".." in _SEPARATORS.split(name):
