@@ -270,7 +270,7 @@ def test_versions(arguments: list[str]) -> int:
 def run_unit_tests(name: str, venv: Path, arguments: list[str]) -> int:
     """Run the unit tests in an environment, print their output, and return the exit code."""
     started = time.monotonic()
-    command = [
+    command: list[str | Path] = [
         venv / PYTHON_IN_VENV,
         "-m",
         "pytest",

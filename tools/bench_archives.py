@@ -9,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench_running import FRAMEWORK, RUNTIME, Commands, NewFolders, Runner, settle
@@ -72,7 +73,7 @@ class ArchiveBench:
         xz_seconds, xz_size = self._tar_xz()
         sizes = {}
         for kind in OPTIONS:
-            seconds = self._median(lambda kind=kind: self._publish(kind), self._forget)
+            seconds = self._median(partial(self._publish, kind), self._forget)
             sizes[kind] = self._published_size()
             self._add_publishing(kind, seconds, xz_seconds, sizes[kind], xz_size)
         self._publishing_again()

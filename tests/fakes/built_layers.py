@@ -123,4 +123,5 @@ def make_built_layer(
 
 def with_state(build: LayerBuild, **changes: Any) -> LayerBuild:
     """Change what is recorded of a layer."""
+    assert build.state is not None
     return replace(build, state=msgspec.structs.replace(build.state, **changes))

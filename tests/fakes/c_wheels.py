@@ -84,7 +84,7 @@ class Compiler:
             source.write(text)
             source.flush()
             kind = ["-shared", "-fPIC"] if shared else []
-            command = [self.program, "-O0", *kind, "-o", file, source.name, f"-L{self.folder}"]
+            command: list[str | Path] = [self.program, "-O0", *kind, "-o", file, source.name, f"-L{self.folder}"]
             linking = [*(f"-l{need}" for need in needs), "-Wl,--allow-shlib-undefined", *options]
             done = subprocess.run([*command, *linking], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr

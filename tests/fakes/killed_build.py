@@ -40,7 +40,7 @@ def main(folder: Path, root: Path, change: int) -> None:
         del self, python, on
         link_tree(root / "small-runtime", place)
 
-    LocalRuntimes.fetch = fetch  # type: ignore[method-assign]
+    LocalRuntimes.fetch = fetch  # type: ignore[method-assign, assignment]
     project = Project(folder, root)
     death = Death(project.built, change)
     sys.addaudithook(death)

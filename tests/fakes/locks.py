@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from packaging.version import Version
 
@@ -92,6 +92,9 @@ def targets(*names: str) -> tuple[Target, ...]:
     return tuple(TARGETS[name] for name in names)
 
 
-def file_of(stack: Stack, name: str, kind: Literal["declared", "pylock", "metadata", "summary"]) -> Path:
+Kind: TypeAlias = Literal["declared", "pylock", "metadata", "summary"]
+
+
+def file_of(stack: Stack, name: str, kind: Kind) -> Path:
     """Return the path of one of a layer's lock files."""
     return lock_file(stack, stack.layer(name), kind)

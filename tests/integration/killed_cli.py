@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from venvstacks.cli import common, main
+from venvstacks.cli.console import reporter
 from venvstacks.events import Event, Observer
 
 guard = threading.Lock()
@@ -53,8 +54,6 @@ for name in ("replace", "rename", "link", "symlink", "unlink", "rmdir", "fsync",
 watch(shutil, "rmtree")
 watch(subprocess, "Popen", after=True)
 
-reporter = common.reporter
-
 
 @contextmanager
 def watched_reporter(verbosity: int) -> Iterator[Observer]:
@@ -68,7 +67,7 @@ def watched_reporter(verbosity: int) -> Iterator[Observer]:
         yield observed
 
 
-common.reporter = watched_reporter
+common.reporter = watched_reporter  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def main() -> int:
         rng.shuffle(names)
         return names
 
-    os.scandir = shuffled_scandir  # type: ignore[assignment, misc]
+    os.scandir = shuffled_scandir  # type: ignore[assignment]
     os.listdir = shuffled_listdir  # type: ignore[assignment]
     time.time = lambda: now() + YEARS * int(seed)
     time.time_ns = lambda: int(time.time() * 10**9)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PathDistribution
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -68,7 +69,7 @@ def lean_runtimes(root: Path) -> Iterator[None]:
         yield
 
 
-def build(project: Project, **options: object) -> list[str]:
+def build(project: Project, **options: Any) -> list[str]:
     """Build, and give the names of the layers that were made."""
     with lean_runtimes(project.root):
         project.build(quick=False, **options)

@@ -5,6 +5,7 @@ import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def wheels(project: Project) -> None:
     project.wheel("own", data={"data/share/tool/templates/c": big, "data/share/base": "a file"})
 
 
-def define(project: Project, **fields: object) -> None:
+def define(project: Project, **fields: Any) -> None:
     project.define(
         runtime("base", "low", **fields),
         framework("lower", "base-tool", **fields),

@@ -110,7 +110,7 @@ def stage(root: Path, name: str) -> Stage:
 
 def hit(project: Project, number: signal.Signals, moment: int, command: list[str]) -> tuple[int, str]:
     """Run with a signal at a given moment, until all that was started is gone; give the status and stderr."""
-    program = [sys.executable, DRIVER, str(number.value), str(moment), *command]
+    program: list[str | Path] = [sys.executable, DRIVER, str(number.value), str(moment), *command]
     with started(program, project.folder, project.environment()) as process:
         err = process.communicate()[1] if number is signal.SIGKILL else await_end(process)
         return process.returncode, err

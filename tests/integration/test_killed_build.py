@@ -43,7 +43,7 @@ def define(project: Project, text: str) -> None:
 
 def build(project: Project, change: int = 0) -> int:
     """Build in a process of its own; give how many changes it made, or 0 if it was killed."""
-    arguments = [killed_build.__file__, project.folder, project.root, str(change)]
+    arguments: list[str | Path] = [killed_build.__file__, project.folder, project.root, str(change)]
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     if change:
         assert done.returncode == -signal.SIGKILL, done.stderr

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from fakes.wheels import make_wheel
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import InvalidLockError, LockError, ResolutionError
+from venvstacks.locking.lock_run import LockedLayer
 from venvstacks.locking.states import lock_states
 
 
@@ -96,7 +98,7 @@ def test_pins_are_kept_until_they_are_reset(three: Stack, wheels: Path, lock: Lo
     assert _version(reset, "app-a") == "1.0"
 
 
-def _version(locked: dict[str, object], name: str) -> str:
+def _version(locked: Mapping[str, LockedLayer], name: str) -> str:
     return str(locked[name].lock.packages[0].version)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def _origins(lock: LayerLock) -> dict[str, str]:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def folders(tmp_path: Path) -> tuple[Path, Path]:
     """Give two folders, a default one and another, which both have ``lib`` and ``dep``, in other versions."""
     plain, special = tmp_path / "plain", tmp_path / "special"
     for folder, version in ((plain, "1.0"), (special, "2.0")):

@@ -194,7 +194,7 @@ def test_files_stand_where_the_targets_schemes_have_them_and_record_says_so(root
     target = TARGETS[name]
     layer = published(root).read(name, "framework-one")
     folder = published(root).project.folder / "wheels"
-    expected = {}
+    expected: dict[str, str] = {}
     for pattern in ("alpha-*.whl", f"beta-*{TAGS[name]}.whl"):
         (wheel,) = folder.glob(pattern)
         expected |= prescribed(wheel, target)

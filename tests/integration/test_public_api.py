@@ -31,7 +31,7 @@ class Log:
     def __call__(self, event: Event) -> None:
         self.events.append(event)
 
-    def of(self, kind: type, step: Step) -> list[str]:
+    def of(self, kind: type[Started | Finished], step: Step) -> list[str]:
         found = [event for event in self.events if isinstance(event, kind)]
         return [event.layer for event in found if event.step is step]
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def compiler(tmp_path: Path) -> Compiler:
     return Compiler(tmp_path / "cc")
 
 
-def base(*requirements: str, **fields: object) -> dict[str, object]:
+def base(*requirements: str, **fields: Any) -> dict[str, Any]:
     return runtime("base", *requirements, platforms=HERE, **fields)
 
 

@@ -79,7 +79,12 @@ def test_ways_of_starting(project: Project, tmp_path: Path, way: str, name: str)
     layer = project.built / f"app-{name}"
     link = tmp_path / "other name"
     link.symlink_to(layer / "bin" / name)
-    argv = {"run": by_run(project, name), "launcher": [layer / "bin" / name], "link": [link]}[way]
+    ways: dict[str, list[str | Path]] = {
+        "run": by_run(project, name),
+        "launcher": [layer / "bin" / name],
+        "link": [link],
+    }
+    argv = ways[way]
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "here.py").write_text("where = 'PYTHONPATH'\n")
     home = {} if way == "run" else {"PYTHONHOME": "/opt/conda"}  # which would break this Python, too

@@ -85,7 +85,7 @@ def test_cusparse_finds_nvjitlink_in_the_layer_below(tmp_path: Path) -> None:
 def torch_wheel(folder: Path) -> Path:
     """Fetch the wheel that stands in one of pip's folders."""
     assert own_python().minor == "3.11", "the wheel is for Python 3.11: run this with one"
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "pip",
@@ -183,7 +183,15 @@ def test_importing_torch_takes_no_longer_than_in_a_plain_environment(torch: Stac
     base = torch.folder / "_build" / "base" / "bin" / "python"
     subprocess.run([find_uv_bin(), "venv", "--quiet", "--no-config", "--python", base, plain], check=True)
     (wheel,) = (torch.folder / "wheels").glob("*.whl")
-    command = [find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--python", plain / "bin" / "python"]
+    command: list[str | Path] = [
+        find_uv_bin(),
+        "pip",
+        "install",
+        "--quiet",
+        "--no-config",
+        "--python",
+        plain / "bin" / "python",
+    ]
     subprocess.run([*command, wheel, "numpy"], check=True)
     times: dict[Path, list[float]] = {plain / "bin" / "python": [], torch.python: []}
     # of the processor: what else the machine does counts less

@@ -32,8 +32,7 @@ def shipped(project: Project, *layers: dict[str, object]) -> Path:
     """
     project.define(BASE, *layers)
     project.build(no_index=False)
-    settings = venvstacks.PublishOptions(Path("_artifacts"), level=1)
-    (result,) = venvstacks.publish(project.stack(), settings, options=project.options())
+    (result,) = venvstacks.publish(project.stack(), level=1, options=project.options())
     place = project.folder.parent / "moved"
     venvstacks.unpack([archive.path for archive in result.layers], place)
     project.built.rename(project.folder / "away")
@@ -112,7 +111,7 @@ def test_jupyterlab_below_two_applications(project: Project, tmp_path: Path) -> 
     for name in ("app", "other"):
         lab = stack / f"app-{name}" / "bin" / "jupyter-lab"
         assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", run(lab, "--version", **environ).stdout)
-        command = [lab, "--no-browser", "--port={port}", "--ServerApp.token=", "--allow-root"]
+        command: list[str | Path] = [lab, "--no-browser", "--port={port}", "--ServerApp.token=", "--allow-root"]
         with serving(command, "/lab", tmp_path) as page:
             assert "jupyter-config-data" in page
         with serving(command, "/lab/api/settings/@jupyterlab/notebook-extension:tracker", tmp_path) as settings:
@@ -252,7 +251,13 @@ def test_streamlit_serves(project: Project, tmp_path: Path) -> None:
         project, framework("ui", "streamlit"), application("app", on=["ui"], entry_points=["streamlit"])
     )
     (script,) = (stack / "app-app" / "lib").glob("python3*/site-packages/app.py")
-    command = [program(stack, "streamlit"), "run", script, "--server.headless=true", "--server.port={port}"]
+    command: list[str | Path] = [
+        program(stack, "streamlit"),
+        "run",
+        script,
+        "--server.headless=true",
+        "--server.port={port}",
+    ]
     with serving(command, "/", tmp_path) as page:
         assert "<title>Streamlit</title>" in page
 

@@ -69,7 +69,8 @@ def _wheels(draw: st.DrawFn, name: str, version: Version, on: list[Target]) -> d
     pure = draw(st.booleans())
     folder, local = draw(texts), draw(st.booleans())
     size = draw(st.none() | st.integers(1, 2**40))
-    wheels, digests = {}, {}
+    wheels: dict[Target, LockedWheel] = {}
+    digests: dict[str, str] = {}
     for target in on:
         filename = f"{name.replace('-', '_')}-{version}-{_tag(target, pure=pure)}.whl"
         digest = digests.setdefault(filename, draw(st.text(string.hexdigits.lower(), min_size=64, max_size=64)))

@@ -73,7 +73,7 @@ def dll(folder: Path, name: str, value: int, needs: Sequence[str] = ()) -> bytes
     summed = " + ".join([str(value), *(f"{need}()" for need in needs)])
     source = folder / f"{name}.c"
     source.write_text(f"{declared}__declspec(dllexport) int {name}(void) {{ return {summed}; }}\n")
-    command = [COMPILER, "-shared", "-s", "-o", folder / f"{name}.dll", source, f"-L{folder}"]
+    command: list[str | Path] = [COMPILER, "-shared", "-s", "-o", folder / f"{name}.dll", source, f"-L{folder}"]
     subprocess.run([*command, *(f"-l:{need}.dll" for need in needs)], check=True)
     return (folder / f"{name}.dll").read_bytes()
 

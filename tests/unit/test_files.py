@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,8 +119,8 @@ class _Denied:
         for name in ("unlink", "rmdir"):
             monkeypatch.setattr(os, name, self._guarded(getattr(os, name)))
 
-    def _guarded(self, real):  # noqa: ANN001, ANN202
-        def call(path, *, dir_fd=None):  # noqa: ANN001, ANN202
+    def _guarded(self, real: Callable[..., None]) -> Callable[..., None]:
+        def call(path: str | Path, *, dir_fd: int | None = None) -> None:
             self.calls += 1
             parent = os.fstat(dir_fd) if dir_fd is not None else os.stat(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH116, PTH120
             if self.forever or not parent.st_mode & 0o200:

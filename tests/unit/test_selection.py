@@ -34,7 +34,7 @@ def test_patterns(stack: Stack, patterns: list[str], expected: set[str] | None) 
         with pytest.raises(UsageError):
             match_layers(stack, patterns)
     else:
-        assert match_layers(stack, patterns) == (expected, ())
+        assert match_layers(stack, patterns) == (frozenset(expected), ())
 
 
 def test_patterns_that_match_nothing(stack: Stack) -> None:

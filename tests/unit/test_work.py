@@ -87,7 +87,7 @@ def test_no_more_tasks_than_jobs_run_at_once() -> None:
 
 
 def test_tasks_get_only_what_they_need() -> None:
-    tasks = [_task("a", run=lambda _: 1), _task("b", run=lambda _: 2), _task("c", "b?", run=lambda done: [*done])]  # type: ignore[list-item, return-value, arg-type]
+    tasks = [_task("a", run=lambda _: 1), _task("b", run=lambda _: 2), _task("c", "b?", run=lambda done: [*done])]  # type: ignore[return-value, arg-type]
     assert run_tasks(tasks, Work(jobs=1))["c"] == ["b"]  # type: ignore[comparison-overlap]
 
 
@@ -146,10 +146,14 @@ def test_an_error_cancels_the_others() -> None:
         work.cancellation.check()
         return 0
 
+    def never(_: Mapping[str, int]) -> int:
+        ended.append("x")
+        return 0
+
     tasks = [
         _task("fail", run=fail),
         _task("patient", run=patient),
-        _task("never", "p", lambda _: ended.append("x") or 0),
+        _task("never", "p", never),
     ]
     tasks[2] = Task("do never", "never", ("patient",), tasks[2].run)
     with pytest.raises(ValueError, match="first"):

@@ -121,7 +121,8 @@ def test_frames_hold_every_file_once_and_in_order(kind: ArchiveFormat) -> None:
 
 def test_dividing_cuts_through_parts() -> None:
     file = Entry("a", EntryKind.FILE, 10)
-    frames = cut_into_frames([b"12345", Slice(file, 0, 10), b"x"], [3, 4, 9])
+    parts: list[bytes | Slice[Entry]] = [b"12345", Slice(file, 0, 10), b"x"]
+    frames = cut_into_frames(parts, [3, 4, 9])
     assert frames == ((b"123",), (b"45", Slice(file, 0, 2)), (Slice(file, 2, 8), b"x"))
     assert locate_files(frames) == {"a": (1, 2)}
 
@@ -138,8 +139,9 @@ def test_many_folders_and_many_frames_take_time_in_proportion_to_their_number() 
 
 @pytest.mark.parametrize(("sizes", "message"), [([15], "less"), ([16, 1], "more"), ([17], "more"), ([], "less")])
 def test_sizes_must_add_up(sizes: list[int], message: str) -> None:
+    parts: list[bytes | Slice[Entry]] = [b"12345", Slice(Entry("a", EntryKind.FILE, 11), 0, 11)]
     with pytest.raises(ValueError, match=f"frames hold {message} than there is"):
-        cut_into_frames([b"12345", Slice(Entry("a", EntryKind.FILE, 11), 0, 11)], sizes)
+        cut_into_frames(parts, sizes)
 
 
 def planned(

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ CONTENT: dict[str, bytes | str | None] = {
 formats = pytest.mark.parametrize("kind", ArchiveFormat)
 
 
-def make(folder: Path, changes: dict[str, bytes | str | None], kind: ArchiveFormat, **options: int) -> Path:
+def make(folder: Path, changes: dict[str, bytes | str | None], kind: ArchiveFormat, **options: Any) -> Path:
     content = {path: data for path, data in {**CONTENT, **changes}.items() if data != b"gone"}
     tree = make_tree(folder / "tree", content)
     pack(tree, folder / f"x.{kind}", kind, profile=small_frames(kind, options.pop("level", 1)), **options)

@@ -8,7 +8,6 @@ import pytest
 from fakes.archiving import facts, pack, small_frames
 from fakes.built_layers import make_tree
 from venvstacks import files
-from venvstacks.archives import unpack_plan
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, UnpackedLayer, plan_unpack, run_unpack
 from venvstacks.errors import ArchiveError, FilesystemError, UsageError
@@ -79,6 +78,21 @@ def replace_file(path: Path, content: bytes) -> None:
     os.utime(path, ns=(info.st_mtime_ns, info.st_mtime_ns))
 
 
+def replace_link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+def replace_by_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.touch()
+
+
+def link_to_moved(folder: Path) -> None:
+    folder.rename(folder.parent / "moved")
+    folder.symlink_to("moved")
+
+
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
@@ -89,12 +103,12 @@ def replace_file(path: Path, content: bytes) -> None:
         (lambda root: (root / "lib/small").touch(), "holds another 'lib/small'"),
         (lambda root: (root / "bin/run").chmod(0o644), "holds another 'bin/run'"),
         (
-            lambda root: ((root / "lib/link").unlink(), (root / "lib/link").symlink_to("large")),
+            lambda root: replace_link(root / "lib/link", "large"),
             "holds another 'lib/link'",
         ),
         (lambda root: ((root / "lib/link").unlink(), (root / "lib/link").touch()), "holds another 'lib/link'"),
-        (lambda root: (shutil.rmtree(root), root.touch()), "is not a folder"),
-        (lambda root: (root.rename(root.parent / "moved"), root.symlink_to("moved")), "is not a folder"),
+        (replace_by_file, "is not a folder"),
+        (link_to_moved, "is not a folder"),
     ],
 )
 def test_anything_else_is_kept_unless_forced(
@@ -127,7 +141,7 @@ def test_missing_archive_is_explained(archive: Path) -> None:
 
 def test_not_enough_space(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(archive.parent)
-    monkeypatch.setattr(unpack_plan.shutil, "disk_usage", lambda _: usage._replace(free=300_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=300_000))
     with pytest.raises(FilesystemError, match=r"The layers need 300\.0 kB in .*out, and 300\.0 kB are free\."):
         unpack(archive)
     assert list(layer(archive).parent.iterdir()) == []

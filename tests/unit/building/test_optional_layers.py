@@ -14,7 +14,7 @@ from venvstacks.platforms.targets import TARGETS
 
 HERE = TARGETS["linux_x86_64"]
 INDEXES = [{"name": name, "url": f"https://{name}.example.invalid/"} for name in ("cpu", "cuda", "third")]
-EACH_OTHER = {"gpu": (["cpu"], []), "cpu": (["gpu"], [])}
+EACH_OTHER: dict[str, tuple[list[str], list[str]]] = {"gpu": (["cpu"], []), "cpu": (["gpu"], [])}
 
 
 def fw(name: str, *packages: str, **fields: Any) -> dict[str, Any]:

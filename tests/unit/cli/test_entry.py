@@ -26,7 +26,7 @@ class Fault:
     """What the command ``fail`` raises."""
 
     def __init__(self) -> None:
-        self.error: BaseException = AssertionError
+        self.error: BaseException = AssertionError()
 
     def __call__(self) -> None:
         raise self.error

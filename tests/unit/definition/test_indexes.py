@@ -29,6 +29,7 @@ def test_assignments_are_inherited_and_priorities_are_not(load: Callable[..., St
         + INDEXES,
         runtime='package_indexes = { numpy = "two.x" }',
     ).layers
+    assert top.package_indexes is not None
     assert list(top.package_indexes.items()) == [("numpy", "two.x"), ("some-thing", "one")]
     assert top.priority_indexes == ()
 

@@ -8,6 +8,7 @@ import pytest
 
 from fakes.deltas import Pair, full_facts, make_pair
 from venvstacks.deltas import patch_plan
+from venvstacks.deltas.apply import apply_delta
 from venvstacks.errors import DeltaError, FilesystemError, VenvstacksError
 
 KEPT, MOVED, SOURCE, LARGE = "lib/pkg/same.py", "lib/moves.dat", "lib/pkg/a.py", "lib/large.so"
@@ -116,7 +117,6 @@ def test_destination_must_not_be_there(pair: Pair, kind: str) -> None:
 
 def test_destination_that_appears_meanwhile_is_left_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     place = pair.folder / "patched"
-    apply_delta = patch_plan.apply_delta
 
     def slow(*arguments: object, **more: object) -> None:
         place.mkdir()

@@ -24,6 +24,7 @@ from fakes.deltas import (
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.deltas import delta_writer
+from venvstacks.deltas.delta_file import compress_frame
 from venvstacks.deltas.delta_writer import HARD_LEVEL, LEVEL
 from venvstacks.deltas.patch_plan import prepare_patch, run_patch
 from venvstacks.errors import DeltaError
@@ -218,11 +219,10 @@ def test_clone_is_verified(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_truly_new_is_compressed_harder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     levels: list[tuple[bool, int]] = []
-    compress = delta_writer.compress_frame
 
     def observed(content: bytes, prefix: bytes, level: int) -> bytes:
         levels.append((bool(prefix), level))
-        return compress(content, prefix, level)
+        return compress_frame(content, prefix, level)
 
     monkeypatch.setattr(delta_writer, "compress_frame", observed)
     texts = b"".join(b"word-%d " % (number * number % 997) for number in range(800))

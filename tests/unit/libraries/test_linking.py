@@ -153,7 +153,8 @@ def test_windows_tells_processes_of_folders(needed: str) -> None:
     lower = library_layer("lower", native_file("foo/bin/foo.dll"), on=WINDOWS)
     linking = link(library_layer("a", module, native_file("own/x.dll"), on=WINDOWS), [lower])
     assert not linking.missing
-    assert linking.links == linking.additions == {}
+    assert not linking.links
+    assert not linking.additions
     assert linking.dll_folders == (f"{SITE}/own", f"../framework-lower/{SITE}/foo/bin")
     (missing,) = link(library_layer("a", native_file("m.pyd", "MSVCP140.dll"), on=WINDOWS), []).missing
     assert "msvc-runtime" in missing.remark

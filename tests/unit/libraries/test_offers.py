@@ -1,13 +1,13 @@
 import pytest
 
-from fakes.libraries import MACOS, SITE, WINDOWS, library_layer, native_file
+from fakes.libraries import LINUX, MACOS, SITE, WINDOWS, library_layer, native_file
 from venvstacks.binaries.native_image import NativeFile
 from venvstacks.libraries.offers import matcher, offers_of
 from venvstacks.platforms.compatibility import Compatibility
 
 
-def offered(*files: NativeFile, on: Compatibility | None = None, exclude: tuple[str, ...] = ()) -> dict[str, str]:
-    layer = library_layer("a", *files, exclude=exclude, **({"on": on} if on else {}))
+def offered(*files: NativeFile, on: Compatibility = LINUX, exclude: tuple[str, ...] = ()) -> dict[str, str]:
+    layer = library_layer("a", *files, exclude=exclude, on=on)
     offers = offers_of(layer)
     assert not offers.conflicts
     return {name: file.path.removeprefix(f"{SITE}/") for name, file in offers.libraries.items()}

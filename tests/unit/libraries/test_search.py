@@ -7,7 +7,7 @@ from venvstacks.platforms.targets import OperatingSystem
 def found(file: NativeFile, needed: str, *others: NativeFile, system: OperatingSystem = "linux") -> str | None:
     layer = library_layer("a", file, *others)
     result = SearchPaths(layer.natives, system).find(file, needed)
-    return result and result.path.removeprefix(f"{SITE}/")
+    return result.path.removeprefix(f"{SITE}/") if result else None
 
 
 LIBRARY = native_file("pkg.libs/libfoo.so.1")

@@ -1,6 +1,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.pylock import Package, PackageWheel
@@ -88,9 +89,8 @@ def test_requirements_that_are_overridden_are_not_compared(tmp_path: Path) -> No
 def test_where_a_wheel_is(tmp_path: Path, place: dict[str, str], url: str | None, path: str | None) -> None:
     name = "a-1.0-py3-none-any.whl"
     layer = _layer(tmp_path, platforms=["win_amd64"])
-    wheel = PackageWheel(
-        name=name, hashes={"sha256": "0"}, **{k: v.replace("NAME", name) for k, v in place.items()}
-    )  # type: ignore[arg-type]
+    at: dict[str, Any] = {key: value.replace("NAME", name) for key, value in place.items()}
+    wheel = PackageWheel(name=name, hashes={"sha256": "0"}, **at)
     resolution, gaps = _divide(layer, Package(name=canonicalize_name("a"), version=Version("1.0"), wheels=[wheel]))
     found = resolution.packages[0].wheels[TARGETS["win_amd64"]]
     assert (found.url, found.path) == (url and url.replace("NAME", name), path and path.replace("NAME", name))

@@ -8,7 +8,7 @@ import pytest
 from fakes.definitions import define
 from fakes.legacy_locks import legacy_case, make_legacy
 from fakes.locking import load_all
-from fakes.locks import file_of, lock_everything
+from fakes.locks import Kind, file_of, lock_everything
 from venvstacks.definition.stack import Stack
 from venvstacks.locking.states import lock_states
 
@@ -57,7 +57,7 @@ def _define(old: str, new: str) -> Callable[[Stack], Stack]:
     return change
 
 
-def _edit(name: str, kind: str, *words: str) -> Callable[[Stack], Stack]:
+def _edit(name: str, kind: Kind, *words: str) -> Callable[[Stack], Stack]:
     def change(stack: Stack) -> Stack:
         path = file_of(stack, name, kind)
         text = path.read_text()

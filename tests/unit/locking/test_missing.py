@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -13,7 +14,13 @@ from venvstacks.platforms.targets import TARGETS
 
 PYTHON = PythonVersion("cpython", "3.12.7")
 UV_SAYS = Path(__file__).parent / "uv_says"
-NEVER = Search(*[lambda _: pytest.fail("asked")] * 3)
+
+
+def _asked(_: object) -> Never:
+    pytest.fail("asked")
+
+
+NEVER = Search(_asked, _asked, _asked)
 
 
 def _layer(folder: Path, **fields: object) -> Layer:

@@ -139,7 +139,7 @@ def test_locks_of_venvstacks_0_8_without_packages_have_no_such_key() -> None:
 def test_of_two_entries_for_a_wheel_the_first_counts() -> None:
     entries = _package("a", "one/a-1.0-py3-none-any.whl", "two/a-1.0-py3-none-any.whl")
     package = _parse(entries).packages[0]
-    assert choose_wheel(package, LINUX, PYTHON) is (package.wheels or [None])[0]
+    assert choose_wheel(package, LINUX, PYTHON) is next(iter(package.wheels or ()))
     assert choose_wheel(Package(name=package.name, version=package.version), LINUX, PYTHON) is None
 
 

@@ -3,13 +3,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.version import Version
 
 from fakes.counting import count_calls
 from fakes.definitions import define
-from fakes.locks import file_of, lock_everything, make_package, targets, write_lock
+from fakes.locks import Kind, file_of, lock_everything, make_package, targets, write_lock
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import FilesystemError, InvalidLockError
 from venvstacks.files import json_hash
@@ -25,7 +26,7 @@ def stack(tmp_path: Path) -> Stack:
     return _define(tmp_path)
 
 
-def _define(folder: Path, *, runtime: dict[str, object] | None = None, **application: object) -> Stack:
+def _define(folder: Path, *, runtime: dict[str, Any] | None = None, **application: Any) -> Stack:
     stack = define(
         folder,
         runtimes=[{"requirements": ["one"], **(runtime or {})}],
@@ -55,7 +56,7 @@ def test_layers_that_were_never_locked(tmp_path: Path) -> None:
     assert states["framework-v"].install_target == "framework-v@1"
 
 
-def _damage(kind: str, change: Callable[[bytes], bytes]) -> Callable[[Stack], None]:
+def _damage(kind: Kind, change: Callable[[bytes], bytes]) -> Callable[[Stack], None]:
     def apply(stack: Stack) -> None:
         path = file_of(stack, "app-a", kind)
         path.write_bytes(change(path.read_bytes()))
@@ -102,7 +103,7 @@ def test_the_list_of_declared_requirements_may_be_missing(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pylock", "metadata"])
-def test_missing_files(stack: Stack, kind: str) -> None:
+def test_missing_files(stack: Stack, kind: Kind) -> None:
     path = file_of(stack, "framework-v", kind)
     path.unlink()
     state = lock_states(stack)["framework-v"]
@@ -147,7 +148,7 @@ def test_files_that_cannot_be_read(stack: Stack) -> None:
         ({"launch_module": "other.py"}, {}),
     ],
 )
-def test_definitions_that_have_changed(stack: Stack, change: dict[str, object], reasons: dict[str, str]) -> None:
+def test_definitions_that_have_changed(stack: Stack, change: dict[str, Any], reasons: dict[str, str]) -> None:
     (stack.folder / "other.py").touch()
     assert _reasons(_define(stack.folder, **change)) == reasons
 
@@ -166,7 +167,7 @@ def test_definitions_that_have_changed(stack: Stack, change: dict[str, object], 
 )
 @pytest.mark.parametrize("versioned", [False, True])
 def test_what_is_beside_the_packages_counts_for_versioned_layers(
-    tmp_path: Path, change: dict[str, object], *, counts: bool, versioned: bool
+    tmp_path: Path, change: dict[str, Any], *, counts: bool, versioned: bool
 ) -> None:
     stack = _define(tmp_path, versioned=versioned)
     (stack.folder / "other.py").touch()
@@ -191,8 +192,8 @@ def test_orders_and_spellings_do_not_count(stack: Stack) -> None:
     first, second = (
         hash_version_inputs(layer, {"app": "sha256:1"})
         for names, commands in ((["A_b", "c"], ["x", "y"]), (["c", "a-b"], ["y", "x"]))
-        for changes in [{"exclude_packages": names, "entry_points": commands, "versioned": True}]
-        for layer in [_define(stack.folder, **changes).layer("app-a")]
+        for changed in [_define(stack.folder, exclude_packages=names, entry_points=commands, versioned=True)]
+        for layer in [changed.layer("app-a")]
     )
     assert first == second
 

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def as_json(manifest: LayerManifest) -> dict[str, object]:
 
 def test_runtime(tmp_path: Path) -> None:
     built = make_built_layer(tmp_path, "cpython-3.12", install_target="cpython-3.12@3", lock_version=3)
-    described = as_json(describe_layer(built))
+    described: Any = as_json(describe_layer(built))
     assert described == {
         "layer_name": "cpython-3.12",
         "install_target": "cpython-3.12@3",
@@ -45,7 +46,7 @@ def test_runtime(tmp_path: Path) -> None:
 
 def test_framework(tmp_path: Path) -> None:
     built = make_built_layer(tmp_path, "framework-b", frameworks=("framework-z", "framework-a"))
-    described = as_json(describe_layer(built))
+    described: Any = as_json(describe_layer(built))
     assert described.keys() == COMMON | {"required_layers"}
     assert described["required_layers"] == ["framework-z@2", "framework-a@2"]
     assert described["runtime_layer"] == "cpython-3.12@2"
@@ -58,7 +59,7 @@ def test_framework_without_frameworks_requires_none(tmp_path: Path) -> None:
 
 def test_application(tmp_path: Path) -> None:
     built = make_built_layer(tmp_path, "app-hello", launch_module="hello", support_modules=("zebra", "ant"))
-    described = as_json(describe_layer(built))
+    described: Any = as_json(describe_layer(built))
     extra = {"required_layers", "app_launch_module", "app_launch_module_hash", "app_support_modules"}
     assert described.keys() == COMMON | extra
     assert described["app_launch_module"] == "hello"
@@ -81,7 +82,7 @@ def test_support_modules_stand_in_the_order_of_their_paths(tmp_path: Path) -> No
         SourceModule(Path("/p/sub-a/zebra.py"), "zebra", "zebra.py"),
     )
     built = replace(built, layer=replace(built.layer, support_modules=modules[::-1]))
-    described = as_json(describe_layer(built))["app_support_modules"]
+    described: Any = as_json(describe_layer(built))["app_support_modules"]
     assert [module["name"] for module in described] == ["ant", "zebra"]
 
 
