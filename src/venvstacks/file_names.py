@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 _NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"\\|?*]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
@@ -14,6 +15,11 @@ def parents(path: str) -> Iterator[str]:
     while place > 0:
         yield path[:place]
         place = path.find("/", place + 1)
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name is that of something in a folder, and leads nowhere else."""
+    return name not in ("", "..") and name == PurePosixPath(name).name and "\\" not in name
 
 
 def control_characters(name: str) -> list[str]:

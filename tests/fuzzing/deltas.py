@@ -130,7 +130,9 @@ def hashes() -> dict[str, str]:
 def _with_right_hash(header: Any) -> Any:
     try:
         entries = msgspec.convert(header["entries"], list[DeltaEntry])
-        known = [entry.with_hash(hashes().get(entry.sha256, entry.sha256)) for entry in entries]
+        known = [
+            msgspec.structs.replace(entry, sha256=hashes().get(entry.sha256, entry.sha256)) for entry in entries
+        ]
         return {**header, "content_hash": content_hash(known, header["mtime"])}
     except (msgspec.ValidationError, KeyError, TypeError, ValueError):
         return header
@@ -154,7 +156,8 @@ def _check_result(delta: Path, folder: Path) -> None:
         if entry.type is EntryKind.FILE:
             assert files.sha256(content).startswith(entry.sha256)
     made = [
-        entry.with_hash(files.sha256(facts[entry.path][3]) if entry.sha256 else "") for entry in header.entries
+        msgspec.structs.replace(entry, sha256=files.sha256(facts[entry.path][3]) if entry.sha256 else "")
+        for entry in header.entries
     ]
     assert content_hash(made, header.mtime) == header.content_hash
 

@@ -1,7 +1,6 @@
 """Whether an index makes sense: no size, place or name in it is believed before."""
 
 import os
-from pathlib import PurePosixPath
 
 from venvstacks.archives.codecs import Codec
 from venvstacks.archives.entry_rules import case_clash, entry_problem
@@ -9,7 +8,7 @@ from venvstacks.archives.frame_layout import FrameParts, cut_into_frames, locate
 from venvstacks.archives.index import FETCH_AGAIN, ArchiveIndex, IndexEntry, content_hash
 from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
-from venvstacks.file_names import control_characters
+from venvstacks.file_names import control_characters, is_file_name
 from venvstacks.humanize import size_text
 
 LARGEST_FRAME = 96 << 20
@@ -31,7 +30,7 @@ def check_index(index: ArchiveIndex, what: str) -> tuple[FrameParts[IndexEntry],
 
 
 def _check(index: ArchiveIndex) -> tuple[FrameParts[IndexEntry], ...]:
-    if index.archive in ("", "..") or index.archive != PurePosixPath(index.archive).name or "\\" in index.archive:
+    if not is_file_name(index.archive):
         raise ValueError(f"{index.archive!r} cannot be the name of an archive")
     for name in (index.layer_name, index.target_platform):
         if control_characters(name) or not 0 < len(name) <= _LONGEST_NAME:

@@ -123,13 +123,12 @@ class FileWriter:
         tree: Told when it is complete.
     """
 
-    __slots__ = ("_digest", "_entry", "_left", "_sha256", "_tree", "descriptor")
+    __slots__ = ("_digest", "_entry", "_left", "_tree", "descriptor")
 
     def __init__(self, descriptor: int, entry: IndexEntry, tree: TreeWriter) -> None:
         self.descriptor = descriptor
         self._entry = entry
         self._tree = tree
-        self._sha256 = entry.sha256
         self._left = entry.size
         self._digest = hashlib.sha256()
 
@@ -171,17 +170,12 @@ class FileWriter:
             self._digest.update(piece)
         return True
 
+    @property
+    def sha256(self) -> str:
+        """The hash of what was written."""
+        return self._digest.hexdigest()
+
     def is_right(self) -> bool:
-        """Return whether the file has its size and hash."""
-        return self._left == 0 and self._digest.hexdigest() == self._sha256
-
-    def accept(self, start: str) -> str | None:
-        """Take the content for the right one if the first digits of its hash are right.
-
-        For contents of which all of the hash is compared later.
-        """
-        sha256 = self._digest.hexdigest()
-        if self._left or not sha256.startswith(start):
-            return None
-        self._sha256 = sha256
-        return sha256
+        """Return whether the file has its size, and the hash of which its entry may have the first digits only."""
+        known = self._entry.sha256
+        return self._left == 0 and known != "" and self.sha256.startswith(known)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from venvstacks import files
+from msgspec import structs
+
 from venvstacks.archives.index import content_hash
 from venvstacks.archives.pool import FramePool
 from venvstacks.archives.staging import new_tree
@@ -15,7 +16,6 @@ from venvstacks.deltas.old_files import OldFiles
 from venvstacks.entries import EntryKind
 from venvstacks.errors import DeltaError
 
-_EMPTY_SHA256 = files.sha256(b"")
 _BATCH_FILES = 128
 _BATCH_SIZE = 8 << 20
 
@@ -29,8 +29,7 @@ def apply_delta(
     old folder in such a way that writing to one changes the other.
     """
     header = delta.header
-    entries = [entry.with_hash("") for entry in header.entries]
-    with new_tree(destination, entries, header.mtime, f"the delta {delta.name}") as tree:
+    with new_tree(destination, header.entries, header.mtime, f"the delta {delta.name}") as tree:
         patcher = _Patcher(delta, OldFiles(old, header), tree, pool, progress)
         pool.run_all(patcher.tasks())
         patcher.check()
@@ -69,7 +68,7 @@ class _Patcher:
     def check(self) -> None:
         """Ensure that everything together is the new layer."""
         header = self._delta.header
-        made = [entry.with_hash(self._hashes.get(entry.path, "")) for entry in header.entries]
+        made = [structs.replace(entry, sha256=self._hashes.get(entry.path, "")) for entry in header.entries]
         if content_hash(made, header.mtime) != header.content_hash:
             raise DeltaError(
                 f"The delta {self._delta.name} cannot be applied: what it makes of {self._old.folder} is not the "
@@ -81,9 +80,10 @@ class _Patcher:
         """Copy files from the old layer, or make empty ones."""
         moved = self._delta.header.moved
         for entry in batch:
-            with self._tree.open(entry.with_hash(_EMPTY_SHA256)) as file:
-                path = moved.get(entry.path, entry.path)
-                self._hashes[entry.path] = self._old.copy(path, entry, file) if entry.size else _EMPTY_SHA256
+            with self._tree.open(entry) as file:
+                if entry.size:
+                    self._old.copy(moved.get(entry.path, entry.path), entry, file)
+                self._hashes[entry.path] = file.sha256
             self._progress(entry.size)
 
     def _write_chain(self, frames: range, entries: Sequence[DeltaEntry]) -> None:
@@ -91,7 +91,7 @@ class _Patcher:
         content = memoryview(b"")
         for entry in entries:
             left = entry.size
-            with self._tree.open(entry.with_hash(entry.sha256)) as file:
+            with self._tree.open(entry) as file:
                 while left:
                     content = content or memoryview(next(contents))
                     taken = min(left, len(content))

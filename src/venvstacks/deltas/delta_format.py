@@ -21,7 +21,7 @@ SMALLEST_PREFIX = 8
 
 
 SHORT = 16
-"""Hexadecimal digits that the header tells of the hashes of kept files."""
+"""Hexadecimal digits that the header has of the hashes of kept files."""
 
 ShortOrFull = Annotated[str, Meta(pattern=f"^([0-9a-f]{{{SHORT}}}|[0-9a-f]{{64}})?$", max_length=64)]
 
@@ -29,8 +29,8 @@ ShortOrFull = Annotated[str, Meta(pattern=f"^([0-9a-f]{{{SHORT}}}|[0-9a-f]{{64}}
 class DeltaEntry(IndexEntry, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """A file, folder or symbolic link of the new layer.
 
-    Hashes of kept files take most of a header, and none of them is needed to tell whether the result is right:
-    that is told by the content hash, for which all of them are computed. The first digits tell which one is wrong.
+    Hashes of kept files take most of a header, and none of them is needed to know whether the result is right: the
+    content hash says that, for which all of them are computed. The first digits say which file is wrong.
 
     Attributes:
         path: POSIX path relative to the layer's folder.
@@ -45,14 +45,6 @@ class DeltaEntry(IndexEntry, frozen=True, gc=False, omit_defaults=True, forbid_u
     """
 
     sha256: ShortOrFull = ""
-
-    def with_hash(self, sha256: str) -> IndexEntry:
-        """Return what the index of the new archive tells of it, less the place in that archive.
-
-        Args:
-            sha256: Of a file's content, 64 hexadecimal digits.
-        """
-        return IndexEntry(self.path, self.type, self.mode, self.size, self.target, sha256)
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,9 +79,9 @@ class DeltaFrame(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     """A zstd frame with new content.
 
     Attributes:
-        size: Of the frame as it stands in the delta, in bytes.
+        size: Of the frame as it is in the delta, in bytes.
         content_size: Of what it holds, in bytes.
-        sha256: Of its bytes as they stand in the delta, 64 hexadecimal digits.
+        sha256: Of its bytes as they are in the delta, 64 hexadecimal digits.
         prefix: What the decompressor has to be given as prefix: parts of old files, put together.
     """
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import PurePosixPath
 
 from venvstacks.archives.entry_rules import entry_problem, path_problem
 from venvstacks.deltas.delta_format import (
@@ -18,6 +17,7 @@ from venvstacks.deltas.delta_format import (
 )
 from venvstacks.entries import EntryKind
 from venvstacks.errors import DeltaError
+from venvstacks.file_names import is_file_name
 from venvstacks.humanize import size_text
 
 FETCH_ANOTHER = "fetch the delta again, or fetch and unpack the whole archive"
@@ -36,11 +36,7 @@ def check_header(header: DeltaHeader, frames_size: int, name: str) -> None:
 
 
 def _check(header: DeltaHeader, frames_size: int) -> None:
-    if (
-        header.archive in ("", "..")
-        or header.archive != PurePosixPath(header.archive).name
-        or "\\" in header.archive
-    ):
+    if not is_file_name(header.archive):
         raise ValueError(f"{header.archive!r} cannot be the name of an archive")
     if header.mtime > _LATEST:
         raise ValueError(f"the time {header.mtime} is too late")

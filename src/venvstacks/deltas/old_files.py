@@ -28,14 +28,15 @@ class OldFiles:
         self._right = [False for _ in header.sources]
         self._clones = sys.platform == "linux"  # what turns out not to be supported is not tried again
 
-    def copy(self, path: str, entry: DeltaEntry, new: FileWriter) -> str:
-        """Copy a file, or clone it where the file system can, and return its hash."""
+    def copy(self, path: str, entry: DeltaEntry, new: FileWriter) -> None:
+        """Copy a file, or clone it where the file system can."""
         with self._open(path, entry.size) as file:
             self._clones = self._clones and new.clone(file)
             if not self._clones:
                 for piece in self._pieces(file, path, entry.size):
                     new.write(piece)
-        return new.accept(entry.sha256) or self._refuse(path)
+        if not new.is_right():
+            self._refuse(path)
 
     def prefix(self, stretches: tuple[Stretch, ...]) -> bytes:
         """Put parts of verified files together."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 from msgspec import UNSET
 
 from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import UsageError
+from venvstacks.file_names import is_file_name
 from venvstacks.manifests.manifest_format import (
     ArchiveManifest,
     DeltaManifest,
@@ -95,7 +96,7 @@ def _inspect(folder: Path, manifest: ArchiveManifest) -> PublishedLayer | None:
     deltas = manifest.archive_deltas or ()
     names = [manifest.archive_name, *(delta.name for delta in deltas)]
     complete = UNSET not in (manifest.archive_size, manifest.archive_hashes, manifest.target_platform)
-    if not complete or any(name != PurePosixPath(name).name or "\\" in name for name in names):
+    if not complete or not all(map(is_file_name, names)):
         return None
     archive = folder / manifest.archive_name
     return PublishedLayer(
