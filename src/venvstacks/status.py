@@ -14,7 +14,7 @@ Operations = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """What is known of a stack, as ``venvstacks show`` tells it.
+    """What is known of a stack, as ``venvstacks show`` prints it.
 
     Attributes:
         stack: The stack.
