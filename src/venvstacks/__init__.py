@@ -39,15 +39,23 @@ if TYPE_CHECKING:
     from venvstacks.api.project import ExportSettings, Plans, Project, PublishSettings
     from venvstacks.api.project import open_project as open  # noqa: A004 - what it is
     from venvstacks.archives.formats import ArchiveFormat, Compression
-    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer
+    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, UnpackedLayer
     from venvstacks.building.build_run import BuildPlan
     from venvstacks.building.dependency_paths import DependencyPath
     from venvstacks.building.exclusions import ExcludedPackage
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
-    from venvstacks.definition.stack import Layer, LayerKind, Stack
+    from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, SourceModule, Stack, UvSettings
     from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan
-    from venvstacks.differences.changes import Difference, LayerDifference
+    from venvstacks.differences.changes import (
+        ChangeStatus,
+        Difference,
+        Fetch,
+        FileChange,
+        LayerDifference,
+        PackageChange,
+    )
+    from venvstacks.entries import Entry, EntryKind
     from venvstacks.errors import (
         ArchiveError,
         BinariesError,
@@ -73,11 +81,23 @@ if TYPE_CHECKING:
         WheelError,
     )
     from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
-    from venvstacks.locking.layer_lock import LayerLock
+    from venvstacks.findings import Finding
+    from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
     from venvstacks.locking.lock_run import LockedLayer, LockPlan
     from venvstacks.locking.states import LockState
+    from venvstacks.manifests.manifest_format import (
+        ArchiveManifest,
+        DeltaManifest,
+        ExportManifest,
+        LayerManifest,
+        ModuleManifest,
+        StackManifest,
+    )
+    from venvstacks.manifests.published import PublishedLayer
     from venvstacks.options import Options
+    from venvstacks.platforms.compatibility import Compatibility, PythonVersion
     from venvstacks.platforms.targets import Target, host_target
+    from venvstacks.publishing.delta_bases import DeltaBase
     from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, PlannedExport
     from venvstacks.publishing.outputs import Output, OutputPlan, Outputs, PlannedOutput, Reason
     from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions, PublishPlan
@@ -86,23 +106,34 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchiveError",
     "ArchiveFormat",
+    "ArchiveManifest",
     "BinariesError",
     "BinaryFormatError",
     "BuildError",
     "BuildPlan",
     "BusyError",
+    "ChangeStatus",
+    "Compatibility",
     "Compression",
     "CoverageError",
     "DefinitionError",
+    "DeltaBase",
     "DeltaError",
+    "DeltaManifest",
     "DependencyPath",
     "Difference",
+    "Entry",
+    "EntryKind",
     "Event",
     "ExcludedPackage",
+    "ExportManifest",
     "ExportOptions",
     "ExportPlan",
     "ExportSettings",
+    "Fetch",
+    "FileChange",
     "FilesystemError",
+    "Finding",
     "FindingsError",
     "Finished",
     "InvalidLockError",
@@ -112,15 +143,21 @@ __all__ = [
     "LayerKind",
     "LayerLibraries",
     "LayerLock",
+    "LayerManifest",
     "LockError",
+    "LockMetadata",
     "LockPlan",
     "LockState",
     "LockedLayer",
+    "LockedPackage",
+    "LockedWheel",
+    "ModuleManifest",
     "Observer",
     "Options",
     "Output",
     "OutputPlan",
     "Outputs",
+    "PackageChange",
     "PatchPlan",
     "PatchedLayer",
     "Planned",
@@ -136,19 +173,27 @@ __all__ = [
     "PublishOptions",
     "PublishPlan",
     "PublishSettings",
+    "PublishedLayer",
+    "PythonRequest",
+    "PythonVersion",
     "Reason",
     "RequirementsError",
     "ResolutionError",
     "RunError",
     "RuntimeProviderError",
+    "SharedPackage",
+    "SourceModule",
     "Stack",
+    "StackManifest",
     "StackStatus",
     "Started",
     "Step",
     "Target",
     "ToolError",
+    "UnpackAction",
     "UnpackedLayer",
     "UsageError",
+    "UvSettings",
     "VenvstacksError",
     "Waiting",
     "Warned",
@@ -179,35 +224,43 @@ __all__ = [
 _HOMES = {
     "api.deployment": "patch plan_patching plan_unpacking unpack",
     "api.functions": (
-        "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication publish "
-        "select shared_libraries stack_status why"
+        "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication "
+        "publish select shared_libraries stack_status why"
     ),
     "api.project": "ExportSettings Plans Project PublishSettings open_project",
     "archives.formats": "ArchiveFormat Compression",
-    "archives.unpack_plan": "PlannedUnpack UnpackedLayer",
+    "archives.unpack_plan": "PlannedUnpack UnpackAction UnpackedLayer",
     "building.build_run": "BuildPlan",
-    "building.library_report": "LayerLibraries",
+    "building.dependency_paths": "DependencyPath",
     "building.exclusions": "ExcludedPackage",
     "building.layer_build": "LayerBuild",
-    "building.dependency_paths": "DependencyPath",
+    "building.library_report": "LayerLibraries",
+    "definition.stack": "Layer LayerKind PythonRequest SourceModule Stack UvSettings",
     "deltas.patch_plan": "PatchPlan PatchedLayer",
-    "differences.changes": "Difference LayerDifference",
+    "differences.changes": "ChangeStatus Difference Fetch FileChange LayerDifference PackageChange",
+    "entries": "Entry EntryKind",
     "errors": (
         "ArchiveError BinariesError BinaryFormatError BuildError BusyError CoverageError DefinitionError "
         "DeltaError FilesystemError FindingsError InvalidLockError LockError Problem PublishError "
-        "RequirementsError ResolutionError RunError RuntimeProviderError ToolError UsageError VenvstacksError "
-        "WheelError"
+        "RequirementsError ResolutionError RunError RuntimeProviderError ToolError UsageError "
+        "VenvstacksError WheelError"
     ),
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
+    "findings": "Finding",
+    "locking.layer_lock": "LayerLock LockMetadata LockedPackage LockedWheel SharedPackage",
     "locking.lock_run": "LockPlan LockedLayer",
-    "locking.layer_lock": "LayerLock",
     "locking.states": "LockState",
+    "manifests.manifest_format": (
+        "ArchiveManifest DeltaManifest ExportManifest LayerManifest ModuleManifest StackManifest"
+    ),
+    "manifests.published": "PublishedLayer",
     "options": "Options",
+    "platforms.compatibility": "Compatibility PythonVersion",
     "platforms.targets": "Target host_target",
+    "publishing.delta_bases": "DeltaBase",
     "publishing.export_plan": "ExportOptions ExportPlan PlannedExport",
     "publishing.outputs": "Output OutputPlan Outputs PlannedOutput Reason",
     "publishing.publish_plan": "PlannedArchive PublishOptions PublishPlan",
-    "definition.stack": "Layer LayerKind Stack",
     "status": "StackStatus",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -13,6 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ class Published:
     """A stack that is built and published for all targets."""
 
     project: Project
-    results: dict[str, venvstacks.PublishResult]
+    results: dict[str, venvstacks.Outputs[Any]]
 
     def read(self, target: str, layer: str) -> dict[str, Read]:
         """Give what a layer's archive holds, relative to its only top folder."""

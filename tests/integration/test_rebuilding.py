@@ -28,7 +28,7 @@ def test_a_build_with_nothing_to_do_starts_nothing(project: Project, monkeypatch
     before = tree(project.built)
     monkeypatch.setattr("venvstacks.uv.install_wheels", lambda *_, **__: pytest.fail("uv was started"))
     monkeypatch.setattr(
-        "venvstacks.building.layer_builder.Maker._make", lambda *_: pytest.fail("a layer was made")
+        "venvstacks.building.layer_builder.LayerBuilder._install", lambda *_: pytest.fail("a layer was made")
     )
     project.build()
     assert (project.changed(), project.warnings()) == ([], [])

@@ -1,10 +1,12 @@
 """What the API does before any work begins."""
 
 import ast
+import dataclasses
 import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,26 @@ def test_every_error_is_exported_and_a_venvstacks_error() -> None:
         error = getattr(venvstacks, name)
         assert issubclass(error, venvstacks.VenvstacksError)
         assert f"{name} " in (errors.__doc__ or ""), "it is missing from the tree in the module's docstring"
+
+
+def test_options_show_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_INDEX_PRIVATE_PASSWORD", "hunter2")
+    assert "hunter2" in venvstacks.Options().environ.values()
+    assert "hunter2" not in repr(venvstacks.Options())
+
+
+def test_version() -> None:
+    assert venvstacks.__version__ == metadata.version("venvstacks")
+
+
+def test_settings_by_keyword_are_those_of_the_options() -> None:
+    for settings, options in (
+        (venvstacks.PublishSettings, venvstacks.PublishOptions),
+        (venvstacks.ExportSettings, venvstacks.ExportOptions),
+    ):
+        assert set(settings.__annotations__) == {field.name for field in dataclasses.fields(options)}
+    opened = set(inspect.signature(venvstacks.open).parameters) - {"path", "local_runtime", "bytecode"}
+    assert opened == {field.name for field in dataclasses.fields(venvstacks.Options)}
 
 
 @pytest.mark.parametrize("step", [venvstacks.lock, venvstacks.build, venvstacks.publish, venvstacks.export])

@@ -22,7 +22,7 @@ from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, plan_ex
 from venvstacks.publishing.export_run import run_export
 from venvstacks.publishing.outputs import OutputPlan, Outputs
 from venvstacks.publishing.publication import run_publish
-from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, plan_publish
+from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, archive_profile, plan_publish
 from venvstacks.selection import choose_layers
 from venvstacks.session import Session
 from venvstacks.workspace import hold_output
@@ -58,7 +58,7 @@ def run_publishing(
     platforms: Collection[str],
 ) -> tuple[Outputs[ArchiveManifest], ...]:
     """Publish layers that are built."""
-    options.profile  # noqa: B018 - a level that no format has is refused before the output folder is made
+    archive_profile(options)  # a level that no format has is refused before the output folder is made
     with _hold_output(session, options.output):
         plans = plan_publishing(builds, options, include, platforms)
         _check_built(builds, plans)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from venvstacks import files
 from venvstacks.archives.archive_plan import ArchivePlan
 from venvstacks.archives.entry_rules import case_clash
-from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.formats import CODECS, ArchiveFormat
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.archives.frame_layout import content_size, locate_files
 from venvstacks.archives.index import FORMAT, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
@@ -79,7 +79,7 @@ def write_archive(
             format=FORMAT,
             archive=archive.name,
             archive_size=archive.size,
-            codec=plan.profile.format.codec,
+            codec=CODECS[plan.profile.format],
             layer_name=layer_name,
             install_target=plan.top,
             target_platform=target_platform,

@@ -20,11 +20,6 @@ class ArchiveFormat(StrEnum):
     TAR_GZ = "tar.gz"
     ZIP = "zip"
 
-    @property
-    def codec(self) -> Codec:
-        """How its frames are compressed."""
-        return _CODECS[self]
-
 
 class Compression(StrEnum):
     """How much time compressing may take."""
@@ -61,12 +56,13 @@ class Profile:
         return f"{self.format} {self.level} {self.shared} {self.own} {self.cut} {self.window_log}"
 
 
-_CODECS = {
+CODECS = {
     ArchiveFormat.TAR_ZST: Codec.ZSTD,
     ArchiveFormat.TAR_XZ: Codec.XZ,
     ArchiveFormat.TAR_GZ: Codec.GZIP,
     ArchiveFormat.ZIP: Codec.DEFLATE,
 }
+"""How the frames of a format are compressed."""
 _LEVELS = {  # lowest, highest, and those of the three kinds of compression
     ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 9, Compression.BEST: 18}),
     ArchiveFormat.TAR_XZ: (0, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),

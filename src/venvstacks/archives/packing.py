@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from venvstacks import files
 from venvstacks.archives.archive_plan import ArchivePlan
 from venvstacks.archives.codecs import BLOCK_SIZE, Codec, codec_identity, compress, compressor
+from venvstacks.archives.formats import CODECS
 from venvstacks.archives.frame_cache import FrameCache, PackedFrame
 from venvstacks.archives.frame_layout import FrameParts, Slice, content_size, slices_of
 from venvstacks.archives.hashing import FileHashes, read_part
@@ -48,7 +49,7 @@ class Packer:
         check: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self._codec = plan.profile.format.codec
+        self._codec = CODECS[plan.profile.format]
         self._folder = folder
         self._cache = cache
         self._pool = pool

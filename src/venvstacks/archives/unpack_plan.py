@@ -37,15 +37,13 @@ class PlannedUnpack:
 
     Attributes:
         archive: The archive.
-        index: Its index, checked.
-        contents: What each of its frames holds.
         destination: The layer's folder.
         action: Whether the folder is made, replaced, or what it should be already.
     """
 
     archive: Path
-    index: ArchiveIndex
-    contents: tuple[FrameParts[IndexEntry], ...]
+    index: ArchiveIndex  # checked
+    contents: tuple[FrameParts[IndexEntry], ...]  # of each frame
     destination: Path
     action: UnpackAction
 

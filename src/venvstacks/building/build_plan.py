@@ -104,7 +104,7 @@ def _library_inputs(
     """Return what decides, apart from the content of wheels, where a layer's files find libraries.
 
     The versions of packages below do not count: whoever replaces a layer by one with a newer release of a package
-    need not replace the layers above it. If a library moved between two packages that stay, only building finds out.
+    need not replace the layers above it. If a library moved between packages that stay, only building shows it.
     """
     own = [layer.dynlib_exclude, layer.dynlib_allow_missing]
     if not _with_binaries(lock, target):

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from venvstacks.building.checks import Contents, applies, read_contents, visible_distributions
 from venvstacks.building.installed import info_folders, name_of, read_record
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, built_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _dependency_path(build: LayerBuild, below: Sequence[LayerBuild], name: str) 
         return None
     version = str(own.version if own else shared.version if shared else "")
     provider = shared.layer if own is None and shared else ""
-    if any(each.built is None for each in (build, *below)):
+    if any(built_state(each) is None for each in (build, *below)):
         return DependencyPath(layer, platform, version, provider)
     chain = _chain([read_contents(each, {}) for each in (build, *below)], name)
     size = _size(build, name) if own else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from venvstacks.building.build_state import STATE_FILE, BuildState, other_version
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import Key, LayerBuild, built_state
 from venvstacks.building.layer_links import links_changed
 from venvstacks.definition.stack import Bytecode
 from venvstacks.entries import Entry, EntryKind, is_bytecode, scan
@@ -59,7 +59,7 @@ def check_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> None:
     Raises:
         BuildError: One of them is not.
     """
-    built = {build.key: build for build in builds if build.built is not None}
+    built = {build.key: build for build in builds if built_state(build) is not None}
     for build in (each for each in builds if each.key in keys):
         reason = _inspect(build)
         if not reason and links_changed(build, built):

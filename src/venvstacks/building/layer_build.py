@@ -74,14 +74,9 @@ class LayerBuild:
         return self.layer.title[0].upper() + self.layer.title[1:]
 
     @property
-    def built(self) -> BuildState | None:
-        """What is recorded of the folder, if it was built from the present inputs; None if it was not."""
-        return self.state if self.state is not None and self.state.inputs_hash == self.inputs_hash else None
-
-    @property
     def entries(self) -> tuple[Entry, ...]:
         """Everything in its folder that belongs to the layer, sorted by path; empty if it is not built."""
-        return self.built.entries if self.built is not None else ()
+        return state.entries if (state := built_state(self)) is not None else ()
 
     @property
     def size(self) -> int:
@@ -91,12 +86,12 @@ class LayerBuild:
     @property
     def links_hash(self) -> str | None:
         """Hash of what it takes from the layers below, whatever its inputs are; None if it is not built."""
-        return self.built.linking or None if self.built is not None else None
+        return state.linking or None if (state := built_state(self)) is not None else None
 
     @property
     def system_libraries(self) -> tuple[str, ...]:
         """Names of the shared libraries that the target's system has to bring, as far as is known."""
-        return self.built.system_libraries if self.built is not None else ()
+        return state.system_libraries if (state := built_state(self)) is not None else ()
 
     @property
     def content_hash(self) -> str:
@@ -104,3 +99,9 @@ class LayerBuild:
         built_with = self.local_runtime if self.state is None else self.state.local_runtime
         # a copied interpreter has other bytes than a managed one, so what holds it is another archive
         return self.inputs_hash if built_with in {"", "never"} else json_hash([self.inputs_hash, built_with])
+
+
+def built_state(build: LayerBuild) -> BuildState | None:
+    """Return what is recorded of a layer's folder, if it was built from the present inputs; None if it was not."""
+    state = build.state
+    return state if state is not None and state.inputs_hash == build.inputs_hash else None

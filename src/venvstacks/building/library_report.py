@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, built_state
 from venvstacks.building.native_files import library_layer, plan_linking
 from venvstacks.findings import Finding
 from venvstacks.libraries.linkage import Linking
@@ -20,7 +20,6 @@ class LayerLibraries:
     Attributes:
         layer: Build name.
         platform: Name of the target.
-        linking: What its files need and from where; None if it, or a layer below it, is not built.
         offers: What layers above can use: name -> path of the library, relative to the layer; sorted.
         shadowed: The same names -> build names of the layers below that offer another library under this name.
         findings: What may be wrong with it.
@@ -30,7 +29,7 @@ class LayerLibraries:
 
     layer: str
     platform: str
-    linking: Linking | None
+    linking: Linking | None  # what its files need and from where; None if it, or a layer below it, is not built
     offers: Mapping[str, str] = field(default_factory=dict)
     shadowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -83,8 +82,8 @@ def describe_libraries(
 ) -> LayerLibraries:
     """Report from what was recorded when layers were built where a layer's files find libraries."""
     platform, layer = build.key
-    state = build.built
-    if state is None or any(each.built is None for each in below):
+    state = built_state(build)
+    if state is None or any(built_state(each) is None for each in below):
         return LayerLibraries(layer, platform, None)
     own, *others = (offers_of(library_layer(each)).libraries for each in (build, *below))
     lower = dict(zip(build.layer.below, others, strict=True))

@@ -25,15 +25,13 @@ class PatchPlan:
     Attributes:
         old: Folder of the old layer.
         delta: The delta.
-        header: Its header, checked.
-        start: Where its frames begin, in bytes.
         destination: Folder of the new layer.
     """
 
     old: Path
     delta: Path
-    header: DeltaHeader
-    start: int
+    header: DeltaHeader  # checked
+    start: int  # where its frames begin, in bytes
     destination: Path
 
     @property

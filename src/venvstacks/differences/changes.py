@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Status(StrEnum):
+class ChangeStatus(StrEnum):
     """What became of a layer or a file."""
 
     ADDED = "added"
@@ -44,11 +44,11 @@ class FileChange:
     new_size: int | None
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ChangeStatus:
         """What became of it."""
         if self.old_size is None:
-            return Status.ADDED
-        return Status.REMOVED if self.new_size is None else Status.CHANGED
+            return ChangeStatus.ADDED
+        return ChangeStatus.REMOVED if self.new_size is None else ChangeStatus.CHANGED
 
     @property
     def size(self) -> int:
@@ -92,15 +92,15 @@ class LayerDifference:
 
     name: str
     platform: str
-    status: Status
+    status: ChangeStatus
     packages: tuple[PackageChange, ...] | None
     files: tuple[FileChange, ...] | None
     unchanged_files: int
     fetch: Fetch | None
 
-    def sums(self) -> dict[Status, tuple[int, int]]:
+    def sums(self) -> dict[ChangeStatus, tuple[int, int]]:
         """Return for each kind of change the number of files, and their bytes."""
-        sums = {Status.ADDED: (0, 0), Status.REMOVED: (0, 0), Status.CHANGED: (0, 0)}
+        sums = {ChangeStatus.ADDED: (0, 0), ChangeStatus.REMOVED: (0, 0), ChangeStatus.CHANGED: (0, 0)}
         for change in self.files or ():
             count, size = sums[change.status]
             sums[change.status] = count + 1, size + change.size

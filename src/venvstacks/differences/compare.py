@@ -6,7 +6,14 @@ from pathlib import Path
 
 from venvstacks.archives.byte_comparison import ByteDifference, compare_archives, compare_folders
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
-from venvstacks.differences.changes import Difference, Fetch, FileChange, LayerDifference, PackageChange, Status
+from venvstacks.differences.changes import (
+    ChangeStatus,
+    Difference,
+    Fetch,
+    FileChange,
+    LayerDifference,
+    PackageChange,
+)
 from venvstacks.differences.snapshots import LayerState, is_archive, read_states
 from venvstacks.entries import EntryKind
 from venvstacks.errors import UsageError
@@ -60,11 +67,11 @@ def _layer(old: LayerState | None, new: LayerState | None, had: Collection[str])
     state = new or old
     assert state is not None  # noqa: S101 - each pair has a side
     if old is None or new is None:
-        status = Status.ADDED if old is None else Status.REMOVED
+        status = ChangeStatus.ADDED if old is None else ChangeStatus.REMOVED
     else:
-        status = Status.UNCHANGED if old.identity == new.identity else Status.CHANGED
+        status = ChangeStatus.UNCHANGED if old.identity == new.identity else ChangeStatus.CHANGED
     files, unchanged = _files(old, new)
-    fetch = None if new is None or status is Status.UNCHANGED else _fetch(old, new, had)
+    fetch = None if new is None or status is ChangeStatus.UNCHANGED else _fetch(old, new, had)
     return LayerDifference(state.name, state.platform, status, _packages(old, new), files, unchanged, fetch)
 
 

@@ -41,9 +41,6 @@ class LockState:
         reason: Why the lock is not valid; empty for a valid one.
         is_newer: Whether a venvstacks wrote it that knows more than this one.
         pylock: The text of the pylock file; empty if it cannot be read.
-        content: Which packages it has, if it is valid apart from the layers below.
-        legacy: What it says, if venvstacks 0.8 wrote it. Then the metadata has the hashes that this version would
-            have given it, but for that of the packages.
     """
 
     layer: Layer
@@ -52,7 +49,9 @@ class LockState:
     reason: str = ""
     is_newer: bool = False
     pylock: str = field(default="", repr=False)
-    content: Content = field(default=NO_CONTENT, repr=False)
+    content: Content = field(default=NO_CONTENT, repr=False)  # its packages, if it is valid apart from those below
+    # What it says, if venvstacks 0.8 wrote it. Then the metadata has the hashes that this version would have given
+    # it, but for that of the packages.
     legacy: Resolution | None = field(default=None, repr=False)
 
     @property

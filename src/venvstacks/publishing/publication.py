@@ -24,7 +24,7 @@ from venvstacks.publishing.outputs import (
     finish_outputs,
     remove_unfinished,
 )
-from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions, PublishPlan
+from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions, PublishPlan, archive_profile
 from venvstacks.work import Task, Work, run_tasks
 
 
@@ -126,7 +126,7 @@ class _Publisher:
                 build.entries,
                 build.lock.install_target,
                 mtime=build.lock.locked_at_seconds,
-                profile=self._options.profile,
+                profile=archive_profile(self._options),
                 group_of=distributions_by_path(read_installed(build.folder, build.layout.site)),
                 windows=build.target.is_windows,
             ),

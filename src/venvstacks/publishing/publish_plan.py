@@ -11,7 +11,7 @@ import msgspec
 
 from venvstacks import files
 from venvstacks.archives.codecs import codec_identity
-from venvstacks.archives.formats import WRITER_REVISION, ArchiveFormat, Compression, Profile, profile_for
+from venvstacks.archives.formats import CODECS, WRITER_REVISION, ArchiveFormat, Compression, Profile, profile_for
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import PublishError, UsageError
@@ -79,16 +79,16 @@ class PublishOptions:
         """
         return _member(ArchiveFormat, self.format or ArchiveFormat.TAR_ZST, "format")
 
-    @property
-    def profile(self) -> Profile:
-        """How archives are divided and compressed.
 
-        Raises:
-            UsageError: There is no such format or compression, the format has no such level, or there is both a
-                level and a kind of compression.
-        """
-        compression = self.compression and _member(Compression, self.compression, "compression")
-        return profile_for(self.archive_format, self.level, compression or None)
+def archive_profile(options: PublishOptions) -> Profile:
+    """Return how archives are divided and compressed.
+
+    Raises:
+        UsageError: There is no such format or compression, the format has no such level, or there is both a level
+            and a kind of compression.
+    """
+    compression = options.compression and _member(Compression, options.compression, "compression")
+    return profile_for(options.archive_format, options.level, compression or None)
 
 
 def _member(kind: type[Choice], value: str, parameter: str) -> Choice:
@@ -244,8 +244,8 @@ def _inputs_hash(build: LayerBuild, options: PublishOptions) -> str:
             "install_target": build.lock.install_target,
             "target_platform": build.target.name,
             "locked_at": build.lock.metadata.locked_at,
-            "profile": options.profile.text,
-            "codec": codec_identity(options.archive_format.codec),
+            "profile": archive_profile(options).text,
+            "codec": codec_identity(CODECS[options.archive_format]),
             "writer": WRITER_REVISION,
         }
     )

@@ -6,7 +6,7 @@ import pytest
 
 from venvstacks.archives.codecs import Codec
 from venvstacks.archives.index import ArchiveIndex, Frame, IndexEntry
-from venvstacks.differences.changes import Fetch, FileChange, PackageChange, Status
+from venvstacks.differences.changes import ChangeStatus, Fetch, FileChange, PackageChange
 from venvstacks.differences.compare import compare_states, lacking_size
 from venvstacks.differences.snapshots import LayerState
 from venvstacks.entries import EntryKind
@@ -56,10 +56,10 @@ def test_layers_by_name_and_platform() -> None:
     new = [state("b"), state("c", NEW), state("d")]
     difference = compare_states(old, new)
     assert [(layer.name, layer.status) for layer in difference.layers] == [
-        ("a", Status.REMOVED),
-        ("b", Status.UNCHANGED),
-        ("c", Status.CHANGED),
-        ("d", Status.ADDED),
+        ("a", ChangeStatus.REMOVED),
+        ("b", ChangeStatus.UNCHANGED),
+        ("c", ChangeStatus.CHANGED),
+        ("d", ChangeStatus.ADDED),
     ]
     assert [layer.fetch for layer in difference.layers] == [
         None,
@@ -72,7 +72,7 @@ def test_layers_by_name_and_platform() -> None:
 
 def test_single_layers_are_compared_whatever_they_are_called() -> None:
     (layer,) = compare_states([state("a")], [state("b", NEW)]).layers
-    assert (layer.name, layer.status) == ("b", Status.CHANGED)
+    assert (layer.name, layer.status) == ("b", ChangeStatus.CHANGED)
 
 
 def test_packages() -> None:
@@ -116,7 +116,11 @@ def test_files() -> None:
         FileChange("t", 10, 0),
     )
     assert layer.unchanged_files == 1
-    assert layer.sums() == {Status.ADDED: (1, 10), Status.REMOVED: (1, 5), Status.CHANGED: (4, 19)}
+    assert layer.sums() == {
+        ChangeStatus.ADDED: (1, 10),
+        ChangeStatus.REMOVED: (1, 5),
+        ChangeStatus.CHANGED: (4, 19),
+    }
     (layer,) = compare_states([state()], [state(identity=NEW, index=new)]).layers
     assert layer.files is None
 

@@ -11,7 +11,7 @@ from fakes.built_layers import make_built_layer, make_tree
 from fakes.deltas import edited, noise
 from fakes.small_stack import publish
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.differences.changes import LayerDifference, PackageChange, Status
+from venvstacks.differences.changes import ChangeStatus, LayerDifference, PackageChange
 from venvstacks.differences.compare import find_byte_differences, find_differences
 from venvstacks.errors import ArchiveError, FilesystemError, InvalidLockError, UsageError
 from venvstacks.publishing.publish_plan import PublishOptions
@@ -54,7 +54,7 @@ def release(folder: Path, number: int, *, deltas: int = 0, kind: ArchiveFormat =
 
 
 def changed(old: Path, new: Path) -> LayerDifference:
-    (layer,) = (layer for layer in find_differences(old, new).layers if layer.status is not Status.UNCHANGED)
+    (layer,) = (layer for layer in find_differences(old, new).layers if layer.status is not ChangeStatus.UNCHANGED)
     return layer
 
 
@@ -68,8 +68,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def test_published_folders(folders: tuple[Path, Path]) -> None:
     difference = find_differences(*folders)
     assert [(layer.name, layer.platform, layer.status) for layer in difference.layers] == [
-        ("app-x", "linux_x86_64", Status.CHANGED),
-        ("cpython-3.12", "linux_x86_64", Status.UNCHANGED),
+        ("app-x", "linux_x86_64", ChangeStatus.CHANGED),
+        ("cpython-3.12", "linux_x86_64", ChangeStatus.UNCHANGED),
     ]
     layer, runtime = difference.layers
     assert layer.packages == (PackageChange("pkg-one", "1.0", "2.0"),)
@@ -120,7 +120,7 @@ def test_other_format_of_the_same_content(tmp_path: Path) -> None:
     release(tmp_path / "1", 1)
     release(tmp_path / "2", 1, kind=ArchiveFormat.TAR_XZ)
     assert {layer.status for layer in find_differences(tmp_path / "1", tmp_path / "2").layers} == {
-        Status.UNCHANGED
+        ChangeStatus.UNCHANGED
     }
 
 
@@ -161,7 +161,7 @@ def test_locks(tmp_path: Path) -> None:
     meta.write_text('{"python_version": "3.12.9"}')
     layers = {layer.name: layer for layer in find_differences(old, new).layers}
     assert layers["app-x.y"].packages == (PackageChange("one", "1.0", "1.1"),)
-    assert layers["app-same"].status is Status.UNCHANGED
+    assert layers["app-same"].status is ChangeStatus.UNCHANGED
     assert layers["py-3.12"].packages == (PackageChange("python", "3.12.4", "3.12.9"),)
     assert {layer.fetch for layer in layers.values()} == {None}
     assert {layer.files for layer in layers.values()} == {None}

@@ -19,6 +19,7 @@ from venvstacks.publishing.publish_plan import (
     PlannedArchive,
     PublishOptions,
     PublishPlan,
+    archive_profile,
     plan_publish,
 )
 
@@ -112,7 +113,7 @@ def test_changed_options(built: LayerBuild, changes: dict[str, Any]) -> None:
 
 def test_naming_the_default_level_changes_nothing(built: LayerBuild) -> None:
     for same in (
-        replace(OPTIONS, level=OPTIONS.profile.level),
+        replace(OPTIONS, level=archive_profile(OPTIONS).level),
         replace(OPTIONS, compression=Compression.BALANCED),
     ):
         assert plan_one(built, published(built), same).reason is Reason.UNCHANGED
