@@ -10,10 +10,9 @@ from venvstacks.definition.stack import Stack
 from venvstacks.errors import VenvstacksError
 from venvstacks.files import explain_os_error, remove_tree
 from venvstacks.options import Options, cache_folder, in_definition
-from venvstacks.runtimes.choice import providers
-from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.runtimes.managed import ManagedRuntimes
+from venvstacks.runtimes.providers import RuntimeProvider, choose_provider
 from venvstacks.uv import Uv, find_uv
 from venvstacks.work import Work
 from venvstacks.workspace import PRIVATE_FOLDER
@@ -56,7 +55,7 @@ class Session:
         managed = ManagedRuntimes(
             self.uv, self.stack.uv, downloads, self.work, environ, impatient=policy == "fallback"
         )
-        return providers(policy, managed, LocalRuntimes(environ, self.work), downloads, self.work)
+        return choose_provider(policy, managed, LocalRuntimes(environ, self.work), downloads, self.work)
 
     @property
     def wheel_folders(self) -> tuple[Path, ...]:

@@ -15,8 +15,8 @@ from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.runtimes.local import LocalRuntimes
+from venvstacks.runtimes.providers import RuntimeProvider
 from venvstacks.work import Work
 
 Maker = Callable[[Path], RuntimeProvider]

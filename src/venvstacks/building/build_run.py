@@ -16,7 +16,7 @@ from venvstacks.errors import BuildError, RequirementsError
 from venvstacks.events import Planned, Step, Warned
 from venvstacks.files import remove_tree
 from venvstacks.humanize import bullets
-from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.runtimes.providers import RuntimeProvider
 from venvstacks.work import run_tasks
 
 

@@ -18,7 +18,7 @@ from venvstacks.documents import DocumentError, parse_json
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BuildError, RuntimeProviderError
 from venvstacks.runtimes.compilers import Compilers
-from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.runtimes.providers import RuntimeProvider
 from venvstacks.work import Work, threads
 
 _SCRIPT = "compile_bytecode.py"

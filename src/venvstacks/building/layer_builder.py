@@ -29,7 +29,7 @@ from venvstacks.findings import Finding, findings_text
 from venvstacks.humanize import counted, size_text
 from venvstacks.libraries.native_needs import natives_of
 from venvstacks.libraries.problems import library_findings, system_libraries_of
-from venvstacks.runtimes.interface import RuntimeProvider
+from venvstacks.runtimes.providers import RuntimeProvider
 from venvstacks.work import Task
 
 StepKey = tuple[str, Key]

@@ -2,32 +2,30 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from venvstacks.definition.stack import PythonRequest
 from venvstacks.errors import RuntimeProviderError, ToolError
 from venvstacks.events import Warned
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.runtimes.interpreters import Interpreter, find_interpreters
+from venvstacks.runtimes.interpreters import Interpreter, exact_request, find_interpreters
 from venvstacks.work import Work
 
 
-@dataclass(frozen=True, slots=True)
 class Compilers:
     """Interpreters that compile, each looked for once a run.
 
-    Attributes:
-        provide: Gives the program of an exact Python, or raises: a provider's method.
+    Args:
+        provide: Returns the program of an exact Python, or raises: a provider's method.
         environ: This process's environment, for ``PATH``.
-        work: Observer of warnings, and the way to call the search off.
     """
 
-    provide: Callable[[PythonVersion], Path]
-    environ: Mapping[str, str]
-    work: Work
-    _found: dict[PythonVersion, Path] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, provide: Callable[[PythonVersion], Path], environ: Mapping[str, str], work: Work) -> None:
+        self._provide = provide
+        self._environ = environ
+        self._work = work
+        self._found: dict[PythonVersion, Path] = {}
+        self._guard = threading.Lock()
 
     def program(self, python: PythonVersion) -> Path:
         """Return the program of an interpreter that compiles for a Python.
@@ -42,39 +40,25 @@ class Compilers:
 
     def _find(self, python: PythonVersion) -> Path:
         try:
-            return self.provide(python)
+            return self._provide(python)
         except (RuntimeProviderError, ToolError) as error:
             unavailable = error
         for request in stand_ins(python):
-            if found := find_interpreters(request, self.environ, self.work):
+            if found := find_interpreters(request, self._environ, self._work):
                 if found[0].python != python:
-                    self.work.observe(Warned(difference_warning(python, found[0])))
+                    self._work.observe(Warned(_difference_warning(python, found[0])))
                 return Path(found[0].executable)
+        reason = unavailable.message[:1].lower() + unavailable.message[1:]
         raise RuntimeProviderError(
             f"Bytecode for {python.request} cannot be made: this machine has no {python.implementation} "
-            f"{python.minor}, and {_lowered(unavailable.message)}",
+            f"{python.minor}, and {reason}",
             hint=f"install that Python (`uv python install {python.request}`, or your system's packages) and put "
             "it on PATH, name a mirror of managed Pythons (UV_PYTHON_INSTALL_MIRROR), or do without bytecode "
             "(--bytecode none)",
         ) from unavailable
 
 
-def stand_ins(python: PythonVersion) -> tuple[PythonRequest, ...]:
-    """Describe which interpreters of this machine may compile for a Python, the best first.
-
-    The form of bytecode is fixed within a minor version, once that is released; builds with and without the
-    global lock share it.
-    """
-    exact = PythonRequest(python.implementation, python.release, python.freethreaded)
-    if not all(part.isdecimal() for part in python.release.split(".")):
-        return (exact,)  # each preview has a form of its own
-    same_kind = PythonRequest(python.implementation, python.minor, python.freethreaded)
-    with_lock = PythonRequest(python.implementation, python.minor)
-    return tuple(dict.fromkeys((exact, same_kind, with_lock)))
-
-
-def difference_warning(python: PythonVersion, interpreter: Interpreter) -> str:
-    """Word what a user should know about bytecode that another release made."""
+def _difference_warning(python: PythonVersion, interpreter: Interpreter) -> str:
     return (
         f"Bytecode for {python.request} is made by {interpreter.python.request} ({interpreter.executable}), as "
         "this machine has none of the exact release: it works, but its bytes may differ from those that other "
@@ -82,5 +66,15 @@ def difference_warning(python: PythonVersion, interpreter: Interpreter) -> str:
     )
 
 
-def _lowered(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+def stand_ins(python: PythonVersion) -> tuple[PythonRequest, ...]:
+    """Return which interpreters of this machine may compile for a Python, the best first.
+
+    The form of bytecode is fixed within a minor version, once that is released; builds with and without the
+    global lock share it.
+    """
+    exact = exact_request(python)
+    if not all(part.isdecimal() for part in python.release.split(".")):
+        return (exact,)  # each preview has a form of its own
+    same_kind = PythonRequest(python.implementation, python.minor, python.freethreaded)
+    with_lock = PythonRequest(python.implementation, python.minor)
+    return tuple(dict.fromkeys((exact, same_kind, with_lock)))

@@ -41,18 +41,13 @@ print(json.dumps({
 
 
 class Interpreter(msgspec.Struct, frozen=True):
-    """An interpreter of this machine, in its own words.
+    """An interpreter of this machine, in its own words; all paths are absolute.
 
     Attributes:
-        implementation: ``cpython`` or ``pypy``.
-        release: ``X.Y.Z``.
-        freethreaded: Whether it is built without the global lock.
-        executable: The program, absolute, without symbolic links.
-        prefix: Where it is installed, absolute.
-        stdlib: The folder of its standard library, absolute.
-        platstdlib: The folder of the platform-specific part of it, absolute.
-        include: The folder of its headers, absolute.
-        libpython: Its shared library, absolute; empty if it has none.
+        executable: The program, without symbolic links.
+        platstdlib: The platform-specific part of the standard library.
+        include: The folder of its headers.
+        libpython: Its shared library; empty if it has none.
         framework: The name of the macOS framework it is part of; empty if it is none.
     """
 
@@ -71,6 +66,11 @@ class Interpreter(msgspec.Struct, frozen=True):
     def python(self) -> PythonVersion:
         """What it is."""
         return PythonVersion(self.implementation, self.release, self.freethreaded)
+
+
+def exact_request(python: PythonVersion) -> PythonRequest:
+    """Return the request that only this Python fulfils."""
+    return PythonRequest(python.implementation, python.release, python.freethreaded)
 
 
 def find_interpreters(request: PythonRequest, environ: Mapping[str, str], work: Work) -> list[Interpreter]:

@@ -10,7 +10,7 @@ from venvstacks.errors import RuntimeProviderError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import host_target
 from venvstacks.runtimes.build_information import move_build_information
-from venvstacks.runtimes.interpreters import Interpreter, find_interpreters
+from venvstacks.runtimes.interpreters import Interpreter, exact_request, find_interpreters
 from venvstacks.runtimes.runpaths import make_runpaths_relative
 from venvstacks.runtimes.smoke_test import check_runtime
 from venvstacks.runtimes.trimming import copy_file, copy_tree, trim_posix
@@ -23,12 +23,7 @@ _HINT = 'use another interpreter, or managed Pythons (local-runtime = "never")'
 
 @dataclass(frozen=True, slots=True)
 class LocalRuntimes:
-    """Interpreters of this machine.
-
-    Attributes:
-        environ: This process's environment, for ``PATH``.
-        work: The way to call it off.
-    """
+    """Interpreters of this machine, found through ``PATH`` in ``environ``."""
 
     environ: Mapping[str, str]
     work: Work
@@ -39,13 +34,13 @@ class LocalRuntimes:
         return self._find(request).python
 
     def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
-        """Copy an interpreter's own files, and see that the copy works."""
+        """Copy an interpreter's own files, and ensure that the copy works."""
         if not on.runs_here:
             raise RuntimeProviderError(
                 f"An interpreter of this machine ({host_target().name}) cannot serve {on.describe()}.",
                 hint='use managed Pythons for other targets (local-runtime = "never")',
             )
-        interpreter = self._find(_exactly(python))
+        interpreter = self._find(exact_request(python))
         title = f"The copy of {interpreter.executable}"
         _check_kind(interpreter, on)
         _copy(interpreter, folder)
@@ -58,7 +53,7 @@ class LocalRuntimes:
 
     def program(self, python: PythonVersion) -> Path:
         """Return the program of an interpreter."""
-        return Path(self._find(_exactly(python)).executable)
+        return Path(self._find(exact_request(python)).executable)
 
     def _find(self, request: PythonRequest) -> Interpreter:
         found = find_interpreters(request, self.environ, self.work)
@@ -68,10 +63,6 @@ class LocalRuntimes:
                 hint='install one, put it on PATH, or use managed Pythons (local-runtime = "never")',
             )
         return found[0]
-
-
-def _exactly(python: PythonVersion) -> PythonRequest:
-    return PythonRequest(python.implementation, python.release, python.freethreaded)
 
 
 def _check_kind(interpreter: Interpreter, on: Compatibility) -> None:

@@ -16,6 +16,7 @@ from venvstacks.errors import RuntimeProviderError
 from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, host_compatibility
 from venvstacks.runtimes.build_information import NEUTRAL_PREFIX, move_build_information
+from venvstacks.runtimes.interpreters import exact_request
 from venvstacks.runtimes.smoke_test import check_runtime
 from venvstacks.runtimes.trimming import copy_tree, trim_posix, trim_windows
 from venvstacks.uv import Uv, explanation, install_python, list_pythons
@@ -27,7 +28,7 @@ _MIRRORS = {
     "pypy-install-mirror": "UV_PYPY_INSTALL_MIRROR",
     "python-downloads-json-url": "UV_PYTHON_DOWNLOADS_JSON_URL",
 }
-# Where a local interpreter stands ready, waiting for a server that does not answer helps nobody.
+# Where a local interpreter is ready, waiting for a server that does not answer helps nobody.
 _IMPATIENT = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "2", "UV_HTTP_TIMEOUT": "2"}
 _HINT = "look at the mirror that it came from, and build with --clean to download it again"
 
@@ -49,10 +50,8 @@ class ManagedRuntimes:
     """Pythons that uv downloads.
 
     Attributes:
-        uv: The program.
         settings: The stack's settings, for mirrors.
         downloads: A folder that keeps what was downloaded.
-        work: The way to call it off.
         environ: This process's environment, whose mirrors win.
         impatient: Whether a server that does not answer at once is given up.
     """
@@ -91,15 +90,15 @@ class ManagedRuntimes:
             check_runtime(folder, python, self.work, title=f"The managed {python.request}", hint=_HINT)
 
     def program(self, python: PythonVersion) -> Path:
-        """Download a managed Python for this machine, unless it is kept from before, and give its program."""
+        """Download a managed Python for this machine, unless it is kept from before, and return its program."""
         on = host_compatibility()
         kept = self._kept(python, on)
         return next(kept / name for name in _programs(python, on) if (kept / name).is_file())
 
     def _kept(self, python: PythonVersion, on: Compatibility) -> Path:
         """Return the folder of what was downloaded."""
-        request = PythonRequest(python.implementation, python.release, python.freethreaded)
-        download = next((d for d in self._list(request) if d.version == python.release and _fits(d, on)), None)
+        found = self._list(exact_request(python))
+        download = next((d for d in found if d.version == python.release and _fits(d, on)), None)
         if download is None:
             way = (
                 "use an interpreter of this machine (--local-runtime)" if on.runs_here else "limit its `platforms`"

@@ -1,4 +1,4 @@
-"""Start a runtime once from its new place, and see that it is whole."""
+"""Start a runtime once from its new place, and ensure that it is whole."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +66,7 @@ def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str
 
 
 def _reason(stderr: str) -> str:
-    """Return the line that tells the most: the one that names an error, else the last."""
+    """Return the line that says the most: the one that names an error, else the last."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower()]
     return (telling or lines or [""])[-1].strip()
@@ -83,7 +83,7 @@ def _problems(stdout: str, folder: Path, python: PythonVersion) -> Iterator[str]
     if answer.freethreaded != python.freethreaded:
         yield f"it is {'' if answer.freethreaded else 'not '}a free-threaded build"
     if answer.prefix != str(folder.resolve()):
-        yield f"it takes {answer.prefix} for its home, not the folder it stands in"
+        yield f"it takes {answer.prefix} for its home, not the folder it lies in"
     for name, reason in answer.missing.items():
         yield f"its module {name!r} cannot be imported ({reason})"
     if not answer.site:

@@ -53,7 +53,7 @@ def test_a_good_answer_is_accepted_and_nothing_is_left(folder: Path) -> None:
     ("changes", "problem"),
     [
         ({"release": "3.12.2"}, "it is version 3.12.2, expected 3.12.1"),
-        ({"prefix": "/usr"}, "it takes /usr for its home, not the folder it stands in"),
+        ({"prefix": "/usr"}, "it takes /usr for its home, not the folder it lies in"),
         ({"freethreaded": True}, "it is a free-threaded build"),
         ({"site": False}, "it does not look for packages in its own site-packages"),
         (

@@ -9,7 +9,7 @@ from venvstacks.errors import RuntimeProviderError, ToolError
 from venvstacks.events import Event, Warned
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
-from venvstacks.runtimes.choice import choose_python, providers
+from venvstacks.runtimes.providers import choose_provider, choose_python
 from venvstacks.work import Work
 
 REQUEST = PythonRequest("cpython", "3.12")
@@ -62,14 +62,14 @@ def events() -> list[Event]:
 
 
 def test_never_and_always_are_the_one_or_the_other(managed: Source, local: Source, tmp_path: Path) -> None:
-    assert providers("never", managed, local, tmp_path, Work()) is managed
-    assert providers("always", managed, local, tmp_path, Work()) is local
+    assert choose_provider("never", managed, local, tmp_path, Work()) is managed
+    assert choose_provider("always", managed, local, tmp_path, Work()) is local
 
 
 def test_fallback_leaves_the_local_one_alone_where_a_managed_one_is_had(
     managed: Source, local: Source, events: list[Event], tmp_path: Path
 ) -> None:
-    provider = providers("fallback", managed, local, tmp_path / "downloads", Work(events.append))
+    provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work(events.append))
     assert provider.newest(REQUEST, (host(),)) == NEWER
     provider.fetch(NEWER, host(), tmp_path / "runtime")
     assert [path.name for path in (tmp_path / "runtime").iterdir()] == ["managed"]
@@ -81,7 +81,7 @@ def test_fallback_promises_no_release_that_cannot_be_downloaded(
     managed: Source, local: Source, events: list[Event], tmp_path: Path
 ) -> None:
     managed.fetch_failure = RuntimeProviderError("It cannot be had.")
-    provider = providers("fallback", managed, local, tmp_path / "downloads", Work(events.append))
+    provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work(events.append))
     assert provider.newest(REQUEST, (host(),)) == OLDER
     assert not list((tmp_path / "downloads").iterdir())
     assert events == []  # building warns
@@ -89,7 +89,7 @@ def test_fallback_promises_no_release_that_cannot_be_downloaded(
 
 def test_fallback_tries_no_download_for_other_machines(managed: Source, local: Source, tmp_path: Path) -> None:
     other = next(target for target in TARGETS.values() if target != host().target)
-    provider = providers("fallback", managed, local, tmp_path / "downloads", Work())
+    provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work())
     assert provider.newest(REQUEST, (Compatibility(other),)) == NEWER
     assert managed.asked == ["newest cpython@3.12 of 1"]
 
@@ -99,7 +99,7 @@ def test_fallback_copies_with_one_warning_that_says_why(
     managed: Source, local: Source, events: list[Event], tmp_path: Path, error: type[RuntimeProviderError]
 ) -> None:
     managed.failure = error("Cannot be had. uv says:\nFailed to install\n  cause: x\n  cause: Connection refused")
-    provider = providers("fallback", managed, local, tmp_path / "downloads", Work(events.append))
+    provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work(events.append))
     provider.fetch(OLDER, host(), tmp_path / "runtime")
     assert [path.name for path in (tmp_path / "runtime").iterdir()] == ["local"]
     (warning,) = events
@@ -113,7 +113,7 @@ def test_where_neither_serves_both_reasons_are_told(
 ) -> None:
     managed.failure = RuntimeProviderError("No server answers.", hint="name a mirror")
     local.failure = RuntimeProviderError("This machine has none.")
-    provider = providers("fallback", managed, local, tmp_path / "downloads", Work(events.append))
+    provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work(events.append))
     with pytest.raises(RuntimeProviderError) as caught:
         provider.fetch(OLDER, host(), tmp_path / "runtime")
     assert caught.value.message == "No server answers.\nAnd this machine cannot stand in: This machine has none."
@@ -125,7 +125,7 @@ def test_where_neither_serves_both_reasons_are_told(
 def test_fallback_gives_a_program_of_this_machine_where_no_managed_one_is_had(
     managed: Source, local: Source, tmp_path: Path, error: type[RuntimeProviderError]
 ) -> None:
-    provider = providers("fallback", managed, local, tmp_path / "downloads", Work())
+    provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work())
     assert provider.program(OLDER) == Path("managed/3.12.1")
     managed.failure = error("No server answers.")
     assert provider.program(OLDER) == Path("local/3.12.1")

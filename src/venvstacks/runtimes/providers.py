@@ -1,15 +1,31 @@
-"""Which provider serves: managed Pythons, an interpreter of this machine, or the one in place of the other."""
+"""Where base Pythons come from: managed builds, interpreters of this machine, or the one in place of the other."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from venvstacks.definition.stack import Layer, LocalRuntime, PythonRequest
 from venvstacks.errors import RuntimeProviderError, ToolError, VenvstacksError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree, temporary_beside
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
-from venvstacks.runtimes.interface import RuntimeProvider
 from venvstacks.work import Work
+
+
+class RuntimeProvider(Protocol):
+    """A source of base Pythons."""
+
+    def newest(self, request: PythonRequest, on: tuple[Compatibility, ...]) -> PythonVersion:
+        """Return the newest release that fulfils a two-part request on all targets."""
+        ...
+
+    def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
+        """Put a Python into a folder, ready to be moved anywhere."""
+        ...
+
+    def program(self, python: PythonVersion) -> Path:
+        """Return the program of a Python that runs on this machine, where it is."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +33,7 @@ class FallbackRuntimes:
     """Managed Pythons, and an interpreter of this machine where a managed one cannot be had.
 
     Attributes:
-        managed: Asked first.
-        local: Asked if ``managed`` fails.
         downloads: A folder of this run, to try downloads in.
-        work: Observer of the warning.
     """
 
     managed: RuntimeProvider
@@ -61,7 +74,7 @@ class FallbackRuntimes:
                     hint=f"the lock asks for exactly {python.release}: unless the definition does, lock again "
                     "with --local-runtime=fallback and --reset-lock to take what this machine has",
                 ) from error
-            self.work.observe(Warned(portability_warning(python, unavailable)))
+            self.work.observe(Warned(_portability_warning(python, unavailable)))
 
     def program(self, python: PythonVersion) -> Path:
         """Return the program of a managed Python, else that of an interpreter of this machine."""
@@ -71,8 +84,7 @@ class FallbackRuntimes:
             return self.local.program(python)
 
 
-def portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> str:
-    """Word what a user should know about a copied interpreter."""
+def _portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> str:
     lines = [line.strip() for line in unavailable.message.splitlines()]
     causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
     reason = causes[-1] if causes else lines[-1].rstrip(".")
@@ -83,13 +95,13 @@ def portability_warning(python: PythonVersion, unavailable: VenvstacksError) -> 
     )
 
 
-def providers(
+def choose_provider(
     policy: LocalRuntime, managed: RuntimeProvider, local: RuntimeProvider, downloads: Path, work: Work
 ) -> RuntimeProvider:
     """Return the provider that a policy asks for."""
-    if policy == "always":
-        return local
-    return managed if policy == "never" else FallbackRuntimes(managed, local, downloads, work)
+    if policy == "fallback":
+        return FallbackRuntimes(managed, local, downloads, work)
+    return local if policy == "always" else managed
 
 
 def choose_python(provider: RuntimeProvider, layer: Layer, earlier: PythonVersion | None) -> PythonVersion:
