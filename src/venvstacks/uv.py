@@ -12,7 +12,7 @@ from packaging.version import Version
 from venvstacks.definition.uv_settings import INDEX_VARIABLES
 from venvstacks.errors import ResolutionError, ToolError
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
-from venvstacks.processes import Completed
+from venvstacks.processes import Cancellation, Completed
 from venvstacks.work import Work
 
 OLDEST_UV = Version("0.13")  # the first that writes the hashes of local wheels into a pylock file
@@ -61,17 +61,17 @@ class Uv:
 
 
 def find_uv(environ: Mapping[str, str], scratch: Path) -> Uv:
-    """Find uv and see that it is new enough."""
+    """Find uv and ensure that it is new enough."""
     executable = _uv_executable(environ)
     if executable is None:
         raise ToolError("The program 'uv' was not found.", hint="install it: python -m pip install uv")
     try:
-        found = Work().cancellation.run([executable, "--version"], env=environ)
+        found = Cancellation().run([executable, "--version"], env=environ)
     except OSError as error:
         raise _not_started(executable, error) from error
     match = re.search(r"uv (\d+[\w.]*)", found.stdout)
     if match is None:
-        raise ToolError(f"{executable} does not tell its version: {found.stdout}{found.stderr}".rstrip())
+        raise ToolError(f"{executable} does not report its version: {found.stdout}{found.stderr}".rstrip())
     version = Version(match[1])
     if version < OLDEST_UV:
         raise ToolError(
@@ -148,7 +148,7 @@ def compile_lock(
     """Resolve a project's dependencies for all its environments into a pylock file."""
     arguments: list[str | Path] = [
         *("pip", "compile", "--universal", "--format", "pylock.toml", "--no-header"),
-        *([] if source_distributions and not dependencies else ["--only-binary", ":all:"]),
+        *([] if source_distributions else ["--only-binary", ":all:"]),
         *("--python-version", python.release),
         *("--python", sys.executable, "--output-file", output),
         *([] if dependencies else ["--no-deps"]),
@@ -179,24 +179,16 @@ def install_wheels(
         *("--no-deps", "--no-build", "--require-hashes", "--quiet", "--preview-features", "pylock"),
         *(["--offline"] if no_index else []),
     ]
-    # uv knows macOS 13 unless it is told otherwise, and would refuse wheels for newer ones
+    # uv assumes macOS 13 unless this is set, and would refuse wheels for newer ones
     settings = {"MACOSX_DEPLOYMENT_TARGET": ".".join(map(str, compatibility.macos_version))}
     return _run(uv, [*arguments, "--requirements", lock], cwd=lock.parent, settings=settings, work=work)
 
 
 def list_pythons(uv: Uv, settings: Mapping[str, str], request: str, work: Work) -> str:
     """List the Pythons that can be downloaded, for all platforms."""
-    arguments = [
-        "python",
-        "list",
-        "--only-downloads",
-        "--all-versions",
-        "--all-platforms",
-        "--all-arches",
-        "--output-format",
-        "json",
-    ]
-    done = _run(uv, [*arguments, request], settings=settings, work=work)
+    everything = ("--only-downloads", "--all-versions", "--all-platforms", "--all-arches")
+    arguments = ["python", "list", *everything, "--output-format", "json", request]
+    done = _run(uv, arguments, settings=settings, work=work)
     if done.status != 0:
         raise ToolError(f"uv cannot list the Pythons for {request!r}:\n{explanation(done.stderr)}")
     return done.stdout
@@ -226,7 +218,7 @@ def _run(
 def _not_started(executable: Path, error: OSError) -> ToolError:
     return ToolError(
         f"{executable} cannot be started: {error.strerror or error}.",
-        hint="install uv anew: python -m pip install --force-reinstall uv",
+        hint="reinstall uv: python -m pip install --force-reinstall uv",
     )
 
 

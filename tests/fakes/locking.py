@@ -23,7 +23,7 @@ NEWEST_PATCH = "9"
 
 
 def plain_environment(cache: Path) -> dict[str, str]:
-    """Give an environment without settings for uv, with a cache of its own and no patience."""
+    """Return an environment without settings for uv, with a cache of its own and no patience."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "XDG_"))}
     return {**kept, "UV_CACHE_DIR": str(cache), "UV_HTTP_RETRIES": "0", "COLUMNS": "40"}
 
@@ -36,7 +36,7 @@ class Locker:
         environ: The environment.
         wheels: Folders with wheels.
         no_index: Whether these folders alone are used.
-        work: How; anew for each call if not given.
+        work: How; a new one for each call if not given.
     """
 
     environ: Mapping[str, str]
@@ -76,7 +76,7 @@ def load_all(stack: Stack) -> dict[str, LayerLock]:
 
 
 def content(stack: Stack) -> dict[str, bytes]:
-    """Give all that stands in the folder of locks: path -> content."""
+    """Return all that is in the folder of locks: path -> content."""
     return {path.relative_to(stack.requirements_folder).as_posix(): path.read_bytes() for path in _files(stack)}
 
 
@@ -85,17 +85,17 @@ def _files(stack: Stack) -> Iterator[Path]:
 
 
 def text_of(stack: Stack, name: str, pattern: str) -> str:
-    """Give one of the files of a layer's lock: ``pylock.{}.toml``, ``requirements-{}.in`` and so on."""
+    """Return one of the files of a layer's lock: ``pylock.{}.toml``, ``requirements-{}.in`` and so on."""
     file = stack.requirements_folder / name / pattern.format(name.replace(".", "_"))
     return file.read_text(encoding="utf-8")
 
 
 def pylock_of(stack: Stack, name: str) -> dict[str, Any]:
-    """Give what a layer's lock says."""
+    """Return what a layer's lock says."""
     return tomllib.loads(text_of(stack, name, "pylock.{}.toml"))
 
 
 def metadata_of(stack: Stack, name: str) -> dict[str, Any]:
-    """Give the metadata of a layer's lock."""
+    """Return the metadata of a layer's lock."""
     found: dict[str, Any] = json.loads(text_of(stack, name, "pylock.{}.meta.json"))
     return found

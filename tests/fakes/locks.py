@@ -33,19 +33,19 @@ TIME = "2024-01-01T00:00:00+00:00"
 
 
 def make_package(name: str, version: str = "1.0", targets: Iterable[str] = TARGETS) -> LockedPackage:
-    """Give a locked package with one pure wheel for some targets."""
+    """Return a locked package with one pure wheel for some targets."""
     filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
     wheel = LockedWheel(filename, f"https://index.example.invalid/{filename}", None, "0" * 64, 100)
     return LockedPackage(name, Version(version), {TARGETS[target]: wheel for target in targets})
 
 
 def make_lock(layer: str, *packages: LockedPackage, shared: Sequence[SharedPackage] = ()) -> LayerLock:
-    """Give a lock that stands in no file."""
+    """Return a lock that is in no file."""
     return LayerLock(layer, layer, PythonVersion("cpython", "3.12.7"), packages, tuple(shared), make_metadata())
 
 
 def make_metadata(**changes: str | int) -> LockMetadata:
-    """Give lock metadata with plain hashes."""
+    """Return lock metadata with plain hashes."""
     hashes = dict.fromkeys(
         ("requirements_hash", "lock_input_hash", "other_inputs_hash", "version_inputs_hash"), "sha256:0"
     )
@@ -88,7 +88,7 @@ def lock_everything(stack: Stack) -> None:
 
 
 def targets(*names: str) -> tuple[Target, ...]:
-    """Give targets by name."""
+    """Return targets by name."""
     return tuple(TARGETS[name] for name in names)
 
 

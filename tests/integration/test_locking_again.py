@@ -213,7 +213,7 @@ def test_two_layers_cannot_get_one_folder(tmp_path: Path, wheels: Path, lock: Lo
     assert lock(moved)["framework-a"].lock.install_target == "framework-a@2"
 
 
-def test_locks_that_are_damaged_are_made_anew_and_refused_for_use(three: Stack, lock: Locker) -> None:
+def test_locks_that_are_damaged_are_made_again_and_refused_for_use(three: Stack, lock: Locker) -> None:
     lock(three)
     before = content(three)
     pylock = three.requirements_folder / "py/pylock.py.toml"
@@ -374,7 +374,7 @@ def test_an_update_that_nothing_above_uses(tmp_path: Path, wheels: Path, lock: L
         }
         assert _without_runtime(changed) == before
         assert all(state.is_valid for state in lock_states(changed).values())
-    # what is used raises all that uses it, and what stands on that under its new name
+    # what is used raises all that uses it, and what depends on that under its new name
     make_wheel(wheels, "lib", "1.1")
     locked = lock(stack(), include=["py"], reset=["py"])
     assert locked["framework-f"].lock.install_target == "framework-f@2"

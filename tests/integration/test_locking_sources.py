@@ -37,7 +37,7 @@ def _flat(name: str, folder: Path, **settings: object) -> dict[str, object]:
 
 
 def _origins(lock: LayerLock) -> dict[str, str]:
-    """Give the folder that each package comes from."""
+    """Return the folder that each package comes from."""
     return {
         package.name: Path(wheel.path or "").parent.name
         for package in lock.packages
@@ -47,7 +47,7 @@ def _origins(lock: LayerLock) -> dict[str, str]:
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Give two folders, a default one and another, which both have ``lib`` and ``dep``, in other versions."""
+    """Return two folders, a default one and another, which both have ``lib`` and ``dep``, in other versions."""
     plain, special = tmp_path / "plain", tmp_path / "special"
     for folder, version in ((plain, "1.0"), (special, "2.0")):
         make_wheel(folder, "lib", version, requires=["dep; sys_platform == 'linux'"])

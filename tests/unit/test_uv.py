@@ -49,7 +49,7 @@ def test_a_uv_on_the_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("text", "message"),
     [
         ("echo 'uv 0.12.9'", r"^uv 0\.12\.9 \(.*/uv\) is too old: 0\.13 or newer is needed\."),
-        ("echo nonsense", r"/uv does not tell its version: nonsense\n*(hint|$)"),
+        ("echo nonsense", r"/uv does not report its version: nonsense\n*(hint|$)"),
     ],
 )
 def test_a_uv_that_will_not_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
@@ -62,7 +62,7 @@ def test_a_uv_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyP
     program.write_text("#!/bin/sh\n")
     with pytest.raises(ToolError, match=r"/uv cannot be started: Permission denied\.") as caught:
         _find(monkeypatch, program)
-    assert "install uv anew" in (caught.value.hint or "")
+    assert "reinstall uv" in (caught.value.hint or "")
     gone = Uv(tmp_path / "gone", Version("1"), {})
     with pytest.raises(ToolError, match=r"/gone cannot be started: No such file or directory\."):
         list_pythons(gone, {}, "cpython@3.12", Work())

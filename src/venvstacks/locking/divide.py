@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from packaging.pylock import PackageWheel
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -66,22 +65,15 @@ def check_agreement(layer: Layer, python: PythonVersion, provided: Provided, ove
             continue
         for limits in layer.compatibilities:
             package, owner = provided.get(name, {}).get(limits.target, (None, ""))
-            if package is None or _is_fulfilled(requirement, package.version, limits, python):
+            if package is None or requirement.specifier.contains(package.version, prereleases=True):
                 continue
-            raise LockError(
-                f"Cannot lock {layer.title}: it requires '{requirement}', but the layer below it, {owner!r}, "
-                f"locks {requirement.name} {package.version} on {limits.target.name}.",
-                hint=f"allow version {package.version} here, or change the requirement in {owner!r} and lock "
-                "again",
-            )
-
-
-def _is_fulfilled(
-    requirement: Requirement, version: Version, limits: Compatibility, python: PythonVersion
-) -> bool:
-    if requirement.specifier.contains(version, prereleases=True):
-        return True
-    return requirement.marker is not None and not requirement.marker.evaluate(limits.marker_environment(python))
+            if requirement.marker is None or requirement.marker.evaluate(limits.marker_environment(python)):
+                raise LockError(
+                    f"Cannot lock {layer.title}: it requires '{requirement}', but the layer below it, {owner!r}, "
+                    f"locks {requirement.name} {package.version} on {limits.target.name}.",
+                    hint=f"allow version {package.version} here, or change the requirement in {owner!r} and lock "
+                    "again",
+                )
 
 
 def overridden_names(settings: UvSettings) -> frozenset[str]:
@@ -111,17 +103,18 @@ def divide(
     *,
     lock_folder: Path,
     resolved_in: Path,
-) -> tuple[Resolution, tuple[Gap, ...]]:
+) -> tuple[Resolution, list[Gap]]:
     """Divide what was resolved into what layers below provide, what the layer installs, and what has no wheel.
 
     Paths of local wheels are relative to ``resolved_in`` at first, and to ``lock_folder`` in the end.
     """
     shared: dict[tuple[str, Version, str], list[Target]] = {}
     wheels: dict[tuple[str, Version], dict[Target, LockedWheel]] = {}
-    gaps: list[Gap] = []
-    limits_on = {limits.target: limits for limits in layer.compatibilities}
-    for name, version, target in _list_needed(layer, candidates):
-        limits, package = limits_on[target], candidates[target][name]
+    gaps: dict[tuple[str, Version, Target], Gap] = {}
+    for limits, package in candidates:
+        name, version, target = package.name, package.version, limits.target
+        if version is None:
+            raise LockError(f"Cannot lock {layer.title}: {name} is not a released version with wheels.")
         below, owner = provided.get(name, {}).get(target, (None, ""))
         if below is not None:
             if below.version != version:
@@ -134,21 +127,13 @@ def divide(
         elif (wheel := choose_wheel(package, limits, python)) is not None:
             wheels.setdefault((name, version), {})[target] = _locate(wheel, lock_folder, resolved_in)
         else:
-            gaps.append(Gap(name, version, limits, tuple(sorted(each.filename for each in package.wheels or ()))))
-    packages = tuple(LockedPackage(*key, wheels[key]) for key in sorted(wheels))
-    return Resolution(packages, tuple(SharedPackage(*key, tuple(shared[key])) for key in sorted(shared))), tuple(
-        gaps
+            names = tuple(sorted(wheel.filename for wheel in package.wheels or ()))
+            gaps[name, version, target] = Gap(name, version, limits, names)
+    resolution = Resolution(
+        tuple(LockedPackage(*key, wheels[key]) for key in sorted(wheels)),
+        tuple(SharedPackage(*key, tuple(shared[key])) for key in sorted(shared)),
     )
-
-
-def _list_needed(layer: Layer, candidates: Candidates) -> list[tuple[str, Version, Target]]:
-    needed: list[tuple[str, Version, Target]] = []
-    for target, packages in candidates.items():
-        for name, package in packages.items():
-            if package.version is None:
-                raise LockError(f"Cannot lock {layer.title}: {name} is not a released version with wheels.")
-            needed.append((name, package.version, target))
-    return sorted(needed)
+    return resolution, [gaps[key] for key in sorted(gaps)]
 
 
 def _locate(wheel: PackageWheel, lock_folder: Path, resolved_in: Path) -> LockedWheel:

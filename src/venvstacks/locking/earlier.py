@@ -108,9 +108,9 @@ def _find_older(
     for requirement in declared:
         package = locked[canonicalize_name(requirement.name)]
         offered = [
-            offers[target][package.name].version for target in package.wheels if package.name in offers[target]
+            each for limits, each in offers if each.name == package.name and limits.target in package.wheels
         ]
-        newest = min((version for version in offered if version is not None), default=package.version)
+        newest = min((each.version for each in offered if each.version is not None), default=package.version)
         if newest > package.version and (lacking := _find_lacking(layer, requirement, newest, search)):
             verb = "has" if len(lacking) == 1 else "have"
             yield f"{package.name} {package.version}, and not {newest}, as {some_of(lacking)} {verb} no wheel"

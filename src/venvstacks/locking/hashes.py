@@ -38,8 +38,7 @@ RESOLUTION_SETTINGS = (
     "sources",
     "system-certs",
 )
-"""The settings of ``[tool.uv]`` that decide what a resolution gives."""
-
+"""The settings of ``[tool.uv]`` that decide the result of a resolution."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 

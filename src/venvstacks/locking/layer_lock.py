@@ -24,7 +24,7 @@ class LockedWheel:
         url: Where it is downloaded from; None for a local file.
         path: POSIX path of a local file, relative to the folder of the lock; None for a download.
         sha256: Hash of the file, 64 hexadecimal digits.
-        size: In bytes, if the index tells.
+        size: In bytes, if the index knows.
     """
 
     filename: str
@@ -137,7 +137,7 @@ class LayerLock:
             raise InvalidLockError(
                 f"{self.layer!r} cannot be used on {target.name}: its lock has no wheel there of "
                 f"{', '.join(lacking)}.",
-                hint="run `venvstacks lock`, which tells what would work, or leave this platform out",
+                hint="run `venvstacks lock`, which explains what would work, or leave this platform out",
             )
         return tuple((p, p.wheels[target]) for p in self.packages if target in p.wheels)
 

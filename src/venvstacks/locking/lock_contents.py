@@ -1,7 +1,7 @@
 """Which packages locks have, found in their text: fast, as every command looks at every lock.
 
-The text of a lock is exactly what ``pylock_text`` wrote, or it is not valid: its hash
-says so. So a few patterns can find in it what decides whether two locks fit together.
+The text of a lock is exactly what ``format_pylock`` wrote, or its hash shows that it is not valid. So a few
+patterns can find in it what decides whether two locks fit together.
 """
 
 import re

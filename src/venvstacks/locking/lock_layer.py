@@ -43,7 +43,7 @@ def resolve_layer(
     folder = resolver.scratch / f"lock-{layer.build_name}"
     tries = count(1)
 
-    def attempt(wish: Layer, place: Path, pins: str = "") -> tuple[Resolution, tuple[Gap, ...]]:
+    def attempt(wish: Layer, place: Path, pins: str = "") -> tuple[Resolution, Sequence[Gap]]:
         constraints = list(format_constraints(wish, provided))
         candidates = resolve(resolver, wish, python, place, constraints=constraints, earlier=pins)
         return divide(wish, python, candidates, provided, lock_folder=lock_folder(stack, layer), resolved_in=place)

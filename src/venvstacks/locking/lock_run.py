@@ -29,7 +29,7 @@ class LockPlan:
     Attributes:
         states: The present locks of all layers that it is about, in the stack's order.
         resolve: Build names of the layers that are resolved; the valid locks of the others are kept.
-        forget_pins: Build names of the layers whose earlier locks have no say.
+        forget_pins: Build names of the layers whose earlier locks are ignored.
     """
 
     states: tuple[LockState, ...]

@@ -18,7 +18,7 @@ from venvstacks.platforms.targets import Target
 _MOST_TRIES = 30  # resolutions with which a message looks for versions that would work
 _MOST_CHECKS = 60  # resolutions of single requirements with which it looks for further packages
 
-# How uv says it: "native==2.0 has no `MARKER`-compatible wheels", "all versions of native have no usable wheels",
+# What uv writes: "native==2.0 has no `MARKER`-compatible wheels", "all versions of native have no usable wheels",
 # a list of ranges with a line for each, of which the last one is before "have no usable wheels", or "hint:
 # Wheels are available for `native` (v1.0) with ...". Lines may end anywhere.
 _WITHOUT_WHEELS = re.compile(
@@ -104,20 +104,22 @@ def explain_gaps(
     grouped: dict[tuple[str, Version | None], list[Gap]] = {}
     for gap in gaps:
         grouped.setdefault((gap.package, gap.version), []).append(gap)
+    newer = {gap: _find_newer_limits(gap, python) for gap in gaps}
     lines = []
     newest: dict[str, Version | None] = {}
     for (name, version), group in grouped.items():
         on = [gap.limits for gap in group]
         what = f"{name} {version}" if version else name
         line = f"\n  - {what} has no usable wheel for {', '.join(each.describe() for each in on)}"
-        if found := _find_needed_limits(python, group):
-            line += f"; there is one for {', '.join(found)}"
+        needed = [limits.describe() for gap in group if (limits := newer[gap])]
+        if len(needed) == len(group):
+            line += f"; there is one for {', '.join(dict.fromkeys(needed))}"
         elif name not in newest and (
             best := newest.setdefault(name, _find_newest(layer, python, name, on, search))
         ):
             line += f"; the newest version that has is {best}"
         lines.append(line)
-    hint = _suggest(layer, {gap.limits.target for gap in gaps}, _find_settings(python, gaps))
+    hint = _suggest(layer, {gap.limits.target for gap in gaps}, _find_settings(newer))
     everywhere = [
         name
         for name, best in newest.items()
@@ -135,7 +137,7 @@ def explain_gaps(
 
 
 def _suggest(layer: Layer, lacking: Collection[Target], raised: Mapping[str, str]) -> str:
-    """Describe which settings would do."""
+    """Describe which settings would help."""
     ways = []
     if raised:
         rest = [target for target in lacking if target.os not in raised]
@@ -153,22 +155,14 @@ def _format_platforms(layer: Layer, lacking: Collection[Target]) -> str:
     return f"platforms = [{working}]"
 
 
-def _find_needed_limits(python: PythonVersion, gaps: Sequence[Gap]) -> list[str]:
-    """Return for which newer systems the resolved versions have wheels; nothing unless all of them have."""
-    found = [_find_newer_limits(gap.wheels, gap.limits, python) for gap in gaps]
-    texts = [each.describe() for each in found if each is not None]
-    return list(dict.fromkeys(texts)) if len(texts) == len(gaps) else []
-
-
-def _find_settings(python: PythonVersion, gaps: Sequence[Gap]) -> dict[str, str]:
-    """Write the settings that would give wheels to all targets of an operating system: its name -> setting."""
+def _find_settings(newer: Mapping[Gap, Compatibility | None]) -> dict[str, str]:
+    """Write the settings that would provide wheels for all targets of an operating system: its name -> setting."""
     settings = {}
     for system, setting in (("linux", "linux_target"), ("macosx", "macosx_target")):
-        of_system = [gap for gap in gaps if gap.limits.target.os == system]
-        found = [_find_newer_limits(gap.wheels, gap.limits, python) for gap in of_system]
-        known = [each for each in found if each is not None]
+        found = [limits for gap, limits in newer.items() if gap.limits.target.os == system]
+        known = [limits for limits in found if limits is not None]
         if known and len(known) == len(found):
-            newest = max(known, key=lambda each: (each.libc_version, each.macos_version))
+            newest = max(known, key=lambda limits: (limits.libc_version, limits.macos_version))
             version = newest.libc_version if system == "linux" else newest.macos_version
             start = f"{newest.libc}@" if system == "linux" else ""
             settings[system] = f'{setting} = "{start}{version[0]}.{version[1]}"'
@@ -186,23 +180,21 @@ def _find_newest(
             candidates = search.offers_of(wish)
         except ResolutionError:
             return None
-        offers = [(candidates[limits.target].get(package), limits) for limits in on]
-        versions = [offer.version for offer, _ in offers if offer and offer.version]
-        if len(versions) < len(offers):
+        offers = [(limits, offer) for limits, offer in candidates if offer.name == package]
+        versions = [offer.version for _, offer in offers if offer.version]
+        if len(versions) < len(on):
             return None
-        if all(offer and choose_wheel(offer, limits, python) for offer, limits in offers):
+        if all(choose_wheel(offer, limits, python) for limits, offer in offers):
             return min(versions)
         bound = f"<{min(versions).public}"
     return None
 
 
-def _find_newer_limits(
-    wheels: Collection[str], compatibility: Compatibility, python: PythonVersion
-) -> Compatibility | None:
-    """Find the oldest system of a target's kind that one of some wheels is for; None if none is for any."""
-    versions = {(int(major), int(minor)) for name in wheels for _, major, minor in _LIMIT.findall(name)}
+def _find_newer_limits(gap: Gap, python: PythonVersion) -> Compatibility | None:
+    """Find the oldest system of a target's kind for which there is a wheel of the resolved version."""
+    versions = {(int(major), int(minor)) for name in gap.wheels for _, major, minor in _LIMIT.findall(name)}
     for version in sorted(versions):
-        newer = replace(compatibility, libc_version=version, macos_version=version)
-        if best_wheel(wheels, newer.tags(python)) is not None:
+        newer = replace(gap.limits, libc_version=version, macos_version=version)
+        if best_wheel(gap.wheels, newer.tags(python)) is not None:
             return newer
     return None

@@ -7,7 +7,7 @@ form when they are read: there such packages are among the others, without any s
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
@@ -21,8 +21,8 @@ from venvstacks.locking.layer_lock import FORMAT, LockedPackage, LockedWheel, Re
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
 
-Candidates = Mapping[Target, Mapping[str, Package]]
-"""Target -> normalised name -> a package with all its wheels."""
+Candidates = Sequence[tuple[Compatibility, Package]]
+"""Packages with all their wheels, each with a target that needs it, sorted by name and target."""
 
 _LEGACY_SHARED = re.compile(r"(?:\((?P<marker>.*)\) and )?sys_platform == 'from_lower_layer'", re.DOTALL)
 
@@ -133,15 +133,13 @@ def invalid_lock(where: str, why: str) -> InvalidLockError:
 
 def read_candidates(lock: Pylock, compatibilities: Iterable[Compatibility], python: PythonVersion) -> Candidates:
     """Read which packages a lock has on each target."""
-    found: dict[Target, dict[str, Package]] = {}
+    found: dict[tuple[str, Target], tuple[Compatibility, Package]] = {}
     for limits in compatibilities:
         environment = limits.marker_environment(python)
-        found[limits.target] = {
-            package.name: package
-            for package in lock.packages
-            if package.marker is None or package.marker.evaluate(environment, context="lock_file")
-        }
-    return found
+        for package in lock.packages:
+            if package.marker is None or package.marker.evaluate(environment, context="lock_file"):
+                found[package.name, limits.target] = limits, package
+    return [found[key] for key in sorted(found)]
 
 
 def choose_wheel(package: Package, limits: Compatibility, python: PythonVersion) -> PackageWheel | None:
@@ -157,22 +155,19 @@ def read_packages(
     """Read what a layer installs, with the wheel of each target, or without one where none is usable."""
     wheels: dict[tuple[str, Version], dict[Target, LockedWheel]] = {}
     missing: dict[tuple[str, Version], set[Target]] = {}
-    candidates = read_candidates(lock, compatibilities, python)
-    for limits in compatibilities:
-        for name, package in candidates[limits.target].items():
-            if package.version is None:
-                raise invalid_lock(where, f"package {name!r} has no version")
-            key = name, package.version
-            found = wheels.setdefault(key, {})
-            wheel = choose_wheel(package, limits, python)
-            if wheel is None:
-                missing.setdefault(key, set()).add(limits.target)
-            elif "sha256" not in wheel.hashes:
-                raise invalid_lock(where, f"{wheel.filename} has no SHA-256 hash")
-            else:
-                found[limits.target] = LockedWheel(
-                    wheel.filename, wheel.url, wheel.path, wheel.hashes["sha256"], wheel.size
-                )
+    for limits, package in read_candidates(lock, compatibilities, python):
+        if package.version is None:
+            raise invalid_lock(where, f"package {package.name!r} has no version")
+        key = package.name, package.version
+        found = wheels.setdefault(key, {})
+        wheel = choose_wheel(package, limits, python)
+        if wheel is None:
+            missing.setdefault(key, set()).add(limits.target)
+        elif "sha256" not in wheel.hashes:
+            raise invalid_lock(where, f"{wheel.filename} has no SHA-256 hash")
+        else:
+            digest = wheel.hashes["sha256"]
+            found[limits.target] = LockedWheel(wheel.filename, wheel.url, wheel.path, digest, wheel.size)
     return tuple(LockedPackage(*key, wheels[key], frozenset(missing.get(key, ()))) for key in sorted(wheels))
 
 
@@ -189,6 +184,5 @@ def read_shared(lock: Pylock, where: str) -> tuple[SharedPackage, ...]:
             for item in (lock.tool or {}).get("venvstacks", {}).get("shared", ())
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise invalid_lock(
-            where, f"[tool.venvstacks] has an entry under 'shared' that is not understood ({error})"
-        ) from error
+        why = f"[tool.venvstacks] has an entry under 'shared' that is not understood ({error})"
+        raise invalid_lock(where, why) from error

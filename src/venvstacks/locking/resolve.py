@@ -57,7 +57,7 @@ def resolve(
             candidates = resolve_once(
                 resolver, layer, python, folder, constraints=constraints, assigned=assigned, earlier=earlier
             )
-            late = _find_late(resolver, layer, {name for on in candidates.values() for name in on}, assigned)
+            late = _find_late(resolver, layer, {package.name for _, package in candidates}, assigned)
             if not late:
                 return candidates
         except ResolutionError as error:

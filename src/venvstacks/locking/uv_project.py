@@ -14,7 +14,7 @@ from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
 from venvstacks.platforms.compatibility import PythonVersion
 
-_NOWHERE = "platform_version == 'none of the targets'"  # uv cannot tell: it depends on the machine
+_NOWHERE = "platform_version == 'none of the targets'"  # uv cannot know: it depends on the machine
 
 
 def write_project(

@@ -28,12 +28,12 @@ def _check(layer: Layer, below: Sequence[LayerLock], overridden: Collection[str]
     check_agreement(layer, PYTHON, find_provided(layer, below), overridden)
 
 
-def _divide(layer: Layer, package: Package, *below: LayerLock) -> tuple[Resolution, tuple[Gap, ...]]:
+def _divide(layer: Layer, package: Package, *below: LayerLock) -> tuple[Resolution, list[Gap]]:
     """Divide what uv resolved for each target: one package."""
     return divide(
         layer,
         PYTHON,
-        {target: {package.name: package} for target in layer.targets},
+        [(limits, package) for limits in layer.compatibilities],
         find_provided(layer, below),
         lock_folder=Path("/stack/requirements/py"),
         resolved_in=Path("/scratch/lock-py"),
@@ -94,7 +94,7 @@ def test_where_a_wheel_is(tmp_path: Path, place: dict[str, str], url: str | None
     resolution, gaps = _divide(layer, Package(name=canonicalize_name("a"), version=Version("1.0"), wheels=[wheel]))
     found = resolution.packages[0].wheels[TARGETS["win_amd64"]]
     assert (found.url, found.path) == (url and url.replace("NAME", name), path and path.replace("NAME", name))
-    assert gaps == ()
+    assert gaps == []
 
 
 def _wheel(name: str) -> PackageWheel:
@@ -108,7 +108,7 @@ def test_what_is_below_is_shared_and_needs_no_wheel(tmp_path: Path) -> None:
     resolution, gaps = _divide(layer, package, make_lock("low", make_package("a", targets=["linux_x86_64"])))
     assert [(each.name, list(each.wheels)) for each in resolution.packages] == [("a", [TARGETS["win_amd64"]])]
     assert [(each.layer, each.targets) for each in resolution.shared] == [("low", (TARGETS["linux_x86_64"],))]
-    assert gaps == (Gap("a", Version("1.0"), layer.compatibilities[1], ("a-1.0-cp312-cp312-win_amd64.whl",)),)
+    assert gaps == [Gap("a", Version("1.0"), layer.compatibilities[1], ("a-1.0-cp312-cp312-win_amd64.whl",))]
 
 
 def test_an_override_that_asks_for_another_version_than_is_below(tmp_path: Path) -> None:

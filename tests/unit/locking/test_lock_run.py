@@ -29,7 +29,7 @@ def stack(tmp_path: Path) -> Stack:
 
 
 def _plan(stack: Stack, resolve: str = "", needed: str = "", reset: str = "") -> dict[str, bool]:
-    """Give build name -> whether it is resolved."""
+    """Return build name -> whether it is resolved."""
     plan = plan_lock(
         stack,
         lock_states(stack),
@@ -67,7 +67,7 @@ def test_an_invalid_layer_that_is_needed_takes_along_what_is_above(stack: Stack)
         "app-b": True,
     }
     file_of(stack, "framework-f", "pylock").unlink()
-    # app-a stands on f, which app-b needs
+    # app-a depends on f, which app-b needs
     assert _plan(stack, needed="app-b")["app-a"]
     assert _plan(stack, resolve="app-a") == {
         "py": False,
