@@ -33,7 +33,7 @@ _Made = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class BytecodeCompiler:
-    """What compiling the layers of a run has in common.
+    """Compiles the modules of all layers of a run.
 
     Attributes:
         compilers: Which interpreters compile.
@@ -48,6 +48,53 @@ class BytecodeCompiler:
     cache: Path | None
     environ: Mapping[str, str]
     work: Work
+
+    def ship(
+        self, build: LayerBuild, installed: Installed, entries: tuple[Entry, ...], staging: Path, runtime: Path
+    ) -> tuple[Entry, ...]:
+        """Compile the modules of an unfinished layer if it is to hold them so, and enter the files into RECORD.
+
+        ``runtime`` is the folder that the layer's runtime is in: where it is itself unfinished, ``staging``.
+        """
+        if build.bytecode == "none":
+            return entries
+        program = self._program(build, runtime)
+        chunks = _chunks(modules_of(entries, build.layout, build.layer.kind))
+        running = [self.pool.submit(self._compile, build, program, staging, chunk) for chunk in chunks]
+        wait(running)  # nothing may be at work in the folder when an error leaves it
+        made = dict(pair for each in running for pair in each.result())
+        record_bytecode(staging, build.layout, installed, made)
+        return layer_entries(staging, build.target, bytecode=frozenset(made.values()))
+
+    def _program(self, build: LayerBuild, runtime: Path) -> Path:
+        python = build.lock.python
+        if needs_runtime(build):
+            return runtime / layer_layout(LayerKind.RUNTIME, build.target, python).python
+        try:
+            return self.compilers.program(python)
+        except RuntimeProviderError as error:
+            where = f"{build.layer.title} for {build.target.name}"
+            raise BuildError(f"Modules of {where} cannot be compiled. {error.message}", hint=error.hint) from error
+
+    def _compile(
+        self, build: LayerBuild, program: Path, staging: Path, modules: Sequence[tuple[Entry, str]]
+    ) -> _Made:
+        job = self.scratch / f"bytecode-{secrets.token_hex(6)}.json"
+        listed = [(entry.path, name) for entry, name in modules]
+        content = {"root": str(staging), "modules": listed, "cache": str(self.cache or "")}
+        job.write_text(json.dumps(content), encoding="utf-8")
+        done = self.work.cancellation.run([program, *_FLAGS, self.scratch / _SCRIPT, job], env=self.environ)
+        try:
+            if done.status == 0:
+                return parse_json(done.stdout, _Made)
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.status}"])[-1]
+        except DocumentError:
+            reason = f"{program} does not answer as a Python does"
+        raise BuildError(
+            f"Modules of {build.layer.title} for {build.target.name} cannot be compiled with "
+            f"{build.lock.python.request}: {reason}",
+            hint="do without bytecode (--bytecode none)",
+        )
 
 
 @contextmanager
@@ -72,41 +119,6 @@ def bytecode_compiler(
 def needs_runtime(build: LayerBuild) -> bool:
     """Return whether a layer's own runtime compiles its modules, and so has to be there before them."""
     return build.bytecode == "ship" and build.compatibility.runs_here
-
-
-def ship_bytecode(
-    compiler: BytecodeCompiler,
-    build: LayerBuild,
-    installed: Installed,
-    entries: tuple[Entry, ...],
-    staging: Path,
-    *,
-    runtime: Path,
-) -> tuple[Entry, ...]:
-    """Compile the modules of an unfinished layer if it is to hold them so, and enter the files into RECORD.
-
-    ``runtime`` is the folder that the layer's runtime is in: where it is itself unfinished, ``staging``.
-    """
-    if build.bytecode == "none":
-        return entries
-    program = _program(compiler, build, runtime)
-    chunks = _chunks(modules_of(entries, build.layout, build.layer.kind))
-    running = [compiler.pool.submit(_compile, compiler, build, program, staging, chunk) for chunk in chunks]
-    wait(running)  # nothing may be at work in the folder when an error leaves it
-    made = dict(pair for each in running for pair in each.result())
-    record_bytecode(staging, build.layout, installed, made)
-    return layer_entries(staging, build.target, bytecode=frozenset(made.values()))
-
-
-def _program(compiler: BytecodeCompiler, build: LayerBuild, runtime: Path) -> Path:
-    python = build.lock.python
-    if needs_runtime(build):
-        return runtime / layer_layout(LayerKind.RUNTIME, build.target, python).python
-    try:
-        return compiler.compilers.program(python)
-    except RuntimeProviderError as error:
-        where = f"{build.layer.title} for {build.target.name}"
-        raise BuildError(f"Modules of {where} cannot be compiled. {error.message}", hint=error.hint) from error
 
 
 def modules_of(entries: Iterable[Entry], layout: Layout, kind: LayerKind) -> list[tuple[Entry, str]]:
@@ -135,32 +147,6 @@ def _chunks(modules: Sequence[tuple[Entry, str]]) -> Iterator[Sequence[tuple[Ent
         size += entry.size
     if first < len(modules):
         yield modules[first:]
-
-
-def _compile(
-    compiler: BytecodeCompiler,
-    build: LayerBuild,
-    program: Path,
-    staging: Path,
-    modules: Sequence[tuple[Entry, str]],
-) -> _Made:
-    job = compiler.scratch / f"bytecode-{secrets.token_hex(6)}.json"
-    listed = [(entry.path, name) for entry, name in modules]
-    content = {"root": str(staging), "modules": listed, "cache": str(compiler.cache or "")}
-    job.write_text(json.dumps(content), encoding="utf-8")
-    script = compiler.scratch / _SCRIPT
-    done = compiler.work.cancellation.run([program, *_FLAGS, script, job], env=compiler.environ)
-    try:
-        if done.status == 0:
-            return parse_json(done.stdout, _Made)
-        reason = (done.stderr.strip().splitlines() or [f"exit status {done.status}"])[-1]
-    except DocumentError:
-        reason = f"{program} does not answer as a Python does"
-    raise BuildError(
-        f"Modules of {build.layer.title} for {build.target.name} cannot be compiled with "
-        f"{build.lock.python.request}: {reason}",
-        hint="do without bytecode (--bytecode none)",
-    )
 
 
 def record_bytecode(folder: Path, layout: Layout, installed: Installed, made: Mapping[str, str]) -> None:

@@ -25,7 +25,7 @@ _MODULE_ENDINGS = (".py", ".so", ".pyd")
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What an installed distribution says of itself; the name is normalised."""
+    """What the metadata of an installed distribution holds; the name is normalised."""
 
     name: str
     version: Version

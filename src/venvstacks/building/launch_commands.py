@@ -47,23 +47,28 @@ def add_launchers(
         wanted = _named(build, staging, offers, below)
     for _, found in sorted(wanted.items()):
         if not isinstance(found, Path):
-            _add_command(build, staging, _command(build, found, observe))
+            point = _command(build, found, observe)
+            path, is_written = _write_launcher(build, staging, point)
+            if not is_written:
+                raise BuildError(
+                    f"{build.headline} cannot have a launcher of {point.name!r}: "
+                    f"a package brings the program {path}.",
+                    hint=f"that program can be used as it is; {_HINT}",
+                )
         elif build.target.is_windows and not found.is_relative_to(staging):  # elsewhere there is a link to it
             shutil.copyfile(found, staging / build.layout.scripts / found.name)
     return _add_application(build, staging, observe) if build.layer.launch_module else ""
 
 
 def _add_application(build: LayerBuild, staging: Path, observe: Observer) -> str:
-    name, content = launcher(launcher_of(build.layer), build.target, build.configuration)
-    programs = staging / build.layout.scripts
     problem = command_problem(build.layer.name, windows=build.target.is_windows)
-    if taken := "" if problem else _taken(programs, name, on_windows=build.target.is_windows):
-        problem = f"{build.layout.scripts}/{taken} belongs to a package"
-    if problem:
-        observe(Warned(f"{build.headline} has no launcher for its launch module: {problem}."))
-        return ""
-    _write(programs / name, content)
-    return f"{build.layout.scripts}/{name}"
+    if not problem:
+        path, is_written = _write_launcher(build, staging, launcher_of(build.layer))
+        if is_written:
+            return path
+        problem = f"{path} belongs to a package"
+    observe(Warned(f"{build.headline} has no launcher for its launch module: {problem}."))
+    return ""
 
 
 def _offers(packages: Iterable[tuple[str, EntryPoints]]) -> _Offers:
@@ -160,22 +165,15 @@ def _command(build: LayerBuild, offers: Sequence[tuple[str, EntryPoint]], observ
     return EntryPoint(point.name, f"{reference['module']}:{reference['attribute']}", point.group)
 
 
-def _add_command(build: LayerBuild, staging: Path, point: EntryPoint) -> None:
+def _write_launcher(build: LayerBuild, staging: Path, point: EntryPoint) -> tuple[str, bool]:
+    """Write a launcher, unless a program has its name; return the path of either, and whether it is written."""
     name, content = launcher(point, build.target, build.configuration)
     programs = staging / build.layout.scripts
-    taken = _taken(programs, name, on_windows=build.target.is_windows)
-    if taken:
-        raise BuildError(
-            f"{build.headline} cannot have a launcher of {point.name!r}: a package brings the program "
-            f"{build.layout.scripts}/{taken}.",
-            hint=f"that program can be used as it is; {_HINT}",
-        )
-    _write(programs / name, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    path.chmod(0o755)
+    if taken := _taken(programs, name, on_windows=build.target.is_windows):
+        return f"{build.layout.scripts}/{taken}", False
+    (programs / name).write_bytes(content)
+    (programs / name).chmod(0o755)
+    return f"{build.layout.scripts}/{name}", True
 
 
 def _taken(programs: Path, name: str, *, on_windows: bool) -> str:

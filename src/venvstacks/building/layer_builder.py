@@ -8,7 +8,7 @@ import msgspec
 
 from venvstacks.building.assemble import assemble
 from venvstacks.building.build_state import BuildState, new_state, write_state
-from venvstacks.building.bytecode import BytecodeCompiler, needs_runtime, ship_bytecode
+from venvstacks.building.bytecode import BytecodeCompiler, needs_runtime
 from venvstacks.building.data_links import apply_data_links, data_of, may_be_missing
 from venvstacks.building.exclusions import saving_text
 from venvstacks.building.inspection import layer_entries
@@ -190,7 +190,7 @@ class LayerBuilder:
         runtime = staging if self._runtime is build else self._runtime.folder
         linked = msgspec.structs.replace(
             state,
-            entries=ship_bytecode(self._compiler, build, installed, self._entries(), staging, runtime=runtime),
+            entries=self._compiler.ship(build, installed, self._entries(), staging, runtime),
             linking=links.hash,
             findings=findings,
             system_libraries=system_libraries_of(links.linking),

@@ -1,4 +1,4 @@
-"""Where things stand in a layer."""
+"""Where things are in a layer."""
 
 from dataclasses import dataclass
 
@@ -36,15 +36,10 @@ OWN_MODULES = frozenset({ACTIVATION, LIBRARY_HOOK, PACKAGE_HOOK})
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The folders of an installation, as POSIX paths relative to its top.
+    """The interpreter and the folders of an installation, as POSIX paths relative to its top.
 
-    Attributes:
-        python: The interpreter.
-        site: site-packages, for pure and platform-specific packages alike.
-        scripts: Programs.
-        headers: Header files of packages.
-        data: What packages install relative to the top; empty for the top itself.
-        folds_case: Whether other spellings of these folders mean the same ones.
+    ``data`` is for what packages install relative to the top, and empty for the top itself. With ``folds_case``,
+    other spellings of these folders mean the same ones.
     """
 
     python: str
@@ -55,7 +50,7 @@ class Layout:
     folds_case: bool = False
 
     def translate(self, path: str, layout: "Layout") -> str:
-        """Return the place in another layout of something that stands at ``path`` in this one."""
+        """Return the place in another layout of what is at ``path`` in this one."""
         moves = (
             (self.site, layout.site),
             (self.headers, layout.headers),

@@ -77,7 +77,7 @@ def _is_alike(
 
 
 def _is_declared(stack: Stack, layer: Layer, one: Layer, other: Layer) -> bool:
-    """Return whether a layer says that it can do with either's build of a package."""
+    """Return whether a layer declares that it can do with either's build of a package."""
     first, second = _own_indexes(stack, one), _own_indexes(stack, other)
     pairs = [{first[package], second[package]} for package in first.keys() & second.keys()]
     return any({losing, winning} in pairs for losing, winning in (layer.index_overrides or {}).items())

@@ -38,7 +38,7 @@ def parts_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], 
     site = build.layout.site
     files = {entry.path for entry in entries if entry.type is EntryKind.FILE}
     inits: dict[str, str | None] = {}
-    for entry in entries:  # folders stand before what they hold
+    for entry in entries:  # folders come before what they hold
         if entry.type is not EntryKind.FOLDER or not entry.path.startswith(f"{site}/"):
             continue
         path = entry.path[len(site) + 1 :]

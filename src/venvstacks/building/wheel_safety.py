@@ -62,7 +62,7 @@ def _member_problem(member: ZipInfo) -> str | None:
 
 
 def name_problems(names: Iterable[tuple[str, bool]], compatibility: Compatibility) -> Iterator[str]:
-    """Find names that the target's file systems cannot tell apart or cannot hold."""
+    """Find names that the target's file systems cannot distinguish or cannot hold."""
     if compatibility.target.os == "linux":
         return
     known: dict[str, tuple[str, bool]] = {}
