@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 from venvstacks.builds import StackBuilds
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
-from venvstacks.events import Observer, silent
+from venvstacks.events import Event, Observer, Waiting, silent
 from venvstacks.options import Options, in_definition
 from venvstacks.selection import HOST, choose_layers, choose_targets, extend_selection
 from venvstacks.status import StackStatus
@@ -57,7 +57,7 @@ class Project:
 
     The first step that writes holds the build folder, so that no other run changes it, until the project is
     closed: at the end of a ``with`` block, or by :meth:`close`. Lock files and the records of built layers are
-    read once; what others change meanwhile is not seen.
+    read once, and again after waiting for another run; what others change meanwhile is not seen.
 
     Attributes:
         stack: The stack.
@@ -93,9 +93,13 @@ class Project:
         """Hold the build folder."""
         from venvstacks.workspace import hold_workspace  # noqa: PLC0415 - plans hold nothing
 
-        options = self.options
-        folder = in_definition(self.stack, options.build_dir)
-        return self._resources.enter_context(hold_workspace(folder, wait=options.wait, observe=options.observe))
+        def observe(event: Event) -> None:
+            if isinstance(event, Waiting):  # for a run that may write what was read to plan this one
+                self.builds.forget()
+            self.options.observe(event)
+
+        folder = in_definition(self.stack, self.options.build_dir)
+        return self._resources.enter_context(hold_workspace(folder, wait=self.options.wait, observe=observe))
 
     @contextmanager
     def _session(self) -> Iterator["Session"]:

@@ -2,12 +2,12 @@
 
 import click
 
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.build import build
 from venvstacks.cli.cache import cache
 from venvstacks.cli.deploy import patch, run, unpack
 from venvstacks.cli.diff import diff
 from venvstacks.cli.lock import lock
-from venvstacks.cli.option_groups import verbosity_options
 from venvstacks.cli.publish import local_export, publish
 from venvstacks.cli.show import show, why
 
@@ -31,7 +31,7 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
     callback=_print_version,
     help="Show the version and exit.",
 )
-@verbosity_options
+@option.verbosity
 def cli() -> None:
     """Ship Python applications as portable, deterministic layers.
 

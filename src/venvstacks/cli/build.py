@@ -1,15 +1,15 @@
 """``venvstacks build``."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-import venvstacks
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import (
-    load,
-    observed,
+    open_project,
     print_plan,
     print_result,
     select,
@@ -17,19 +17,6 @@ from venvstacks.cli.common import (
     select_targets,
     shorten,
     warn,
-)
-from venvstacks.cli.option_groups import (
-    Selection,
-    Showing,
-    archive_options,
-    cache_option,
-    collected,
-    find_options,
-    flag,
-    lock_options,
-    output_dir_option,
-    output_options,
-    project_options,
 )
 from venvstacks.cli.publish import print_published
 from venvstacks.errors import UsageError
@@ -43,27 +30,27 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@output_dir_option("_artifacts")
-@flag("--clean", help="Rebuild all layers, and create their archives again.")
-@flag("--check-binaries", default=True, help="Check that the target can use native files.")
-@flag("--strict", default=None, help="Treat warnings about layers as errors (default: the definition's setting).")
-@flag("--lock-if-needed", "--lock", "lock", help="First lock layers that have no valid lock.")
-@flag("--build", default=True, help="Build layers, or use those that are built already.")
-@flag("--publish", help="Also publish the layers.")
-@output_options
-@lock_options
-@flag("--build-dependencies", default=None, help="Also build the layers below the included ones.")
-@flag("--build-derived", help="Also build the layers that depend on the included ones.")
-@flag(
+@option.output_dir("_artifacts")
+@option.flag("--clean", help="Rebuild all layers, and create their archives again.")
+@option.flag("--check-binaries", default=True, help="Check that the target can use native files.")
+@option.flag("--strict", default=None, help="Treat warnings about layers as errors (default: as defined).")
+@option.flag("--lock-if-needed", "--lock", "lock", help="First lock layers that have no valid lock.")
+@option.flag("--build", default=True, help="Build layers, or use those that are built already.")
+@option.flag("--publish", help="Also publish the layers.")
+@option.outputs
+@option.locking
+@option.flag("--build-dependencies", default=None, help="Also build the layers below the included ones.")
+@option.flag("--build-derived", help="Also build the layers that depend on the included ones.")
+@option.flag(
     "--include-dependencies",
     default=None,
     help="Also apply every operation to the layers below the included ones, or only what they need.",
 )
-@archive_options
-@find_options
-@cache_option
-@project_options
-@collected(publishing="PublishSettings")
+@option.archives
+@option.finding
+@option.cache_dir
+@option.project
+@option.collected(publishing="PublishSettings")
 def build(
     *,
     spec: Path,
@@ -71,10 +58,10 @@ def build(
     lock: bool,
     build: bool,
     publish: bool,
-    selection: Selection,
+    selection: option.Selection,
     bytecode: "Bytecode | None",
     local_runtime: "LocalRuntime | None",
-    showing: Showing,
+    showing: option.Showing,
     options: "Options",
 ) -> None:
     """Build layers for one or more platforms.
@@ -91,62 +78,57 @@ def build(
 
     below = _choose_dependencies(selection)
     _check_use(selection, publishing, lock=lock, build=build, publish=publish)
-    stack = load(spec, local_runtime, bytecode)
-    included = select(stack, selection.include, selection)
-    to_build = extend_selection(stack, included, dependencies=below["build"], derived=selection.build_derived)
-    to_publish = extend_selection(
-        stack, included, dependencies=below["publish"], derived=selection.publish_derived
-    )
-    lockable = extend_selection(stack, included, dependencies=below["lock"], derived=True)
-    reset = select_resets(stack, selection, lockable)
-    targets = select_targets(stack, to_build | to_publish, selection)[0] if build or publish else ()
-    # whatever is used needs valid locks all the way down
-    used = to_build if build else to_build | to_publish
-    to_lock = extend_selection(stack, {*used, *reset}, dependencies=True, derived=False)
-    steps: dict[str, frozenset[str]] = {}
-    if lock and showing.prints_layers:  # building makes this plan by itself
-        plan = venvstacks.plan_locking(stack, include=to_lock, reset=reset, if_needed=True)
-        steps |= {"reset-lock": plan.forget_pins, "lock": plan.resolve}
-    if build:
-        needed = extend_selection(stack, to_build, dependencies=True, derived=False)
-        steps["build"] = select_targets(stack, to_build, selection)[1]
-        steps["build-if-needed"] = select_targets(stack, needed, selection)[1] - to_build
-    if publish:
-        steps["publish"] = select_targets(stack, to_publish, selection)[1]
-    if print_plan(stack, included, steps, showing, targets) or not included:
-        return
     made: set[tuple[str, str]] = set()
-    platforms = selection.platforms
-    with observed(options) as how:
-        how = replace(how, observe=_recording(made, how.observe))  # noqa: PLW2901
-        with venvstacks.Project(stack, how) as project:
-            if lock and not build:
-                project.lock(include=to_lock, reset=reset, if_needed=True)
-            if build:
-                chosen = steps["build"]
-                built = project.build(include=chosen, platforms=platforms, lock_if_needed=lock, reset=reset)
-            if publish:
-                publishing["force"] = options.clean
-                results = project.publish(include=steps["publish"], platforms=platforms, **publishing)
+    options = replace(options, observe=_recording(made))
+    with open_project(spec, options, local_runtime, bytecode) as project:
+        stack = project.stack
+        included = select(stack, selection.include, selection)
+        extend = partial(extend_selection, stack)
+        to_build = extend(included, dependencies=below["build"], derived=selection.build_derived)
+        to_publish = extend(included, dependencies=below["publish"], derived=selection.publish_derived)
+        reset = select_resets(stack, selection, extend(included, dependencies=below["lock"], derived=True))
+        targets = select_targets(stack, to_build | to_publish, selection)[0] if build or publish else ()
+        # whatever is used needs valid locks all the way down
+        used = to_build if build else to_build | to_publish
+        to_lock = extend({*used, *reset}, dependencies=True, derived=False)
+        steps: dict[str, frozenset[str]] = {}
+        if lock:
+            plan = project.plan.lock(include=to_lock, reset=reset, if_needed=True)
+            steps |= {"reset-lock": plan.forget_pins, "lock": plan.resolve}
+        if build:
+            needed = extend(to_build, dependencies=True, derived=False)
+            steps["build"] = select_targets(stack, to_build, selection)[1]
+            steps["build-if-needed"] = select_targets(stack, needed, selection)[1] - to_build
+        if publish:
+            steps["publish"] = select_targets(stack, to_publish, selection)[1]
+        if print_plan(project, included, steps, showing, targets) or not included:
+            return
+        platforms = selection.platforms
+        if lock and not build:
+            project.lock(include=to_lock, reset=reset, if_needed=True)
+        if build:
+            built = project.build(include=to_build, platforms=platforms, lock_if_needed=lock, reset=reset)
+        if publish:
+            publishing["force"] = options.clean
+            published = project.publish(include=to_publish, platforms=platforms, **publishing)
     if build:
         folder = shorten(in_definition(stack, options.build_dir))
         print_result(f"{counted(len(built), 'layer')} in {folder}, {len(made)} built", err=showing.as_json)
     if publish:
-        print_published(results, showing)
+        print_published(published, showing)
 
 
-def _recording(made: set[tuple[str, str]], observe: Observer) -> Observer:
-    """Return an observer that passes events on, and adds each layer that was built, with its platform."""
+def _recording(made: set[tuple[str, str]]) -> Observer:
+    """Return an observer that adds each layer that was built, with its platform."""
 
     def record(event: Event) -> None:
         if isinstance(event, Finished) and event.step is Step.BUILD and event.changed:
             made.add((event.platform, event.layer))
-        observe(event)
 
     return record
 
 
-def _choose_dependencies(selection: Selection) -> dict[str, bool]:
+def _choose_dependencies(selection: option.Selection) -> dict[str, bool]:
     """Return which steps are also for the layers below the included ones."""
     everywhere = selection.include_dependencies
     steps = {
@@ -165,7 +147,7 @@ def _choose_dependencies(selection: Selection) -> dict[str, bool]:
 
 
 def _check_use(
-    selection: Selection, publishing: "PublishSettings", *, lock: bool, build: bool, publish: bool
+    selection: option.Selection, publishing: "PublishSettings", *, lock: bool, build: bool, publish: bool
 ) -> None:
     """Refuse options that would do nothing, and warn if there is nothing to do at all."""
     if selection.reset_lock and not lock:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import print_json, print_result
-from venvstacks.cli.option_groups import FOLDER, json_option, verbosity_options
 from venvstacks.errors import UsageError
 from venvstacks.humanize import counted, read_size, size_text
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 _folder_option = click.option(
     "--cache-dir",
-    type=FOLDER,
+    type=option.FOLDER,
     metavar="DIR",
     help="Cache folder, relative to the current folder (default: the user's cache folder).",
 )
 
 
 @click.group()
-@verbosity_options
+@option.verbosity
 def cache() -> None:
     """Manage the cache of compressed archive parts.
 
@@ -40,8 +40,8 @@ def cache() -> None:
 
 @cache.command()
 @_folder_option
-@json_option
-@verbosity_options
+@option.json
+@option.verbosity
 def info(*, cache_dir: Path | None, as_json: bool) -> None:
     """Show where the cache is, its size and limit.
 
@@ -62,7 +62,7 @@ def info(*, cache_dir: Path | None, as_json: bool) -> None:
 @click.option(
     "--limit", metavar="SIZE", help="Size to keep, such as 2GB (default: VENVSTACKS_CACHE_LIMIT, or 10GB)."
 )
-@verbosity_options
+@option.verbosity
 def prune(*, cache_dir: Path | None, limit: str | None) -> None:
     """Remove the least recently used parts above the limit.
 
@@ -83,7 +83,7 @@ def prune(*, cache_dir: Path | None, limit: str | None) -> None:
 
 @cache.command()
 @_folder_option
-@verbosity_options
+@option.verbosity
 def clear(*, cache_dir: Path | None) -> None:
     """Remove the whole cache.
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import venvstacks
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.console import print_warning, reporter
-from venvstacks.cli.option_groups import Selection, Showing, verbosity
+from venvstacks.events import Event
 
 if TYPE_CHECKING:
+    from venvstacks.api.project import Project
     from venvstacks.definition.stack import Bytecode, Layer, LocalRuntime, Stack
     from venvstacks.options import Options
     from venvstacks.platforms.targets import Target
@@ -32,18 +35,36 @@ def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Byt
 
 @contextmanager
 def observed(options: "Options") -> Iterator["Options"]:
-    """Return options with an observer for this terminal."""
-    with reporter(verbosity()) as observe:
+    """Return options whose observer draws on this terminal, and passes events on to the one that they have."""
+    with reporter(option.get_verbosity()) as draw:
+
+        def observe(event: Event) -> None:
+            draw(event)
+            options.observe(event)
+
         yield replace(options, observe=observe)
+
+
+@contextmanager
+def open_project(
+    spec: Path,
+    options: "Options",
+    local_runtime: "LocalRuntime | None" = None,
+    bytecode: "Bytecode | None" = None,
+) -> Iterator["Project"]:
+    """Load a definition, print its warnings, and draw what is done on this terminal."""
+    stack = load(spec, local_runtime, bytecode)
+    with observed(options) as how, venvstacks.Project(stack, how) as project:
+        yield project
 
 
 def warn(message: str) -> None:
     """Print a warning, unless only errors are wanted."""
-    if verbosity() >= 0:
+    if option.get_verbosity() >= 0:
         print_warning(message)
 
 
-def select(stack: "Stack", patterns: Sequence[str], selection: Selection) -> frozenset[str]:
+def select(stack: "Stack", patterns: Sequence[str], selection: option.Selection) -> frozenset[str]:
     """Return the build names that patterns match; all of them if there are no patterns."""
     from venvstacks.selection import match_layers  # noqa: PLC0415 - help must be quick
 
@@ -55,7 +76,7 @@ def select(stack: "Stack", patterns: Sequence[str], selection: Selection) -> fro
     return names
 
 
-def select_resets(stack: "Stack", selection: Selection, locked: frozenset[str]) -> frozenset[str]:
+def select_resets(stack: "Stack", selection: option.Selection, locked: frozenset[str]) -> frozenset[str]:
     """Return the layers that --reset-lock matches, of those that may be locked."""
     if not selection.reset_lock:
         return frozenset()
@@ -66,7 +87,7 @@ def select_resets(stack: "Stack", selection: Selection, locked: frozenset[str]) 
 
 
 def select_targets(
-    stack: "Stack", names: frozenset[str], selection: Selection
+    stack: "Stack", names: frozenset[str], selection: option.Selection
 ) -> tuple[tuple["Target", ...], frozenset[str]]:
     """Return the targets that are meant, and which of some layers are for one of them."""
     from venvstacks.selection import choose_targets  # noqa: PLC0415 - help must be quick
@@ -76,10 +97,10 @@ def select_targets(
 
 
 def print_plan(
-    stack: "Stack",
+    project: "Project",
     selected: frozenset[str],
     steps: Mapping[str, frozenset[str]],
-    showing: Showing,
+    showing: option.Showing,
     targets: "Sequence[Target]" = (),
 ) -> bool:
     """Print the selected layers and what is going to be done, if that is wanted; return whether to stop then.
@@ -87,14 +108,14 @@ def print_plan(
     The steps (operation -> build names) are those that are carried out next.
     """
     if showing.prints_layers:
-        from venvstacks.locking.states import lock_states  # noqa: PLC0415 - help must be quick
-        from venvstacks.status import StackStatus  # noqa: PLC0415
+        from venvstacks.status import StackStatus  # noqa: PLC0415 - help must be quick
 
+        stack, states = project.stack, project.builds.states
         operations = {
             layer.build_name: tuple(step for step, names in steps.items() if layer.build_name in names)
             for layer in stack.layers
         }
-        status = StackStatus(stack, lock_states(stack), selected.union(*steps.values()), operations)
+        status = StackStatus(stack, states, selected.union(*steps.values()), operations)
         if showing.as_json:
             print_json(status.as_json())
         else:
@@ -155,7 +176,7 @@ def print_tree(lines: Iterable[str]) -> None:
 
 def print_result(text: str, *, err: bool = False) -> None:
     """Print a result, unless only errors are wanted; to stderr where stdout is left to data."""
-    if verbosity() >= 0:
+    if option.get_verbosity() >= 0:
         click.echo(text, err=err)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from venvstacks.events import Event, Finished, Observer, Progressed, Started, Step, Waiting, Warned, silent
+from venvstacks.humanize import size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
@@ -165,25 +166,17 @@ def _key(event: Started | Progressed | Finished) -> tuple[Step, str, str]:
 
 def _start_bars() -> "Progress":
     from rich.console import Console  # noqa: PLC0415 - only when something is drawn
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    class Sizes(DownloadColumn):
+    class Sizes(ProgressColumn):
         def render(self, task: "Task") -> "Text":
-            return super().render(task) if task.total is not None else Text()
+            if task.total is None:
+                return Text()
+            rate = f"  {size_text(int(task.speed))}/s" if task.speed else ""
+            return Text(f"{size_text(int(task.completed))} of {size_text(int(task.total))}{rate}")
 
-    class Rate(TransferSpeedColumn):
-        def render(self, task: "Task") -> "Text":
-            return super().render(task) if task.total is not None else Text()
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), Sizes(), Rate())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), Sizes())
     console = Console(stderr=True, soft_wrap=True)
     progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
     progress.start()

@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 import venvstacks
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import observed, print_json, print_result, shorten, warn
-from venvstacks.cli.option_groups import (
-    FOLDER,
-    build_dir_option,
-    collected,
-    flag,
-    jobs_option,
-    json_option,
-    verbosity_options,
-)
 from venvstacks.errors import UsageError
 from venvstacks.humanize import size_text
 
@@ -28,14 +20,14 @@ _SPEC = Path("venvstacks.toml")
 @click.command()
 @click.argument("archives", metavar="ARCHIVE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--to", "folder", type=FOLDER, required=True, metavar="DIR", help="Folder to unpack the layers into."
+    "--to", "folder", type=option.FOLDER, required=True, metavar="DIR", help="Folder to unpack the layers into."
 )
-@flag("--force", help="Replace folders with other content.")
-@flag("--dry-run", help="Check the indexes and print what would be done without doing it.")
-@json_option
-@jobs_option("Number of threads")
-@verbosity_options
-@collected(options="Options")
+@option.flag("--force", help="Replace folders with other content.")
+@option.flag("--dry-run", help="Check the indexes and print what would be done without doing it.")
+@option.json
+@option.jobs("Number of threads")
+@option.verbosity
+@option.collected(options="Options")
 def unpack(
     *, archives: tuple[Path, ...], folder: Path, force: bool, dry_run: bool, as_json: bool, options: "Options"
 ) -> None:
@@ -105,21 +97,21 @@ def _leave_out_others(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 @click.command()
-@click.argument("old", metavar="OLD_DIR", type=FOLDER)
+@click.argument("old", metavar="OLD_DIR", type=option.FOLDER)
 @click.argument("delta", metavar="DELTA", type=click.Path(path_type=Path))
 @click.option(
     "--to",
     "folder",
-    type=FOLDER,
+    type=option.FOLDER,
     required=True,
     metavar="NEW_DIR",
     help="Folder to create for the new layer; must not exist.",
 )
-@flag("--dry-run", help="Check the delta and print what would be done without doing it.")
-@json_option
-@jobs_option("Number of threads")
-@verbosity_options
-@collected(options="Options")
+@option.flag("--dry-run", help="Check the delta and print what would be done without doing it.")
+@option.json
+@option.jobs("Number of threads")
+@option.verbosity
+@option.collected(options="Options")
 def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool, options: "Options") -> None:
     """Create a new layer's folder from an old one and a delta.
 
@@ -175,7 +167,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @click.option(
     "--from",
     "source",
-    type=FOLDER,
+    type=option.FOLDER,
     metavar="DIR",
     help="Export or folder of unpacked layers, relative to the current folder.",
 )
@@ -186,7 +178,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     show_default=True,
     help="Definition whose build folder contains the application.",
 )
-@build_dir_option
+@option.build_dir
 @click.argument("app", shell_complete=_complete)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: tuple[str, ...]) -> int:

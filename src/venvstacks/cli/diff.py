@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import print_json
-from venvstacks.cli.option_groups import flag, json_option, verbosity, verbosity_options
 from venvstacks.humanize import counted, size_text
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 @click.command()
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@flag("--bytes", "as_bytes", help="Show which archive entries differ, and in which bytes.")
-@json_option
-@verbosity_options
+@option.flag("--bytes", "as_bytes", help="Show which archive entries differ, and in which bytes.")
+@option.json
+@option.verbosity
 def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
     """Show what changed between archives, releases or locks.
 
@@ -50,7 +50,7 @@ def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
     if as_json:
         print_json(difference.as_json())
     else:
-        for line in _lines(difference, verbose=verbosity() > 0):
+        for line in _lines(difference, verbose=option.get_verbosity() > 0):
             click.echo(line)
 
 

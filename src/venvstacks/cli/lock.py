@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-import venvstacks
-from venvstacks.cli.common import load, observed, print_plan, print_result, select, select_resets, shorten
-from venvstacks.cli.option_groups import (
-    Selection,
-    Showing,
-    cache_option,
-    find_options,
-    flag,
-    lock_options,
-    project_options,
-)
+from venvstacks.cli import option_groups as option
+from venvstacks.cli.common import open_project, print_plan, print_result, select, select_resets, shorten
 from venvstacks.humanize import counted
 
 if TYPE_CHECKING:
@@ -24,19 +15,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@flag("--if-needed", help="Keep locks that are valid.")
-@flag("--clean", help="Discard the downloads of earlier runs.")
-@lock_options
-@find_options
-@cache_option
-@project_options
+@option.flag("--if-needed", help="Keep locks that are valid.")
+@option.flag("--clean", help="Discard the downloads of earlier runs.")
+@option.locking
+@option.finding
+@option.cache_dir
+@option.project
 def lock(
     *,
     spec: Path,
     if_needed: bool,
-    selection: Selection,
+    selection: option.Selection,
     local_runtime: "LocalRuntime | None",
-    showing: Showing,
+    showing: option.Showing,
     options: "Options",
 ) -> None:
     """Lock layers for all their target platforms.
@@ -48,19 +39,19 @@ def lock(
     Example:
       venvstacks lock --include 'framework-*' --reset-lock framework-torch
     """
-    from venvstacks.selection import extend_selection  # noqa: PLC0415
+    from venvstacks.selection import extend_selection  # noqa: PLC0415 - help must be quick
 
-    stack = load(spec, local_runtime)
-    included = select(stack, selection.include, selection)
-    chosen = extend_selection(stack, included, dependencies=bool(selection.lock_dependencies), derived=False)
-    affected = extend_selection(stack, chosen, dependencies=False, derived=True)
-    reset = select_resets(stack, selection, affected)
-    plan = venvstacks.plan_locking(stack, include=chosen, reset=reset, if_needed=if_needed)
-    steps = {"reset-lock": plan.forget_pins, "lock": plan.resolve}
-    if print_plan(stack, included, steps, showing) or not chosen:
-        return
-    with observed(options) as how:
-        locked = venvstacks.lock(stack, include=chosen, reset=reset, if_needed=if_needed, options=how)
+    with open_project(spec, options, local_runtime) as project:
+        stack = project.stack
+        included = select(stack, selection.include, selection)
+        chosen = extend_selection(stack, included, dependencies=bool(selection.lock_dependencies), derived=False)
+        affected = extend_selection(stack, chosen, dependencies=False, derived=True)
+        reset = select_resets(stack, selection, affected)
+        plan = project.plan.lock(include=chosen, reset=reset, if_needed=if_needed)
+        steps = {"reset-lock": plan.forget_pins, "lock": plan.resolve}
+        if print_plan(project, included, steps, showing) or not chosen:
+            return
+        locked = project.lock(include=chosen, reset=reset, if_needed=if_needed)
     changed = sum(item.changed for item in locked)
     folder = shorten(stack.requirements_folder)
     print_result(

@@ -98,11 +98,11 @@ def flag(
 
 
 def _change_verbosity(context: click.Context, parameter: click.Parameter, value: int) -> None:
-    verbosity = context.find_root().ensure_object(Verbosity)
-    verbosity.level += -value if parameter.name == "quiet" else value
+    found = context.find_root().ensure_object(Verbosity)
+    found.level += -value if parameter.name == "quiet" else value
 
 
-def verbosity() -> int:
+def get_verbosity() -> int:
     """Return how much the user wants to read: negative for errors only, more than 0 for details."""
     return click.get_current_context().find_root().ensure_object(Verbosity).level
 
@@ -111,15 +111,15 @@ def _verbosity_option(*names: str, help: str) -> Decorator:  # noqa: A002 - as c
     return click.option(*names, count=True, expose_value=False, callback=_change_verbosity, help=help)
 
 
-verbosity_options = _group(
+verbosity = _group(
     _verbosity_option("-v", "--verbose", help="Increase verbosity; may be repeated."),
     _verbosity_option("-q", "--quiet", help="Only print errors."),
 )
 
 
-json_option = flag("--json", "as_json", help="Output JSON.")
-spec_argument = click.argument("spec", default="venvstacks.toml", type=click.Path(path_type=Path))
-build_dir_option = click.option(
+json = flag("--json", "as_json", help="Output JSON.")
+spec = click.argument("spec", default="venvstacks.toml", type=click.Path(path_type=Path))
+build_dir = click.option(
     "--build-dir",
     type=FOLDER,
     default=Path("_build"),
@@ -128,14 +128,14 @@ build_dir_option = click.option(
 )
 
 
-def jobs_option(what: str) -> Decorator:
+def jobs(what: str) -> Decorator:
     """Add --jobs, for a number of something."""
     return click.option(
         "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help=f"{what} (default: number of processors)."
     )
 
 
-def output_dir_option(default: str) -> Decorator:
+def output_dir(default: str) -> Decorator:
     """Add --output-dir."""
     return click.option(
         "--output-dir",
@@ -155,7 +155,7 @@ def _complete_platform(context: click.Context, parameter: click.Parameter, incom
     return [name for name in (*PLATFORM_WORDS, *TARGETS) if name.startswith(incomplete)]
 
 
-platform_option = click.option(
+platform = click.option(
     "--platform",
     "platforms",
     multiple=True,
@@ -166,7 +166,7 @@ platform_option = click.option(
     help="Target platform: a name such as win_amd64, host or all; may be repeated.",
 )
 
-selection_options = _group(
+selection = _group(
     click.option(
         "--include",
         multiple=True,
@@ -177,26 +177,26 @@ selection_options = _group(
     collected(selection=Selection),
 )
 
-show_options = _group(
+showing = _group(
     flag("--show", help="Print the selected layers and their operations first."),
     flag("--show-only", help="Print the selected layers and their operations, and exit."),
     flag("--json", "as_json", help="Output the plan as JSON, and exit unless --show is given."),
     collected(showing=Showing),
 )
 
-project_options = _group(
-    spec_argument,
-    selection_options,
-    show_options,
-    build_dir_option,
-    jobs_option("Maximum number of layers to process at once"),
+project = _group(
+    spec,
+    selection,
+    showing,
+    build_dir,
+    jobs("Maximum number of layers to process at once"),
     flag("--wait", default=True, help="Wait while another run uses the build folder, instead of failing."),
-    verbosity_options,
+    verbosity,
     collected(options="Options"),
 )
 """What all commands have that lock, build or publish."""
 
-find_options = _group(
+finding = _group(
     click.option("--no-index/--index", help="Only use local wheels, no package indexes."),
     click.option(
         "--local-wheels",
@@ -213,7 +213,7 @@ find_options = _group(
     ),
 )
 
-cache_option = click.option(
+cache_dir = click.option(
     "--cache-dir",
     type=FOLDER,
     metavar="DIR",
@@ -221,7 +221,7 @@ cache_option = click.option(
     "folder (default: uv's own cache, and the user's cache folder).",
 )
 
-lock_options = _group(
+locking = _group(
     click.option(
         "--reset-lock",
         multiple=True,
@@ -231,8 +231,8 @@ lock_options = _group(
     flag("--lock-dependencies", default=None, help="Also lock the layers below the included ones."),
 )
 
-output_options = _group(
-    platform_option,
+outputs = _group(
+    platform,
     click.option(
         "--bytecode",
         type=click.Choice(["none", "ship"]),
@@ -244,28 +244,16 @@ output_options = _group(
 """What all commands have whose results are for one platform."""
 
 
-def _choice(name: str, kind: str, values: list[str], help: str) -> Decorator:  # noqa: A002 - as click calls it
-    """Add an option for an enumeration of the API, which is imported where the option is given."""
-    return click.option(
-        name,
-        type=click.Choice(values),
-        callback=lambda _context, _option, value: value and getattr(venvstacks, kind)(value),
-        help=help,
-    )
-
-
-archive_options = _group(
+archives = _group(
     flag("--tag-outputs", help="Add platform and build number to file names."),
-    _choice(
+    click.option(
         "--format",
-        "ArchiveFormat",
-        ["tar.zst", "tar.xz", "tar.gz", "zip"],
+        type=click.Choice(["tar.zst", "tar.xz", "tar.gz", "zip"]),
         help="Archive format (default: the definition's setting, or tar.zst).",
     ),
-    _choice(
+    click.option(
         "--compression",
-        "Compression",
-        ["fast", "balanced", "best"],
+        type=click.Choice(["fast", "balanced", "best"]),
         help="Trade-off between speed and archive size (default: balanced).",
     ),
     click.option(
@@ -292,7 +280,7 @@ archive_options = _group(
     ),
 )
 
-update_options = _group(
+updating = _group(
     flag("--force", help="Create outputs again even if nothing has changed."),
     flag("--dry-run", help="Print what would be done without doing it."),
 )

@@ -1,14 +1,13 @@
 """``venvstacks publish`` and ``venvstacks local-export``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-import venvstacks
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import (
-    load,
-    observed,
+    open_project,
     print_json,
     print_plan,
     print_result,
@@ -16,45 +15,33 @@ from venvstacks.cli.common import (
     select_targets,
     shorten,
 )
-from venvstacks.cli.option_groups import (
-    Selection,
-    Showing,
-    archive_options,
-    cache_option,
-    collected,
-    output_dir_option,
-    output_options,
-    project_options,
-    update_options,
-)
 from venvstacks.humanize import counted, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from venvstacks.api.project import ExportSettings, PublishSettings
-    from venvstacks.definition.stack import Bytecode, Stack
+    from venvstacks.api.project import ExportSettings, Project, PublishSettings
+    from venvstacks.definition.stack import Bytecode
     from venvstacks.manifests.manifest_format import ArchiveManifest
     from venvstacks.options import Options
-    from venvstacks.platforms.targets import Target
-    from venvstacks.publishing.outputs import OutputPlan, Outputs
+    from venvstacks.publishing.outputs import Outputs
 
 
 @click.command()
-@output_dir_option("_artifacts")
-@output_options
-@archive_options
-@update_options
-@cache_option
-@project_options
-@collected(settings="PublishSettings")
+@option.output_dir("_artifacts")
+@option.outputs
+@option.archives
+@option.updating
+@option.cache_dir
+@option.project
+@option.collected(settings="PublishSettings")
 def publish(
     *,
     spec: Path,
     settings: "PublishSettings",
-    selection: Selection,
+    selection: option.Selection,
     bytecode: "Bytecode | None",
-    showing: Showing,
+    showing: option.Showing,
     options: "Options",
 ) -> None:
     """Create an archive of each built layer, and manifests.
@@ -69,44 +56,24 @@ def publish(
       venvstacks publish --include 'app-*' --format tar.xz
       venvstacks publish --deltas 1 --delta-from ../release-1.0/_artifacts
     """
-    from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
-
-    stack = load(spec, bytecode=bytecode)
-    chosen, targets = _choose(stack, "publish", selection, showing)
-    if not chosen:
-        return
-    platforms = selection.platforms
-    with observed(options) as how, venvstacks.Project(stack, how) as project:
-        if showing.dry_run:
-            plans = project.plan.publish(include=chosen, platforms=platforms, **settings)
-        else:
-            results = project.publish(include=chosen, platforms=platforms, **settings)
-    if not showing.dry_run:
-        print_published(results, showing)
-    elif showing.as_json:
-        _print_manifests(targets, plans)
-    else:
-        folder = in_definition(stack, settings["output"])
-        for archive in (archive for plan in plans for archive in plan.layers):
-            name = archive.destination.relative_to(folder).as_posix()
-            click.echo(f"{'keep' if archive.is_kept else 'create'}  {name}  ({archive.reason})")
-            for delta, base in archive.deltas.items():
-                click.echo(f"delta  {delta}  (from {shorten(base.archive)}, if it is worth it)")
+    with open_project(spec, options, bytecode=bytecode) as project:
+        results = _run(project, "publish", settings, selection, showing)
+    print_published(results or (), showing)
 
 
 @click.command(name="local-export")
-@output_dir_option("_export")
-@output_options
-@update_options
-@project_options
-@collected(settings="ExportSettings")
+@option.output_dir("_export")
+@option.outputs
+@option.updating
+@option.project
+@option.collected(settings="ExportSettings")
 def local_export(
     *,
     spec: Path,
     settings: "ExportSettings",
-    selection: Selection,
+    selection: option.Selection,
     bytecode: "Bytecode | None",
-    showing: Showing,
+    showing: option.Showing,
     options: "Options",
 ) -> None:
     """Copy built layers into a folder, ready to run.
@@ -119,51 +86,51 @@ def local_export(
     """
     from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
 
-    stack = load(spec, bytecode=bytecode)
-    chosen, targets = _choose(stack, "export", selection, showing)
-    if not chosen:
-        return
-    platforms = selection.platforms
-    with observed(options) as how, venvstacks.Project(stack, how) as project:
-        if showing.dry_run:
-            plans = project.plan.export(include=chosen, platforms=platforms, **settings)
-        else:
-            results = project.export(include=chosen, platforms=platforms, **settings)
-    folder = in_definition(stack, settings["output"])
-    if not showing.dry_run:
+    with open_project(spec, options, bytecode=bytecode) as project:
+        results = _run(project, "export", settings, selection, showing)
+    if results is not None:
         layers = [layer for result in results for layer in result.layers]
         copied = sum(layer.created for layer in layers)
-        print_result(f"{counted(len(layers), 'layer')} in {shorten(folder)}, {copied} copied", err=showing.as_json)
-    elif showing.as_json:
-        _print_manifests(targets, plans)
-    else:
-        for export in (export for plan in plans for export in plan.layers):
-            name = export.destination.relative_to(folder).as_posix()
-            click.echo(f"{'keep' if export.is_kept else 'create'}  {name}  ({export.reason})")
+        folder = shorten(in_definition(project.stack, settings["output"]))
+        print_result(f"{counted(len(layers), 'layer')} in {folder}, {copied} copied", err=showing.as_json)
 
 
-def _choose(
-    stack: "Stack", operation: str, selection: Selection, showing: Showing
-) -> "tuple[frozenset[str], Sequence[Target]]":
-    """Return the layers that are published or exported, and for which targets; none if printing them was all."""
-    from venvstacks.selection import extend_selection  # noqa: PLC0415 - help must be quick
+def _run(
+    project: "Project",
+    step: Literal["publish", "export"],
+    settings: "PublishSettings | ExportSettings",
+    selection: option.Selection,
+    showing: option.Showing,
+) -> "tuple[Outputs[Any], ...] | None":
+    """Carry out a step, or print its plan; None if nothing was done."""
+    from venvstacks.options import in_definition  # noqa: PLC0415 - help must be quick
+    from venvstacks.selection import extend_selection  # noqa: PLC0415
 
+    stack = project.stack
     included = select(stack, selection.include, selection)
     dependencies, derived = bool(selection.publish_dependencies), selection.publish_derived
     wanted = extend_selection(stack, included, dependencies=dependencies, derived=derived)
     targets, chosen = select_targets(stack, wanted, selection)
-    stops = print_plan(stack, wanted, {operation: chosen}, showing, targets)
-    return frozenset() if stops else chosen, targets
+    if print_plan(project, wanted, {step: chosen}, showing, targets) or not chosen:
+        return None
+    run = getattr(project.plan if showing.dry_run else project, step)
+    found = run(include=chosen, platforms=selection.platforms, **settings)
+    if not showing.dry_run:
+        return tuple(found)
+    if showing.as_json:
+        manifests = {target.name: plan.as_json() for target, plan in zip(targets, found, strict=True)}
+        print_json(manifests if len(targets) > 1 else manifests[targets[0].name])
+    else:
+        folder = in_definition(stack, settings["output"])
+        for output in (output for plan in found for output in plan.layers):
+            name = output.destination.relative_to(folder).as_posix()
+            click.echo(f"{'keep' if output.is_kept else 'create'}  {name}  ({output.reason})")
+            for delta, base in getattr(output, "deltas", {}).items():
+                click.echo(f"delta  {delta}  (from {shorten(base.archive)}, if it is worth it)")
+    return None
 
 
-def _print_manifests(targets: "Sequence[Target]", plans: "Sequence[OutputPlan[Any]]") -> None:
-    """Print the manifest that would be written; those of several platforms under their names."""
-    manifests = [plan.as_json() for plan in plans]
-    by_platform = zip((target.name for target in targets), manifests, strict=True)
-    print_json(dict(by_platform) if len(plans) > 1 else manifests[0])
-
-
-def print_published(results: "Iterable[Outputs[ArchiveManifest]]", showing: Showing) -> None:
+def print_published(results: "Iterable[Outputs[ArchiveManifest]]", showing: option.Showing) -> None:
     """Print the archives, as paths relative to the current folder where that is shorter."""
     for archive in (archive for result in results for archive in result.layers):
         size = size_text(archive.path.stat().st_size)

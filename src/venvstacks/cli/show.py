@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 import venvstacks
+from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import draw_stack, load, print_json, print_tree, select
-from venvstacks.cli.option_groups import (
-    Selection,
-    build_dir_option,
-    collected,
-    json_option,
-    platform_option,
-    selection_options,
-    spec_argument,
-    verbosity,
-    verbosity_options,
-)
 from venvstacks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@spec_argument
-@build_dir_option
-@selection_options
-@platform_option
+@option.spec
+@option.build_dir
+@option.selection
+@option.platform
 @click.option(
     "--libraries",
     is_flag=False,
@@ -38,9 +28,11 @@ if TYPE_CHECKING:
     metavar="[LAYER]",
     help="Show which shared libraries the files of built layers (or of LAYER) need, and what provides them.",
 )
-@json_option
-@verbosity_options
-def show(*, spec: Path, build_dir: Path, selection: Selection, libraries: str | None, as_json: bool) -> None:
+@option.json
+@option.verbosity
+def show(
+    *, spec: Path, build_dir: Path, selection: option.Selection, libraries: str | None, as_json: bool
+) -> None:
     """Show the layers of a stack and their dependencies.
 
     With --include, the dependencies and dependents of the included layers are shown as well.
@@ -76,14 +68,16 @@ def show(*, spec: Path, build_dir: Path, selection: Selection, libraries: str | 
         print_json(status.as_json())
         return
     built = None
-    if verbosity() > 0:
+    if option.get_verbosity() > 0:
         from venvstacks.options import in_definition  # noqa: PLC0415 - slower than all the rest
 
         built = _find_built(in_definition(stack, build_dir), status.listed, targets)
     print_tree(draw_stack(status, targets, built))
 
 
-def _show_libraries(spec: Path, build_dir: Path, selection: Selection, layer: str, *, as_json: bool) -> None:
+def _show_libraries(
+    spec: Path, build_dir: Path, selection: option.Selection, layer: str, *, as_json: bool
+) -> None:
     from venvstacks.cli.report_trees import draw_libraries  # noqa: PLC0415
     from venvstacks.options import Options  # noqa: PLC0415
 
@@ -96,7 +90,7 @@ def _show_libraries(spec: Path, build_dir: Path, selection: Selection, layer: st
     if as_json:
         print_json({"spec_name": str(stack.path), "layers": [each.as_json() for each in found]})
     else:
-        print_tree(draw_libraries(found, everything=verbosity() > 0))
+        print_tree(draw_libraries(found, everything=option.get_verbosity() > 0))
 
 
 def _find_built(folder: Path, names: Collection[str], targets: "Iterable[Target]") -> dict[str, list[str]]:
@@ -112,12 +106,12 @@ def _find_built(folder: Path, names: Collection[str], targets: "Iterable[Target]
 
 @click.command()
 @click.argument("package")
-@spec_argument
-@build_dir_option
-@platform_option
-@json_option
-@verbosity_options
-@collected(options="Options")
+@option.spec
+@option.build_dir
+@option.platform
+@option.json
+@option.verbosity
+@option.collected(options="Options")
 def why(*, package: str, spec: Path, platforms: tuple[str, ...], as_json: bool, options: "Options") -> None:
     """Show which layers contain a package, and why.
 
