@@ -1,21 +1,24 @@
 """The generated pages are what the program says today."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import venvstacks
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 # A process of its own: click keeps what other tests have asked of the same commands.
-SCRIPT = "import sys; sys.path.insert(0, 'tools'); import generate_docs; sys.stdout.write(generate_docs.render())"
+SCRIPT = "import sys; sys.path.insert(0, 'tools'); import generate_docs; sys.stdout.write(generate_docs.{}())"
 
 
-def rendered(**environ: str) -> str:
+def rendered(function: str = "render", **environ: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", SCRIPT],
+        [sys.executable, "-X", "utf8", "-c", SCRIPT.format(function)],
         cwd=ROOT,
         env={**os.environ, **environ},
         capture_output=True,
@@ -41,3 +44,12 @@ def test_command_line_page_does_not_depend_on_the_terminal(page: str) -> None:
 @pytest.mark.parametrize("command", ["show", "lock", "build", "publish", "local-export", "run"])
 def test_every_command_has_a_section(page: str, command: str) -> None:
     assert f"\n## venvstacks {command}\n" in page
+
+
+def test_page_of_the_api_has_every_name_and_begins_with_functions() -> None:
+    page = rendered("render_api")
+    assert page == (PAGE.parent / "api.md").read_text(encoding="utf-8"), "run: python3 dev.py docs"
+    names = re.findall(r"^::: venvstacks\.(\w+)$", page, re.MULTILINE)
+    assert sorted(names) == sorted(venvstacks.__all__)
+    assert names[0] == "open"
+    assert names.index("build") < names.index("Options") < names.index("BuildError")
