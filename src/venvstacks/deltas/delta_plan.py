@@ -20,12 +20,7 @@ _SMALLEST_SLACK, _LARGEST_SLACK = 0.5, 1.5  # around a part of a large file, as 
 
 @dataclass(frozen=True, slots=True)
 class PlannedFrame:
-    """What is compressed together, and against what.
-
-    Attributes:
-        content: Parts of new files.
-        prefix: Parts of old files.
-    """
+    """Parts of new files that are compressed together, and parts of old files that they are compressed against."""
 
     content: tuple[Slice[IndexEntry], ...]
     prefix: tuple[Slice[IndexEntry], ...]
@@ -38,14 +33,7 @@ class PlannedFrame:
 
 @dataclass(frozen=True, slots=True)
 class DeltaPlan:
-    """What a delta will hold.
-
-    Attributes:
-        old: The old layer.
-        new: The new layer.
-        frames: In the order of the delta.
-        moved: Path of a new file -> path of an old one with the same content, where they differ.
-    """
+    """What a delta will hold; ``moved`` maps paths of new files to other ones of old files with the same content."""
 
     old: ArchiveIndex
     new: ArchiveIndex
@@ -108,9 +96,9 @@ def _shared(entries: Sequence[IndexEntry], likes: Mapping[str, IndexEntry], fram
 
 
 def _cut(entry: IndexEntry, like: IndexEntry | None, frame_content: int) -> Iterator[PlannedFrame]:
-    """Divide a large file between frames, each against what stands in the old file about where it stands itself.
+    """Divide a large file between frames, each against what the old file has at about the same place.
 
-    How far that may have moved is seen by how much larger or smaller the file has become.
+    How far that may have moved is judged by how much larger or smaller the file has become.
     """
     slack = int(frame_content * _SMALLEST_SLACK)
     if like is not None:
