@@ -39,14 +39,15 @@ if TYPE_CHECKING:
     from venvstacks.api.project import ExportSettings, Plans, Project, PublishSettings
     from venvstacks.api.project import open_project as open  # noqa: A004 - what it is
     from venvstacks.archives.formats import ArchiveFormat, Compression
-    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, UnpackedLayer
+    from venvstacks.archives.staging import DeployedLayer
+    from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction
     from venvstacks.building.build_run import BuildPlan
     from venvstacks.building.dependency_paths import DependencyPath
     from venvstacks.building.exclusions import ExcludedPackage
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, SourceModule, Stack, UvSettings
-    from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan
+    from venvstacks.deltas.patch_plan import PatchPlan
     from venvstacks.differences.changes import (
         ChangeStatus,
         Difference,
@@ -121,6 +122,7 @@ __all__ = [
     "DeltaError",
     "DeltaManifest",
     "DependencyPath",
+    "DeployedLayer",
     "Difference",
     "Entry",
     "EntryKind",
@@ -159,7 +161,6 @@ __all__ = [
     "Outputs",
     "PackageChange",
     "PatchPlan",
-    "PatchedLayer",
     "Planned",
     "PlannedArchive",
     "PlannedExport",
@@ -191,7 +192,6 @@ __all__ = [
     "Target",
     "ToolError",
     "UnpackAction",
-    "UnpackedLayer",
     "UsageError",
     "UvSettings",
     "VenvstacksError",
@@ -229,14 +229,15 @@ _HOMES = {
     ),
     "api.project": "ExportSettings Plans Project PublishSettings open_project",
     "archives.formats": "ArchiveFormat Compression",
-    "archives.unpack_plan": "PlannedUnpack UnpackAction UnpackedLayer",
+    "archives.staging": "DeployedLayer",
+    "archives.unpack_plan": "PlannedUnpack UnpackAction",
     "building.build_run": "BuildPlan",
     "building.dependency_paths": "DependencyPath",
     "building.exclusions": "ExcludedPackage",
     "building.layer_build": "LayerBuild",
     "building.library_report": "LayerLibraries",
     "definition.stack": "Layer LayerKind PythonRequest SourceModule Stack UvSettings",
-    "deltas.patch_plan": "PatchPlan PatchedLayer",
+    "deltas.patch_plan": "PatchPlan",
     "differences.changes": "ChangeStatus Difference Fetch FileChange LayerDifference PackageChange",
     "entries": "Entry EntryKind",
     "errors": (

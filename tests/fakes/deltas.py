@@ -17,11 +17,12 @@ from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.archive_writer import WrittenFile
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.pool import frame_pool
+from venvstacks.archives.staging import DeployedLayer
 from venvstacks.deltas.delta_file import encode_start, read_header
 from venvstacks.deltas.delta_format import DeltaHeader
 from venvstacks.deltas.delta_plan import plan_delta
 from venvstacks.deltas.delta_writer import write_delta
-from venvstacks.deltas.patch_plan import PatchedLayer, prepare_patch, run_patch
+from venvstacks.deltas.patch_plan import prepare_patch, run_patch
 from venvstacks.work import Work
 
 Content = Mapping[str, bytes | str | None]
@@ -91,14 +92,14 @@ class Pair:
     delta: Path
     written: WrittenFile
 
-    def patch(self, *, old: Path | None = None, to: str = "patched", jobs: int = 2) -> PatchedLayer:
+    def patch(self, *, old: Path | None = None, to: str = "patched", jobs: int = 2) -> DeployedLayer:
         return patch(old or self.old, self.delta, self.folder / to, jobs=jobs)
 
     def header(self) -> DeltaHeader:
         return read_header(self.delta)[0]
 
 
-def patch(old: Path, delta: Path, destination: Path, *, jobs: int = 2) -> PatchedLayer:
+def patch(old: Path, delta: Path, destination: Path, *, jobs: int = 2) -> DeployedLayer:
     """Apply a delta."""
     return run_patch(prepare_patch(old, delta, destination), Work(jobs=jobs))
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackedLayer, plan_unpack, run_unpack
-from venvstacks.deltas.patch_plan import PatchedLayer, PatchPlan, prepare_patch, run_patch
+from venvstacks.archives.staging import DeployedLayer
+from venvstacks.archives.unpack_plan import PlannedUnpack, plan_unpack, run_unpack
+from venvstacks.deltas.patch_plan import PatchPlan, prepare_patch, run_patch
 from venvstacks.errors import require_collection
 from venvstacks.options import Options
 from venvstacks.work import Work
@@ -32,7 +33,7 @@ def unpack(
     *,
     force: bool = False,
     options: Options | None = None,
-) -> tuple[UnpackedLayer, ...]:
+) -> tuple[DeployedLayer, ...]:
     """Unpack published archives side by side into a folder, verified by their indexes while they are written.
 
     Args:
@@ -66,7 +67,7 @@ def patch(
     to: str | os.PathLike[str],
     *,
     options: Options | None = None,
-) -> PatchedLayer:
+) -> DeployedLayer:
     """Make a new layer's folder from the old one and a delta; it is what unpacking the new archive makes.
 
     Args:

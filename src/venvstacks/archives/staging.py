@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks import files
@@ -19,6 +20,25 @@ if sys.platform != "win32":
     import fcntl
 
 _STALE = 24 * 3600.0  # seconds after which nobody is still at work, where that cannot be asked for
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedLayer:
+    """A layer's folder, complete and verified.
+
+    Attributes:
+        layer: Build name.
+        source: The archive that it was unpacked from, or the delta that it was made with.
+        path: The folder.
+        created: False if it was there already.
+        content_hash: Of everything in it.
+    """
+
+    layer: str
+    source: Path
+    path: Path
+    created: bool
+    content_hash: str
 
 
 @contextmanager

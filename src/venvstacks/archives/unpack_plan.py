@@ -15,7 +15,7 @@ from venvstacks.archives.extraction import unpack_archive
 from venvstacks.archives.frame_layout import FrameParts
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
 from venvstacks.archives.pool import FramePool, frame_pool
-from venvstacks.archives.staging import remove_abandoned
+from venvstacks.archives.staging import DeployedLayer, remove_abandoned
 from venvstacks.archives.tree_comparison import tree_difference
 from venvstacks.errors import FilesystemError, UsageError
 from venvstacks.events import Finished, Meter, Planned, Started, Step
@@ -51,25 +51,6 @@ class PlannedUnpack:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(entry.size for entry in self.index.entries)
-
-
-@dataclass(frozen=True, slots=True)
-class UnpackedLayer:
-    """A layer's folder, complete and verified.
-
-    Attributes:
-        layer: Build name.
-        archive: What it was unpacked from.
-        path: The folder.
-        created: False if it was there already.
-        content_hash: Of everything in it.
-    """
-
-    layer: str
-    archive: Path
-    path: Path
-    created: bool
-    content_hash: str
 
 
 def plan_unpack(archives: Sequence[Path], folder: Path, *, force: bool, work: Work) -> tuple[PlannedUnpack, ...]:
@@ -109,7 +90,7 @@ def _action(
     )
 
 
-def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[UnpackedLayer, ...]:
+def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[DeployedLayer, ...]:
     """Unpack archives, each into a folder that appears when it is complete and verified."""
     work.observe(Planned(Step.UNPACK, tuple(planned.index.layer_name for planned in plan)))
     for folder in {planned.destination.parent for planned in plan}:
@@ -143,7 +124,7 @@ def _prepare(folder: Path, plan: Sequence[PlannedUnpack]) -> None:
         )
 
 
-def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path, UnpackedLayer]) -> UnpackedLayer:
+def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path, DeployedLayer]) -> DeployedLayer:
     begin = time.monotonic()
     index, name = planned.index, planned.archive.name
     platform = index.target_platform
@@ -165,4 +146,4 @@ def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path
     summary = size_text(planned.size) if created else "unchanged"
     seconds = time.monotonic() - begin
     work.observe(Finished(Step.UNPACK, index.layer_name, created, summary, seconds, platform))
-    return UnpackedLayer(index.layer_name, planned.archive, planned.destination, created, index.content_hash)
+    return DeployedLayer(index.layer_name, planned.archive, planned.destination, created, index.content_hash)

@@ -53,7 +53,7 @@ def unpack(
             print_result(f"{shorten(layer.path)}  {'made' if layer.created else 'unchanged'}")
         found = [
             {
-                "archive": str(layer.archive),
+                "archive": str(layer.source),
                 "layer_name": layer.layer,
                 "path": str(layer.path),
                 "created": layer.created,

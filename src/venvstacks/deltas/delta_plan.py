@@ -33,7 +33,7 @@ class PlannedFrame:
 
 @dataclass(frozen=True, slots=True)
 class DeltaPlan:
-    """What a delta will hold; ``moved`` maps paths of new files to other ones of old files with the same content."""
+    """What a delta will hold; ``moved`` maps paths of new files to where the old layer has the same content."""
 
     old: ArchiveIndex
     new: ArchiveIndex

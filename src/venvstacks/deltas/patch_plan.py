@@ -8,7 +8,7 @@ from pathlib import Path
 
 from venvstacks import files
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.staging import remove_abandoned
+from venvstacks.archives.staging import DeployedLayer, remove_abandoned
 from venvstacks.deltas.apply import apply_delta
 from venvstacks.deltas.delta_file import open_delta, read_header
 from venvstacks.deltas.delta_format import DeltaHeader
@@ -43,23 +43,6 @@ class PatchPlan:
     def new_size(self) -> int:
         """Bytes of those that are not in the old layer as they are."""
         return sum(frame.content_size for frame in self.header.frames)
-
-
-@dataclass(frozen=True, slots=True)
-class PatchedLayer:
-    """A layer's folder, complete and verified.
-
-    Attributes:
-        layer: Build name.
-        delta: What it was made with.
-        path: The folder.
-        content_hash: Of everything in it.
-    """
-
-    layer: str
-    delta: Path
-    path: Path
-    content_hash: str
 
 
 def prepare_patch(old: Path, delta: Path, destination: Path) -> PatchPlan:
@@ -97,7 +80,7 @@ def _taken(plan: PatchPlan) -> FilesystemError:
     )
 
 
-def run_patch(plan: PatchPlan, work: Work) -> PatchedLayer:
+def run_patch(plan: PatchPlan, work: Work) -> DeployedLayer:
     """Make the folder of the new layer, which appears when it is complete and verified."""
     begin = time.monotonic()
     layer = plan.header.layer_name
@@ -114,4 +97,4 @@ def run_patch(plan: PatchPlan, work: Work) -> PatchedLayer:
         raise files.explain_os_error(error, f"apply {plan.delta.name}") from error
     summary = f"{size_text(plan.size)}, of which {size_text(plan.new_size)} are new"
     work.observe(Finished(Step.PATCH, layer, changed=True, summary=summary, seconds=time.monotonic() - begin))
-    return PatchedLayer(layer, plan.delta, plan.destination, plan.header.content_hash)
+    return DeployedLayer(layer, plan.delta, plan.destination, created=True, content_hash=plan.header.content_hash)

@@ -9,7 +9,8 @@ from fakes.archiving import facts, pack, small_frames
 from fakes.built_layers import make_tree
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
-from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, UnpackedLayer, plan_unpack, run_unpack
+from venvstacks.archives.staging import DeployedLayer
+from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, plan_unpack, run_unpack
 from venvstacks.errors import ArchiveError, FilesystemError, UsageError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
 from venvstacks.processes import Cancellation, CancelledError
@@ -40,7 +41,7 @@ def plan(*archives: Path, force: bool = False) -> tuple[PlannedUnpack, ...]:
     return plan_unpack(archives, archives[0].parent / "out", force=force, work=Work(jobs=2))
 
 
-def unpack(*archives: Path, force: bool = False, work: Work | None = None) -> tuple[UnpackedLayer, ...]:
+def unpack(*archives: Path, force: bool = False, work: Work | None = None) -> tuple[DeployedLayer, ...]:
     return run_unpack(plan(*archives, force=force), work or Work(jobs=2))
 
 
@@ -57,7 +58,7 @@ def test_planning_writes_nothing(archive: Path) -> None:
 
 def test_layers_appear_under_their_install_targets(archive: Path) -> None:
     (done,) = unpack(archive)
-    assert (done.layer, done.archive, done.path, done.created) == ("app", archive, layer(archive), True)
+    assert (done.layer, done.source, done.path, done.created) == ("app", archive, layer(archive), True)
     assert done.content_hash.startswith("sha256:")
     assert facts(layer(archive)) == facts(archive.parent / "tree")
 
