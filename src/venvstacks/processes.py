@@ -54,25 +54,21 @@ class Cancellation:
     ) -> Completed:
         """Run a program to its end and collect what it prints."""
         self.check()
-        process = subprocess.Popen(
-            argv,
-            env=env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self._running.add(process)
-        try:
-            if self._cancelled:  # before it was among those that are terminated
-                process.terminate()
-            stdout, stderr = process.communicate()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        finally:
-            self._running.discard(process)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        ) as process:
+            self._running.add(process)
+            try:
+                if self._cancelled:  # before it was among those that are terminated
+                    process.terminate()
+                stdout, stderr = process.communicate()
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            finally:
+                self._running.discard(process)
         self.check()
         return Completed(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 

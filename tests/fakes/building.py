@@ -1,16 +1,19 @@
 """A definition with local wheels, and layers built from it for real, on a runtime copied once a session."""
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import venvstacks
+from fakes.definitions import write_definition
 from fakes.pythons import host, own_python
 from fakes.wheels import make_wheel
 from venvstacks.building.layer_build import LayerBuild
@@ -22,6 +25,8 @@ from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.work import Work
 
+# Variables that would change what is tested; the cache is shared by all projects of a session.
+_FORGOTTEN = ("UV_", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH", "_VENVSTACKS", "COLUMNS")
 SITE = f"lib/{own_python().lib_name}/site-packages"
 
 
@@ -84,15 +89,31 @@ def application(name: str, *requirements: str, on: str | list[str] = "base", **f
     return {**named, "requirements": [*requirements], **fields}
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What a command left: exit status, and its output as text."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Give a plain environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FORGOTTEN)}
+    kept |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    return kept | changes
+
+
 @dataclass
 class Project:
-    """A definition's folder with what is needed to build it without an index.
+    """A definition's folder, worked on without an index: through the package, or by the program as users run it.
 
     Attributes:
         folder: The definition's folder.
-        root: A folder of the session, for what is shared.
+        root: A folder of the session, for what is shared: a runtime, the cache of the program.
         settings: ``[tool.uv]``.
-        environ: More environment variables.
+        environ: More environment variables, or others.
         policy: ``local-runtime``.
         bytecode: As if it were given on the command line.
     """
@@ -120,18 +141,12 @@ class Project:
 
     def define(self, *layers: dict[str, Any]) -> None:
         """Write the definition; launch modules that are not there are made."""
-        import tomlkit  # noqa: PLC0415
-
-        document: dict[str, Any] = {
-            "tool": {"venvstacks": {"local-runtime": self.policy}, "uv": dict(self.settings)}
-        }
+        tools = {"venvstacks": {"local-runtime": self.policy}, "uv": dict(self.settings)}
+        document: dict[str, Any] = {"tool": tools}
         for layer in layers:
             fields = {name: value for name, value in layer.items() if name != "kind"}
             document.setdefault(layer["kind"], []).append(fields)
-            module = fields.get("launch_module")
-            if module and not (self.folder / module).exists():
-                self.write(module, "print(__name__)\n")
-        self.write("venvstacks.toml", tomlkit.dumps(document))
+        write_definition(self.folder, document)
 
     def options(self, **options: Any) -> venvstacks.Options:
         wheels = (Path("wheels"),) if (self.folder / "wheels").is_dir() else ()
@@ -172,6 +187,53 @@ class Project:
 
     def site(self, build_name: str) -> Path:
         return self.built / build_name / SITE
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Return the environment of the command line."""
+        return environment() | {"UV_CACHE_DIR": str(self.root / "cache")} | self.environ | changes
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [sys.executable, "-m", "venvstacks", *map(str, arguments)]
+
+    def run(
+        self,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        program: Sequence[str | Path] | None = None,
+    ) -> Ended:
+        """Run the command line to its end."""
+        done = subprocess.run(
+            [*map(str, program), *map(str, arguments)] if program else self.command(*arguments),
+            cwd=cwd or self.folder,
+            env=self.environment(**(environ or {})),
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def succeed(self, *arguments: str | Path, **settings: object) -> Ended:
+        """Run the command line, which must not fail."""
+        ended = self.run(*arguments, **settings)  # type: ignore[arg-type]
+        assert ended.status == 0, ended.stderr
+        return ended
+
+    def copied(self, folder: Path) -> "Project":
+        """Give a copy of all that there is now, built layers included.
+
+        What the program made is hardlinked: it must never be written through such links anyway.
+        """
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_copy)
+        return replace(self, folder=folder, events=[])
+
+
+def _copy(source: str, destination: str) -> None:
+    made = {"_build", "_artifacts", "_export", "_unpacked"} & set(Path(source).parts)
+    (os.link if made else shutil.copy2)(source, destination)
 
 
 def run(program: Path, *arguments: str | Path, **environ: str) -> "subprocess.CompletedProcess[str]":

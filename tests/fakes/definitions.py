@@ -28,26 +28,29 @@ def define(
     Layers without what every layer needs get it: no requirements, the runtime ``py``, and for applications a
     launch module named after the layer, which is written if it does not exist.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = {
         "runtimes": [{**RUNTIME, **layer} for layer in runtimes],
         "frameworks": [_layered(layer) for layer in frameworks],
-        "applications": [_application(folder, layer) for layer in applications],
+        "applications": [{"launch_module": "app.py", **_layered(layer)} for layer in applications],
     }
     if uv is not None:
         document["tool"] = {"uv": uv}
+    return load_stack(write_definition(folder, document), environ={})
+
+
+def write_definition(folder: Path, document: Mapping[str, Any]) -> Path:
+    """Write a definition, and the launch modules that are not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for application in document.get("applications", ()):
+        module = folder / application["launch_module"]
+        if not module.exists():
+            module.parent.mkdir(parents=True, exist_ok=True)
+            module.write_text("print(__name__)\n", encoding="utf-8")
     path = folder / "venvstacks.toml"
     path.write_text(tomlkit.dumps(document), encoding="utf-8")
-    return load_stack(path, environ={})
+    return path
 
 
 def _layered(layer: Table) -> dict[str, Any]:
     foundation = {} if "frameworks" in layer or "runtime" in layer else {"runtime": "py"}
     return {"requirements": [], **foundation, **layer}
-
-
-def _application(folder: Path, layer: Table) -> dict[str, Any]:
-    module = layer.get("launch_module", "app.py")
-    if not (folder / module).exists():
-        (folder / module).write_text("print('hello')\n")
-    return {"launch_module": module, **_layered(layer)}

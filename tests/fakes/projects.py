@@ -1,19 +1,18 @@
-"""A small project with a definition and local wheels, and the command line run on it as users run it."""
+"""A small project of every kind of layer, locked and built once a session, and programs that are interrupted."""
 
 import ctypes
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fakes.building import Project
 from fakes.wheels import make_wheel
 
 APPLICATION = '''\
@@ -79,81 +78,9 @@ requirements = []
 LAYERS = ("py", "framework-🐸", "app-hello", "app-🦎")
 OFFLINE = ("--no-index", "--local-wheels", "wheels")
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-# Variables that would change what is tested; the cache is shared by all projects of a session.
-_FORGOTTEN = ("UV_", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH", "_VENVSTACKS", "COLUMNS")
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What a command left: exit status, and its output as text."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """Give a plain environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FORGOTTEN)}
-    kept |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
-    return kept | changes
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder with a definition, its wheels, and the cache of all projects."""
-
-    folder: Path
-    cache: Path
-
-    def environment(self, **changes: str) -> dict[str, str]:
-        return environment(UV_CACHE_DIR=str(self.cache)) | changes
-
-    def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "venvstacks", *map(str, arguments)]
-
-    def run(
-        self,
-        *arguments: str | Path,
-        cwd: Path | None = None,
-        stdin: str | None = None,
-        environ: Mapping[str, str] | None = None,
-        program: Sequence[str | Path] | None = None,
-    ) -> Ended:
-        """Run the command line to its end."""
-        done = subprocess.run(
-            [*map(str, program), *map(str, arguments)] if program else self.command(*arguments),
-            cwd=cwd or self.folder,
-            env=self.environment(**(environ or {})),
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=120,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    def succeed(self, *arguments: str | Path, **settings: object) -> Ended:
-        """Run the command line, which must not fail."""
-        ended = self.run(*arguments, **settings)  # type: ignore[arg-type]
-        assert ended.status == 0, ended.stderr
-        return ended
-
-    def copied(self, folder: Path) -> "Project":
-        """Give a copy of all that there is now, built layers included.
-
-        What the program made is hardlinked: it must never be written through such links anyway.
-        """
-        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_copy)
-        return Project(folder, self.cache)
-
-
-def _copy(source: str, destination: str) -> None:
-    made = {"_build", "_artifacts", "_export", "_unpacked"} & set(Path(source).parts)
-    (os.link if made else shutil.copy2)(source, destination)
-
-
-def make_project(folder: Path, cache: Path) -> Project:
+def make_project(folder: Path, root: Path) -> Project:
     """Write a project that is not locked yet."""
     wheels = folder / "wheels"
     make_wheel(wheels, "alpha", "1.0")
@@ -161,13 +88,13 @@ def make_project(folder: Path, cache: Path) -> Project:
     make_wheel(wheels, "gamma", "1.0")
     (folder / "hello.py").write_text(APPLICATION, encoding="utf-8")
     (folder / "venvstacks.toml").write_text(DEFINITION, encoding="utf-8")
-    return Project(folder, cache)
+    return Project(folder, root)
 
 
 @cache
 def locked_project(root: Path) -> Project:
     """Give a project that is locked; whoever changes it makes a copy first. Once a session."""
-    project = make_project(root / "locked 🐸", root / "cache")
+    project = make_project(root / "locked 🐸", root)
     project.succeed("lock", *OFFLINE)
     return project
 

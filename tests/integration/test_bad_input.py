@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.building import Ended, Project
 from fakes.indexes import StallingIndex, closed_port
-from fakes.projects import LAYERS, OFFLINE, Ended, Project, built_project, content, locked_project, make_project
+from fakes.projects import LAYERS, OFFLINE, built_project, content, locked_project, make_project
 from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
@@ -282,7 +283,7 @@ def nothing_half_done(folder: Path) -> None:
 
 @pytest.mark.parametrize("limit", [0, 300, 1_500])
 def test_full_disk_while_locking(root: Path, tmp_path: Path, limit: int) -> None:
-    project = make_project(tmp_path / "project", root / "cache")
+    project = make_project(tmp_path / "project", root)
     failed(limited(project, limit, "lock", *OFFLINE))
     nothing_half_done(project.folder)
     project.succeed("lock", *OFFLINE)
@@ -375,7 +376,7 @@ def test_credentials_stay_secret(locked: Project) -> None:
 
 def test_paths_and_names_of_every_kind(root: Path, tmp_path: Path) -> None:
     """Spaces, quotes, other scripts, emoji: in the project's path, in names, in files of packages."""
-    project = make_project(tmp_path / "Ünï 'quoted' \"twice\" 🐸 $HOME %d [x]" / "p", root / "cache")
+    project = make_project(tmp_path / "Ünï 'quoted' \"twice\" 🐸 $HOME %d [x]" / "p", root)
     make_wheel(project.folder / "wheels", "gamma", "1.0", files={"gamma/daten für dich 🦎.txt": "hallo"})
     ended = project.succeed("build", "--lock", "--publish", *OFFLINE)
     assert ended.stdout.startswith("4 layers in _build, 4 built\n")

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from fakes.building import Project, environment
 from fakes.projects import (
     LAYERS,
     OFFLINE,
-    Project,
     await_line,
     built_project,
     content,
-    environment,
     locked_project,
     make_project,
     started,
@@ -51,7 +50,7 @@ def export(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_whole_way(root: Path, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "a project 🦎", root / "cache")
+    project = make_project(tmp_path / "a project 🦎", root)
     first = project.succeed("lock", *OFFLINE)
     assert first.stdout == "4 layers locked in requirements, 4 changed\n"
     for layer in LAYERS:
@@ -117,7 +116,7 @@ def test_python_dash_m_is_the_program(locked: Project) -> None:
 @pytest.mark.parametrize("command", ["lock", "build", "publish", "local-export"])
 @pytest.mark.parametrize("options", [["--json"], ["--json", "--show"], ["--json", "--dry-run"], ["--json", "-vv"]])
 def test_json_is_alone_on_stdout(built: Project, tmp_path: Path, command: str, options: list[str]) -> None:
-    project = Project(built.folder, built.cache)
+    project = Project(built.folder, built.root)
     if "--dry-run" in options and command in {"lock", "build"}:
         assert project.run(command, *options).status == 2
         return
@@ -315,7 +314,7 @@ def test_cache_folder(locked: Project, tmp_path: Path) -> None:
 
 
 def test_no_index_needs_wheels(root: Path, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", root / "cache")
+    project = make_project(tmp_path / "project", root)
     ended = project.run("lock", "--no-index")
     assert ended.status == 1
     assert ended.stdout == ""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.building import Project
 from fakes.indexes import StallingIndex
-from fakes.projects import LAYERS, OFFLINE, Project, await_end, await_line, built_project, content, started
+from fakes.projects import LAYERS, OFFLINE, await_end, await_line, built_project, content, started
 from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
@@ -125,7 +126,7 @@ def prepared(root: Path, name: str, tmp_path: Path) -> tuple[Stage, Project, Pat
     set_up = stage(root, name)
     if name != "lock":
         return set_up, set_up.project, linked(set_up.earlier, tmp_path / "out")
-    project = Project(tmp_path / "project", set_up.project.cache)
+    project = Project(tmp_path / "project", set_up.project.root)
     ignored = shutil.ignore_patterns(*(other.output for other in STEPS.values() if other is not STEPS["lock"]))
     shutil.copytree(set_up.project.folder, project.folder, ignore=ignored)
     return set_up, project, linked(set_up.earlier, project.folder / "requirements")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import venvstacks
-from fakes.projects import LAYERS, Project, built_project, content, environment, locked_project, make_project
+from fakes.building import Project
+from fakes.projects import LAYERS, built_project, content, locked_project, make_project
 from venvstacks import Event, Finished, Options, Planned, Progressed, Started, Step, Waiting
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def offline(project: Project, log: Log | None = None) -> Options:
 
 
 def test_the_whole_way(root: Path, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", root / "cache")
+    project = make_project(tmp_path / "project", root)
     stack = venvstacks.load_stack(project.folder / "venvstacks.toml")
     log = Log()
     options = offline(project, log)
@@ -134,7 +135,7 @@ def test_some_layers(root: Path, tmp_path: Path) -> None:
 
 
 def test_errors_have_types_hints_and_codes(root: Path, tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", root / "cache")
+    project = make_project(tmp_path / "project", root)
     for wheel in (project.folder / "wheels").glob("gamma-*"):
         wheel.unlink()
     stack = venvstacks.load_stack(project.folder / "venvstacks.toml")
@@ -215,7 +216,7 @@ def code_in(path: Path) -> str:
 @pytest.mark.parametrize("where", DOCUMENTED)
 def test_documented_example(root: Path, tmp_path: Path, where: str) -> None:
     """It runs as it stands, as a script in a folder with a definition; no requirements, no network."""
-    project = make_project(tmp_path / "project", root / "cache")
+    project = make_project(tmp_path / "project", root)
     shutil.rmtree(project.folder / "wheels")
     definition = project.folder / "venvstacks.toml"
     text = re.sub(r"requirements = .*", "requirements = []", definition.read_text(encoding="utf-8"))
@@ -225,7 +226,7 @@ def test_documented_example(root: Path, tmp_path: Path, where: str) -> None:
     done = subprocess.run(
         [sys.executable, script.name],
         cwd=project.folder,
-        env=environment(UV_CACHE_DIR=str(project.cache)),
+        env=project.environment(),
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.projects import Ended
+from fakes.building import Ended
 from venvstacks.archives.formats import ArchiveFormat
 
 if sys.version_info >= (3, 14):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fakes.building import Project
 from fakes.legacy_locks import make_legacy
 from fakes.locking import metadata_of
-from fakes.projects import OFFLINE, Project, content, locked_project
+from fakes.projects import OFFLINE, content, locked_project
 from fakes.wheels import make_wheel
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Stack

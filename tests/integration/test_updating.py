@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.building import Project
 from fakes.deltas import full_facts
-from fakes.projects import OFFLINE, Project, locked_project
+from fakes.projects import OFFLINE, locked_project
 from fakes.wheels import make_wheel
 
 

@@ -5,9 +5,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from fakes.counting import count_calls
+from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.definition.loading import load_stack
-from venvstacks.definition.stack import LayerKind, PythonRequest, SourceModule, Stack
+from venvstacks.definition.stack import ARCHIVE_FORMATS, LayerKind, PythonRequest, SourceModule, Stack
 from venvstacks.errors import DefinitionError
+from venvstacks.platforms.targets import TARGETS
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -188,3 +190,61 @@ def test_loading_takes_work_in_proportion_to_the_layers(tmp_path: Path, count: i
     assert len(stack.layers) == count
     assert len(stack.layers[-1].frameworks) == count - 2
     assert count_calls(lambda: load_stack(path)) < 3000 * count
+
+
+def archive_format(value: str) -> str:
+    return f"[tool.venvstacks]\narchive-format = {value}" if value else ""
+
+
+def test_names_of_archive_formats() -> None:
+    assert tuple(ArchiveFormat) == ARCHIVE_FORMATS
+
+
+@pytest.mark.parametrize(
+    ("value", "variable", "others", "windows"),
+    [
+        ("", "", "tar.zst", "tar.zst"),
+        ('"tar.xz"', "", "tar.xz", "tar.xz"),
+        ('{ win_amd64 = "zip" }', "", "tar.zst", "zip"),
+        ('"tar.xz"', "tar.gz", "tar.gz", "tar.gz"),
+        ('{ win_amd64 = "zip" }', "tar.gz", "tar.gz", "tar.gz"),
+        ('"tar.xz"', "win_amd64=zip", "tar.xz", "zip"),
+        ("", "tar.gz, win_amd64 = zip", "tar.gz", "zip"),
+    ],
+)
+def test_archive_formats(load: Callable[..., Stack], value: str, variable: str, others: str, windows: str) -> None:
+    formats = load(archive_format(value), environ={"VENVSTACKS_ARCHIVE_FORMAT": variable}).archive_formats
+    assert formats == {**dict.fromkeys(TARGETS, others), "win_amd64": windows}
+
+
+@pytest.mark.parametrize(
+    ("value", "variable", "problem"),
+    [
+        (
+            '"tar.bz2"',
+            "",
+            (
+                "[tool.venvstacks], field 'archive-format': expected one of 'tar.zst', 'tar.xz', 'tar.gz', 'zip', "
+                "found 'tar.bz2'"
+            ),
+        ),
+        (
+            '{ win32 = "zip" }',
+            "",
+            "[tool.venvstacks], field 'archive-format': 'win32' is not a target platform (did you mean",
+        ),
+        ("7", "", "[tool.venvstacks], field 'archive-format': expected a string or a table of strings, found an"),
+        (
+            "{ win_amd64 = 7 }",
+            "",
+            "[tool.venvstacks], field 'archive-format': expected a string or a table of strings, found an integer",
+        ),
+        ("", "zip,win=zip", "environment variable VENVSTACKS_ARCHIVE_FORMAT: 'win' is not a target platform"),
+        ("", "rar", "environment variable VENVSTACKS_ARCHIVE_FORMAT: expected one of 'tar.zst', "),
+    ],
+)
+def test_problems_with_archive_formats(
+    problems: Callable[..., list[str]], value: str, variable: str, problem: str
+) -> None:
+    (found,) = problems(archive_format(value), environ={"VENVSTACKS_ARCHIVE_FORMAT": variable})
+    assert found.startswith(problem)
