@@ -1,6 +1,7 @@
 """How work is carried out: observed, in parallel, and able to be cancelled."""
 
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -8,16 +9,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from types import FrameType
 from typing import Generic, TypeVar
 
 from venvstacks.errors import VenvstacksError
 from venvstacks.events import Observer, silent
-from venvstacks.interrupts import signals_cancel
 from venvstacks.processes import Cancellation, CancelledError
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _AHEAD = 2  # tasks handed out for each thread, so that none waits for its next one
 
 
@@ -72,6 +74,41 @@ class Task(Generic[Key, Result]):
             raise
         finally:
             thread.name = before
+
+
+@contextmanager
+def signals_cancel(cancellation: Cancellation) -> Iterator[None]:
+    """Let signals whose handlers raise cancel the work; what they raise is raised when it has ended.
+
+    A handler that raises, as that of Ctrl-C does, raises wherever the main thread happens to be. Where that is the
+    middle of the library's handling of a lock, the lock is never released, and all wait forever for each other.
+    Handlers that are not written in Python, and other threads than the main one, are not concerned.
+    """
+    raised: list[BaseException] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        try:
+            handlers[number](number, frame)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised later
+            raised.append(error)
+            cancellation.cancel()
+
+    handlers = _handlers() if threading.current_thread() is threading.main_thread() else {}
+    try:
+        for number in handlers:
+            signal.signal(number, receive)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if raised:
+            raise raised[0]
+
+
+def _handlers() -> dict[int, Callable[[int, FrameType | None], object]]:
+    numbers = (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name))
+    found = {number: signal.getsignal(number) for number in numbers}
+    return {number: handler for number, handler in found.items() if callable(handler)}
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from types import FrameType
 import pytest
 
 from venvstacks.archives.pool import frame_pool
-from venvstacks.interrupts import signals_cancel
 from venvstacks.processes import Cancellation, CancelledError
-from venvstacks.work import Task, Work, run_tasks
+from venvstacks.work import Task, Work, run_tasks, signals_cancel
 
 
 class StoppedError(BaseException):
