@@ -12,6 +12,12 @@ LARGEST = 256 << 20
 _Kind = TypeVar("_Kind")
 
 
+class Numbered(msgspec.Struct, frozen=True):
+    """What every form of a document of ours begins with: the version of the form."""
+
+    format: int
+
+
 class DocumentError(ValueError):
     """What is wrong with a document, in a few words; whoever reads it says where it is and what that means."""
 

@@ -18,6 +18,7 @@ from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.entries import EntryKind, scan
 from venvstacks.errors import PublishError, UsageError
+from venvstacks.processes import Cancellation, CancelledError
 
 DEEP = "/".join(["a-quite-long-folder-name-0123456789"] * 9)
 
@@ -117,7 +118,7 @@ def test_cached_frames_give_the_same_bytes(tree: Path, tmp_path: Path, kind: Arc
         pack(tree, tmp_path / f"{number}.{kind}", kind, profile=profile, cache=each, jobs=number + 1)
         for number, each in enumerate((None, cache, cache))
     ]
-    assert cache.measure().count > 3
+    assert cache.measure()[0] > 3
     assert len({each.archive.sha256 for each in written}) == 1
     assert len({each.content_hash for each in written}) == 1
 
@@ -256,34 +257,37 @@ def test_changed_file_is_refused(tmp_path: Path, kind: ArchiveFormat, now: bytes
 
 
 @formats
-def test_check_calls_off_and_leaves_the_old_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
+def test_cancelling_leaves_the_old_file(tree: Path, tmp_path: Path, kind: ArchiveFormat) -> None:
     destination = tmp_path / "out" / "archive"
     destination.parent.mkdir()
     destination.write_bytes(b"old")
     handled: list[int] = []
+    cancellation = Cancellation()
 
-    def check() -> None:
+    def progress(size: int) -> None:
+        handled.append(size)
         if sum(handled) >= 1 << 20:
-            raise KeyboardInterrupt
+            cancellation.cancel()
 
-    with pytest.raises(KeyboardInterrupt):
-        pack(tree, destination, kind, progress=handled.append, check=check, jobs=1)
+    with pytest.raises(CancelledError):
+        pack(tree, destination, kind, progress=progress, cancellation=cancellation, jobs=1)
     assert [path.name for path in destination.parent.iterdir()] == ["archive"]
     assert destination.read_bytes() == b"old"
     assert sum(handled) < 2 << 20
 
 
 @formats
-def test_check_calls_off_within_a_file(tmp_path: Path, kind: ArchiveFormat) -> None:
+def test_work_is_cancelled_within_a_file(tmp_path: Path, kind: ArchiveFormat) -> None:
     tree = make_tree(tmp_path / "tree", {"large": bytes(4 << 20)})
     handled: list[int] = []
+    cancellation = Cancellation()
 
-    def check() -> None:
-        if handled:
-            raise KeyboardInterrupt
+    def progress(size: int) -> None:
+        handled.append(size)
+        cancellation.cancel()
 
-    with pytest.raises(KeyboardInterrupt):
-        pack(tree, tmp_path / "out", kind, level=1, progress=handled.append, check=check)
+    with pytest.raises(CancelledError):
+        pack(tree, tmp_path / "out", kind, level=1, progress=progress, cancellation=cancellation)
     assert 0 < sum(handled) <= 2 << 20
 
 

@@ -1,17 +1,18 @@
 """Writing and unpacking archives of any folder, without a layer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from venvstacks.archives.archive_plan import plan_archive
 from venvstacks.archives.archive_reader import open_archive
-from venvstacks.archives.archive_writer import WrittenArchive, write_archive
+from venvstacks.archives.archive_writer import WrittenFile, write_archive
 from venvstacks.archives.extraction import unpack_archive
 from venvstacks.archives.formats import ArchiveFormat, Profile, profile_for
 from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.archives.pool import frame_pool
 from venvstacks.entries import Entry, scan
+from venvstacks.processes import Cancellation
 from venvstacks.work import Work
 
 MTIME = 1_709_294_401
@@ -30,6 +31,15 @@ def small_frames(kind: ArchiveFormat, level: int | None = 1, scale: int = 1 << 1
     return replace(profile_for(kind, level), shared=4 * scale, own=scale, cut=16 * scale)
 
 
+@dataclass(frozen=True)
+class Packed:
+    """An archive and its index, and the hash of what unpacking makes."""
+
+    archive: WrittenFile
+    index: WrittenFile
+    content_hash: str
+
+
 def pack(
     folder: Path,
     destination: Path,
@@ -44,8 +54,8 @@ def pack(
     jobs: int = 2,
     platform: str = "linux_x86_64",
     progress: Callable[[int], None] = lambda _: None,
-    check: Callable[[], None] = lambda: None,
-) -> WrittenArchive:
+    cancellation: Cancellation | None = None,
+) -> Packed:
     """Write a folder as an archive."""
     plan = plan_archive(
         scan(folder) if entries is None else entries,
@@ -55,8 +65,8 @@ def pack(
         group_of=group_of,
         windows=platform.startswith("win"),
     )
-    with frame_pool(Work(jobs=jobs)) as pool:
-        return write_archive(
+    with frame_pool(Work(jobs=jobs, cancellation=cancellation or Cancellation())) as pool:
+        written = write_archive(
             plan,
             folder,
             destination,
@@ -65,8 +75,8 @@ def pack(
             pool=pool,
             cache=cache,
             progress=progress,
-            check=check,
         )
+    return Packed(*written)
 
 
 def unpack(archive: Path, destination: Path, *, jobs: int = 2, replace: bool = False) -> None:
@@ -77,7 +87,6 @@ def unpack(archive: Path, destination: Path, *, jobs: int = 2, replace: bool = F
             destination,
             pool,
             replace=replace,
-            what=f"the archive {archive.name}",
             progress=lambda _: None,
         )
 

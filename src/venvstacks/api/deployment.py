@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from venvstacks.archives.staging import DeployedLayer
-from venvstacks.archives.unpack_plan import PlannedUnpack, plan_unpack, run_unpack
+from venvstacks.archives.unpack_plan import PlannedUnpack, prepare_unpack, run_unpack
 from venvstacks.deltas.patch_plan import PatchPlan, prepare_patch, run_patch
 from venvstacks.errors import require_collection
 from venvstacks.options import Options
@@ -24,7 +24,9 @@ def plan_unpacking(
     require_collection(archives=archives)
     options = options or Options()
     folder = Path(to).expanduser().absolute()
-    return plan_unpack([Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs))
+    return prepare_unpack(
+        [Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs)
+    )
 
 
 def unpack(

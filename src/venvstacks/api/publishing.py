@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from venvstacks.archives.cache_place import frame_cache
 from venvstacks.archives.formats import ArchiveFormat
+from venvstacks.archives.frame_cache import open_frame_cache
 from venvstacks.building.inspection import check_built
 from venvstacks.builds import StackBuilds
 from venvstacks.definition.stack import Stack
@@ -62,7 +62,7 @@ def run_publishing(
     with _hold_output(session, options.output):
         plans = plan_publishing(builds, options, include, platforms)
         _check_built(builds, plans)
-        cache = frame_cache(cache_folder(session.stack, session.options), session.options.environ)
+        cache = open_frame_cache(cache_folder(session.stack, session.options), session.options.environ)
         return tuple(run_publish(plan, session.work, cache) for plan in plans)
 
 

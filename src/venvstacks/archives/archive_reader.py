@@ -19,6 +19,9 @@ from venvstacks.archives.index_validation import check_index
 from venvstacks.errors import ArchiveError
 from venvstacks.manifests.manifest_format import ArchiveManifest, index_beside, read_manifests
 
+CheckedIndex = tuple[ArchiveIndex, tuple[FrameParts[IndexEntry], ...]]
+"""An index, and what each frame of its archive holds."""
+
 _KEPT_FRAMES = 2
 
 
@@ -29,7 +32,7 @@ class ArchiveReader:
         file: The archive.
         name: How messages name it.
         index: Its index, checked.
-        contents: What each frame holds, by :func:`~.checking.check_index`.
+        contents: What each frame holds, by :func:`~.index_validation.check_index`.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class ArchiveReader:
         self.index = index
         self.contents = contents
         self._file = file
-        self._name = name
+        self.name = name
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -144,13 +147,13 @@ class ArchiveReader:
         return data
 
     def _error(self, problem: str) -> ArchiveError:
-        return ArchiveError(f"The archive {self._name} is damaged: {problem}.", hint=FETCH_AGAIN)
+        return ArchiveError(f"The archive {self.name} is damaged: {problem}.", hint=FETCH_AGAIN)
 
 
-def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameParts[IndexEntry], ...]]:
+def read_index(path: Path) -> CheckedIndex:
     """Read and check the index beside an archive.
 
-    It is verified against the manifest that stands beside the archive, if there is one.
+    It is verified against the manifest beside the archive, if there is one. What each frame holds is returned too.
     """
     place = index_beside(path)
     try:
@@ -165,12 +168,11 @@ def read_index(path: Path) -> tuple[ArchiveIndex, tuple[FrameParts[IndexEntry], 
             f"The archive {path.name} has no index: {place} is not there.",
             hint="fetch the index as well, or open the archive with tar or unzip, which do not verify it",
         ) from None
-    what = f"the index {place.name}"
     if len(data) > LARGEST_INDEX:
         raise ArchiveError(f"The index {place.name} is too large to be read.", hint=FETCH_AGAIN)
     _check_described(data, place, path)
-    index = decode_index(data, what)
-    return index, check_index(index, what)
+    index = decode_index(data, place.name)
+    return index, check_index(index, place.name)
 
 
 def _check_described(data: bytes, index: Path, archive: Path) -> None:
@@ -189,18 +191,9 @@ def _check_described(data: bytes, index: Path, archive: Path) -> None:
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[ArchiveReader]:
-    """Open an archive for reading, with the index beside it."""
-    index, contents = read_index(path)
-    with opened(path, index, contents) as reader:
-        yield reader
-
-
-@contextmanager
-def opened(
-    path: Path, index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]
-) -> Iterator[ArchiveReader]:
-    """Open an archive for reading, whose index was read before."""
+def open_archive(path: Path, read: CheckedIndex | None = None) -> Iterator[ArchiveReader]:
+    """Open an archive for reading; the index beside it is read unless it was read before."""
+    index, contents = read or read_index(path)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size != index.archive_size:

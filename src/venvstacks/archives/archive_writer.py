@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from venvstacks import files
 from venvstacks.archives.archive_plan import ArchivePlan
 from venvstacks.archives.entry_rules import case_clash
 from venvstacks.archives.formats import CODECS, ArchiveFormat
-from venvstacks.archives.frame_cache import FrameCache
+from venvstacks.archives.frame_cache import FrameCache, PackedFrame
 from venvstacks.archives.frame_layout import content_size, locate_files
 from venvstacks.archives.index import FORMAT, ArchiveIndex, Frame, IndexEntry, content_hash, encode_index
 from venvstacks.archives.packing import Packer
 from venvstacks.archives.pool import FramePool
-from venvstacks.archives.zips import ZipWriter
+from venvstacks.archives.zips import write_zip
 from venvstacks.entries import EntryKind
 from venvstacks.manifests.manifest_format import index_beside
 
@@ -37,21 +37,6 @@ class WrittenFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenArchive:
-    """What identifies a written archive.
-
-    Attributes:
-        archive: The archive.
-        index: Its index, which stands beside it.
-        content_hash: Of everything that unpacking makes, ``sha256:HEX``: the same in every format.
-    """
-
-    archive: WrittenFile
-    index: WrittenFile
-    content_hash: str
-
-
 def write_archive(
     plan: ArchivePlan,
     folder: Path,
@@ -62,16 +47,19 @@ def write_archive(
     pool: FramePool,
     cache: FrameCache | None,
     progress: Callable[[int], None],
-    check: Callable[[], None],
-) -> WrittenArchive:
+) -> tuple[WrittenFile, WrittenFile, str]:
     """Write a folder as an archive whose bytes depend on the plan and the contents of the files alone.
 
     Archive and index appear under their names when they are complete, in this order. Memory use does not grow
     with the sizes of files, and by some hundred bytes with each entry.
+    Returned are both, and the hash of the content, ``sha256:HEX``: the same in every format.
     """
-    packer = Packer(plan, folder, cache, pool, progress=progress, check=check)
+    packer = Packer(plan, folder, cache, pool, progress=progress)
     with _output(destination) as output:
-        frames = tuple(_write_zip(plan, packer, output) if _is_zip(plan) else _write_tar(plan, packer, output))
+        if plan.profile.format is ArchiveFormat.ZIP:
+            frames = tuple(write_zip(output.write, plan, packer.pack()))
+        else:
+            frames = tuple(_write_tar(output, plan, packer.pack()))
         flushed = pool.submit(output.flush)  # the disk is at work while the index is made
         archive = WrittenFile(destination.name, output.size, output.hash.hexdigest())
         entries = tuple(_entries(plan, packer))
@@ -93,11 +81,7 @@ def write_archive(
         flushed.result()
     place = index_beside(destination)
     files.write_bytes(place, data)
-    return WrittenArchive(archive, WrittenFile(place.name, len(data), files.sha256(data)), index.content_hash)
-
-
-def _is_zip(plan: ArchivePlan) -> bool:
-    return plan.profile.format is ArchiveFormat.ZIP
+    return archive, WrittenFile(place.name, len(data), files.sha256(data)), index.content_hash
 
 
 class _Output:
@@ -125,20 +109,11 @@ def _output(destination: Path) -> Iterator[_Output]:
         yield _Output(file)
 
 
-def _write_tar(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
-    for parts, packed in zip(plan.frames, packer.pack(), strict=True):
+def _write_tar(output: _Output, plan: ArchivePlan, packed: Iterable[PackedFrame]) -> Iterator[Frame]:
+    for parts, (data, sha256, _) in zip(plan.frames, packed, strict=True):
         offset = output.size
-        output.write(packed.data)
-        yield Frame(offset, len(packed.data), content_size(parts), packed.sha256)
-
-
-def _write_zip(plan: ArchivePlan, packer: Packer, output: _Output) -> Iterator[Frame]:
-    writer = ZipWriter(output.write, plan.entries, plan.top, plan.mtime)
-    for parts, packed in zip(plan.frames, packer.pack(), strict=True):
-        size = content_size(parts)
-        offset = writer.frame(packed.data, size, packed.crc)
-        yield Frame(offset, len(packed.data), size, packed.sha256)
-    writer.close()
+        output.write(data)
+        yield Frame(offset, len(data), content_size(parts), sha256)
 
 
 def _entries(plan: ArchivePlan, packer: Packer) -> Iterator[IndexEntry]:

@@ -21,12 +21,11 @@ def unpack_archive(
     pool: FramePool,
     *,
     replace: bool,
-    what: str,
     progress: Callable[[int], None],
 ) -> None:
     """Unpack an archive into a folder that appears when it is complete."""
     index = reader.index
-    with new_tree(destination, index.entries, index.mtime, what, replace=replace) as tree:
+    with new_tree(destination, index.entries, index.mtime, f"The archive {reader.name}", replace=replace) as tree:
         pool.run_all(_Unpacker(reader, tree, pool, progress).tasks())
 
 

@@ -9,12 +9,13 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks import files
+from venvstacks.errors import UsageError
+from venvstacks.humanize import read_size
 
 DEFAULT_LIMIT = 10 * 10**9
 """Bytes that a cache may hold, unless it is told otherwise."""
@@ -27,39 +28,31 @@ _STALE = 3600.0  # seconds after which no run can still be writing an entry
 _PARTS = 10  # after so much of the limit was written, the cache is looked through
 
 
-@dataclass(frozen=True, slots=True)
-class PackedFrame:
-    """A frame as it is written, or whatever else is kept.
+LIMIT_VARIABLE = "VENVSTACKS_CACHE_LIMIT"
+"""The environment variable that tells how much may be kept; 0 keeps nothing."""
 
-    Attributes:
-        data: Compressed bytes.
-        sha256: Their hash, 64 hexadecimal digits.
-        crc: CRC-32 of their content, for zip; 0 for the others.
-    """
+PackedFrame = tuple[bytes, str, int]
+"""A frame as it is written, or whatever else is kept: its bytes, their SHA-256, for zip the content's CRC-32."""
 
-    data: bytes
-    sha256: str
-    crc: int
+Totals = tuple[int, int]
+"""Number of entries, and bytes of all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSize:
-    """What a cache holds, or what was removed from it.
+def open_frame_cache(folder: Path | None, environ: Mapping[str, str]) -> "FrameCache":
+    """Return the cache of compressed frames."""
+    if folder is None:
+        from platformdirs import user_cache_path  # noqa: PLC0415 - only where it is needed
 
-    Attributes:
-        count: Number of entries.
-        size: Of all of them, in bytes.
-    """
-
-    count: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: str
-    size: int
-    used: float
+        folder = user_cache_path("venvstacks", appauthor=False)
+    text = environ.get(LIMIT_VARIABLE, "").strip()
+    try:
+        limit = read_size(text) if text else DEFAULT_LIMIT
+    except ValueError:
+        raise UsageError(
+            f"The environment variable {LIMIT_VARIABLE} is {text!r}, which is not a size.",
+            hint="a size is a number of bytes, or a number with kB, MB or GB, for example 20GB",
+        ) from None
+    return FrameCache(folder / "frames", limit)
 
 
 class FrameCache:
@@ -113,7 +106,7 @@ class FrameCache:
             except OSError as error:
                 self.problem = error
             self._account(len(data))
-        return PackedFrame(data, digest.hexdigest(), crc)
+        return data, digest.hexdigest(), crc
 
     def _write(self, path: Path, parts: tuple[bytes, ...]) -> None:
         """Write an entry in one move. It need not reach the disk: if it does not, its hashes will tell."""
@@ -133,52 +126,54 @@ class FrameCache:
         if due:
             self.trim()
 
-    def trim(self) -> CacheSize:
+    def trim(self) -> Totals:
         """Keep to the limit, if anything was written since the last time."""
         with self._guard:
             if not self._unseen:
-                return CacheSize(0, 0)
+                return 0, 0
             self._unseen = 0
         try:
             return self.prune(self.limit)
         except OSError as error:
             self.problem = error
-            return CacheSize(0, 0)
+            return 0, 0
 
-    def measure(self) -> CacheSize:
+    def measure(self) -> Totals:
         """Return what the cache holds."""
-        return _size([*self._files()])
+        return _totals(list(self._files()))
 
-    def prune(self, limit: int) -> CacheSize:
+    def prune(self, limit: int) -> Totals:
         """Remove what was not used for the longest time, and what runs left that were killed."""
-        found = sorted(self._files(), key=lambda file: file.used)
-        surplus = sum(file.size for file in found) - limit
+        found = sorted(self._files())
+        surplus = sum(size for _, size, _ in found) - limit
         removed = []
         for file in found:
             if surplus <= 0:
                 break
+            _, size, path = file
             with suppress(FileNotFoundError):  # another run does the same
-                os.unlink(file.path)  # noqa: PTH108 - a Path an entry is slow
+                os.unlink(path)  # noqa: PTH108 - a Path an entry is slow
                 removed.append(file)
-            surplus -= file.size
+            surplus -= size
         self._remove_unfinished()
-        return _size(removed)
+        return _totals(removed)
 
-    def clear(self) -> CacheSize:
+    def clear(self) -> Totals:
         """Remove everything."""
-        size = self.measure()
+        totals = self.measure()
         files.remove_tree(self._entries)
-        return size
+        return totals
 
     def _path(self, key: str) -> Path:
         return self._entries / key[:2] / key[2:]
 
-    def _files(self) -> Iterator[_File]:
+    def _files(self) -> Iterator[tuple[float, int, str]]:
+        """List entries: when each was last used, its size and its path."""
         for item in self._scan():
             if not item.name.startswith(files.TEMPORARY_PREFIX):
                 with suppress(FileNotFoundError):
                     info = item.stat()
-                    yield _File(item.path, info.st_size, info.st_mtime)
+                    yield info.st_mtime, info.st_size, item.path
 
     def _remove_unfinished(self) -> None:
         for item in self._scan():
@@ -200,8 +195,8 @@ def _listed(folder: str | Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _size(found: list[_File]) -> CacheSize:
-    return CacheSize(len(found), sum(file.size for file in found))
+def _totals(found: list[tuple[float, int, str]]) -> Totals:
+    return len(found), sum(size for _, size, _ in found)
 
 
 def _check(key: str, facts: bytes) -> bytes:
@@ -219,4 +214,4 @@ def _decoded(key: str, content: bytes) -> PackedFrame | None:
     digest, crc = _FACTS.unpack(facts)
     data = content[data_at:]
     found = hashlib.sha256(data)
-    return PackedFrame(data, found.hexdigest(), crc) if found.digest() == digest else None
+    return (data, found.hexdigest(), crc) if found.digest() == digest else None

@@ -39,7 +39,7 @@ class FileHashes:
         if found is None:
             return {}
         try:
-            return msgspec.msgpack.decode(found.data, type=dict[str, Fact])
+            return msgspec.msgpack.decode(found[0], type=dict[str, Fact])
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return {}
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from venvstacks.archives import codecs
-from venvstacks.documents import DocumentError, parse_json
+from venvstacks.documents import DocumentError, Numbered, parse_json
 from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
 
@@ -104,10 +104,6 @@ class ArchiveIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     entries: tuple[IndexEntry, ...]
 
 
-class _Version(msgspec.Struct):
-    format: int
-
-
 def content_hash(entries: Iterable[IndexEntry], mtime: int) -> str:
     """Hash what unpacking an archive makes, whatever its format, codec, level and the name of its folder.
 
@@ -131,25 +127,21 @@ def encode_index(index: ArchiveIndex) -> bytes:
     return codecs.compress_text(msgspec.json.encode(index), _LEVEL)
 
 
-def decode_index(data: bytes, what: str) -> ArchiveIndex:
-    """Read the content of an index file; whether it makes sense is not looked at.
-
-    Args:
-        data: The file's content.
-        what: How messages name it, for example ``the index app.tar.zst.index.zst``.
+def decode_index(data: bytes, name: str) -> ArchiveIndex:
+    """Read the content of an index file of this name; whether it makes sense is not looked at.
 
     Raises:
         ArchiveError: It is damaged, or of a newer version.
     """
     try:
         text = codecs.decompress_text(data, _LARGEST_TEXT)
-        version = parse_json(text, _Version).format
+        version = parse_json(text, Numbered).format
         if version <= FORMAT:
             return parse_json(text, ArchiveIndex)
     except (DocumentError, codecs.CodecError) as error:
-        raise ArchiveError(f"{what[:1].upper()}{what[1:]} is damaged: {error}.", hint=FETCH_AGAIN) from error
+        raise ArchiveError(f"The index {name} is damaged: {error}.", hint=FETCH_AGAIN) from error
     raise ArchiveError(
-        f"{what[:1].upper()}{what[1:]} has format {version}, and this venvstacks knows formats up to {FORMAT}.",
+        f"The index {name} has format {version}, and this venvstacks knows formats up to {FORMAT}.",
         hint="use the version of venvstacks that made it, or a newer one",
     )
 

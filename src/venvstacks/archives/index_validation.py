@@ -20,13 +20,12 @@ _HARMLESS = 4 << 30  # bytes that any archive may unpack to
 _HIGHEST_RATIO = 1000
 
 
-def check_index(index: ArchiveIndex, what: str) -> tuple[FrameParts[IndexEntry], ...]:
-    """Check an index by itself."""
+def check_index(index: ArchiveIndex, name: str) -> tuple[FrameParts[IndexEntry], ...]:
+    """Check an index by itself, and return what each frame holds."""
     try:
-        contents = _check(index)
+        return _check(index)
     except ValueError as error:
-        raise ArchiveError(f"{what[:1].upper()}{what[1:]} is refused: {error}.", hint=FETCH_AGAIN) from error
-    return contents
+        raise ArchiveError(f"The index {name} is refused: {error}.", hint=FETCH_AGAIN) from error
 
 
 def _check(index: ArchiveIndex) -> tuple[FrameParts[IndexEntry], ...]:

@@ -35,7 +35,6 @@ class Packer:
         cache: Frames of earlier runs; None to use none.
         pool: Does the work.
         progress: Called with the number of content bytes handled since the last call.
-        check: Called often; cancels the work by raising.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Packer:
         pool: FramePool,
         *,
         progress: Callable[[int], None],
-        check: Callable[[], None],
     ) -> None:
         self._plan = plan
         self._codec = CODECS[plan.profile.format]
@@ -54,7 +52,6 @@ class Packer:
         self._cache = cache
         self._pool = pool
         self._progress = progress
-        self._check = check
         self._known = FileHashes(folder, cache)
         self._recipe = f"{codec_identity(self._codec)} {plan.profile.level} {plan.profile.window_log}"
         self._hashes: dict[str, str] = {}
@@ -95,7 +92,7 @@ class Packer:
         return [self._pack(parts) for parts in batch]
 
     def _pack(self, parts: FrameParts[Entry]) -> PackedFrame:
-        self._check()
+        self._pool.check()
         slices = slices_of(parts)
         size = content_size(parts)
         data: dict[str, bytes] = {}
@@ -112,10 +109,10 @@ class Packer:
         ends = isinstance(last, bytes) or last.start + last.size == last.entry.size
         profile = self._plan.profile
         stream = compressor(self._codec, profile.level, size, window_log=profile.window_log, last=ends)
-        packed = compress(stream, self._content(parts, data), self._check)
+        packed = compress(stream, self._content(parts, data), self._pool.check)
         crc = zlib.crc32(data[slices[0].entry.path]) if self._codec is Codec.DEFLATE else 0
         if cache is None:
-            return PackedFrame(packed, files.sha256(packed), crc)
+            return packed, files.sha256(packed), crc
         # By a new key: what was remembered of a file may have proved wrong.
         return cache.put(self._key(parts), packed, crc=crc)
 
@@ -166,7 +163,7 @@ class Packer:
         digest = hashlib.sha256()
         inode = 0
         for start in range(0, entry.size, BLOCK_SIZE):
-            self._check()
+            self._pool.check()
             data, inode = read_part(self._folder, entry, start, min(BLOCK_SIZE, entry.size - start))
             digest.update(data)
         self._known.remember(entry, inode, digest.hexdigest())

@@ -1,12 +1,10 @@
-"""Placing a layer's tree: under its final name only when it is complete."""
+"""Staging a layer's tree: it gets its final name only when it is complete."""
 
 import errno
 import os
-import secrets
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +16,6 @@ from venvstacks.errors import ArchiveError
 
 if sys.platform != "win32":
     import fcntl
-
-_STALE = 24 * 3600.0  # seconds after which nobody is still at work, where that cannot be asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +41,12 @@ class DeployedLayer:
 def new_tree(
     destination: Path, entries: Sequence[IndexEntry], mtime: int, what: str, *, replace: bool = False
 ) -> Iterator[TreeWriter]:
-    """Write a layer's tree; it appears under its name when the block ends well, and not at all otherwise."""
+    """Write a layer's tree; it appears under its name when the block ends well, and not at all otherwise.
+
+    ``what`` is how messages begin that name where the contents come from: ``The archive app.tar.zst``.
+    """
     if problem := entry_problem(entries, destination.name, windows=os.name == "nt"):
-        raise ArchiveError(f"{what[:1].upper()}{what[1:]} is refused: {problem}.")
+        raise ArchiveError(f"{what} is refused: {problem}.")
     destination.parent.mkdir(parents=True, exist_ok=True)
     with _own_folder(destination) as folder:
         try:
@@ -74,7 +73,7 @@ def _put_in_place(folder: Path, destination: Path, *, replace: bool) -> None:
 def _check_case(entries: Sequence[IndexEntry], folder: Path, what: str) -> None:
     if (clash := case_clash(entries)) and _ignores_case(folder):
         raise ArchiveError(
-            f"{what[:1].upper()}{what[1:]} is refused: {clash[0]!r} and {clash[1]!r} are one name on the file "
+            f"{what} is refused: {clash[0]!r} and {clash[1]!r} are one name on the file "
             f"system of {folder.parent}.",
             hint="unpack it on a file system that tells upper and lower case apart",
         )
@@ -91,21 +90,14 @@ def _ignores_case(folder: Path) -> bool:
 
 @contextmanager
 def _own_folder(destination: Path) -> Iterator[Path]:
-    """Make a folder beside the final one that other runs see to be in use."""
+    """Make a folder beside the final one, locked so that other runs see it in use."""
     while True:
-        folder = destination.with_name(f"{files.TEMPORARY_PREFIX}{secrets.token_hex(6)}")
+        folder = files.temporary_beside(destination)
         folder.mkdir()
-        if sys.platform == "win32":
-            yield folder
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.lexists(folder):  # else a run that cleans up took it for abandoned, just before
+        with _try_lock(folder) as locked:
+            if locked and os.path.lexists(folder):  # else a run that cleans up took it for abandoned, just before
                 yield folder
                 return
-        finally:
-            os.close(descriptor)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -114,22 +106,29 @@ def remove_abandoned(folder: Path) -> None:
         return
     for entry in folder.iterdir():
         if entry.name.startswith(files.TEMPORARY_PREFIX) and entry.is_dir() and not entry.is_symlink():
-            _remove_if_abandoned(entry)
+            with _try_lock(entry) as locked:
+                if locked:
+                    files.remove_tree(entry)
 
 
-def _remove_if_abandoned(folder: Path) -> None:
-    if sys.platform == "win32":
-        if time.time() - folder.stat().st_mtime > _STALE:
-            files.remove_tree(folder)
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        files.remove_tree(folder)
-    except BlockingIOError:
-        return
-    finally:
-        os.close(descriptor)
+@contextmanager
+def _try_lock(folder: Path) -> Iterator[bool]:
+    """Lock a folder as long as the block runs; yield False if another run has locked or removed it."""
+    with ExitStack() as stack:
+        if sys.platform == "win32":  # where no folder can be locked, and the lock's file is removed with the lock
+            from filelock import FileLock, Timeout  # noqa: PLC0415 - elsewhere, its import takes longer than the lock
+
+            try:
+                stack.enter_context(FileLock(f"{folder}.lock", timeout=0))
+            except Timeout:
+                yield False
+                return
+        else:
+            try:
+                descriptor = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (FileNotFoundError, BlockingIOError):
+                yield False
+                return
+        yield True

@@ -28,7 +28,7 @@ class TreeWriter:
         folder: An existing folder, empty.
         entries: Everything that the layer holds, folders first.
         mtime: The time of every entry, seconds since 1970.
-        what: How messages name what the contents come from, for example ``the archive app.tar.zst``.
+        what: How messages begin that name where the contents come from: ``The archive app.tar.zst``.
     """
 
     def __init__(self, folder: Path, entries: Sequence[IndexEntry], mtime: int, what: str) -> None:
@@ -111,7 +111,7 @@ class TreeWriter:
             os.utime(path, ns=self._times)
 
     def _error(self, problem: str) -> ArchiveError:
-        return ArchiveError(f"{self._what[:1].upper()}{self._what[1:]} is damaged: {problem}.")
+        return ArchiveError(f"{self._what} is damaged: {problem}.")
 
 
 class FileWriter:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from venvstacks import files
-from venvstacks.archives.archive_reader import opened, read_index
+from venvstacks.archives.archive_reader import open_archive, read_index
 from venvstacks.archives.extraction import unpack_archive
 from venvstacks.archives.frame_layout import FrameParts
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
@@ -53,8 +53,10 @@ class PlannedUnpack:
         return sum(entry.size for entry in self.index.entries)
 
 
-def plan_unpack(archives: Sequence[Path], folder: Path, *, force: bool, work: Work) -> tuple[PlannedUnpack, ...]:
-    """Decide what unpacking will do; nothing is written."""
+def prepare_unpack(
+    archives: Sequence[Path], folder: Path, *, force: bool, work: Work
+) -> tuple[PlannedUnpack, ...]:
+    """Read the indexes of archives and what is there under their names, and return what unpacking will do."""
     planned: dict[str, PlannedUnpack] = {}
     with frame_pool(work) as pool:
         for archive in archives:
@@ -106,9 +108,9 @@ def run_unpack(plan: Sequence[PlannedUnpack], work: Work) -> tuple[DeployedLayer
 
 
 def _prepare(folder: Path, plan: Sequence[PlannedUnpack]) -> None:
-    """Make the folder, clean it of what killed runs left, and see that there is room.
+    """Make the folder, clean it of what killed runs left, and ensure that there is room.
 
-    Nothing that an archive says of its size is believed so far that a disk would be filled with it.
+    The sizes that an index claims are compared with the disk's before anything is written.
     """
     needed = sum(planned.size for planned in plan if planned.action is not UnpackAction.KEEP)
     try:
@@ -132,13 +134,12 @@ def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path
     created = planned.action is not UnpackAction.KEEP
     if created:
         try:
-            with opened(planned.archive, index, planned.contents) as reader:
+            with open_archive(planned.archive, (index, planned.contents)) as reader:
                 unpack_archive(
                     reader,
                     planned.destination,
                     pool,
                     replace=planned.action is UnpackAction.REPLACE,
-                    what=f"the archive {name}",
                     progress=Meter(work.observe, Step.UNPACK, index.layer_name, planned.size, platform).add,
                 )
         except OSError as error:

@@ -4,9 +4,12 @@ import stat
 import struct
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 
+from venvstacks.archives.archive_plan import ArchivePlan
+from venvstacks.archives.frame_cache import PackedFrame
+from venvstacks.archives.frame_layout import content_size
+from venvstacks.archives.index import Frame
 from venvstacks.entries import Entry, EntryKind
 
 LIMIT_32 = 0xFFFFFFFF
@@ -25,100 +28,45 @@ _FILE_TYPES = {
 _FIRST_TIME, _LAST_TIME = 315532800, 4354819198  # 1980-01-01 00:00:00 and 2107-12-31 23:59:58, UTC
 
 
-@dataclass(slots=True)
-class _Open:
-    """The entry that is being written."""
+def write_zip(
+    write: Callable[[bytes], object], plan: ArchivePlan, packed: Iterable[PackedFrame]
+) -> Iterator[Frame]:
+    """Write what is around the deflated contents of files, and return where those are.
 
-    entry: Entry
-    name: bytes
-    offset: int
-    zip64: bool
-    deflated: bool
-    crc: int = 0
-    packed: int = 0
-    size: int = 0
-
-    @property
-    def flags_and_method(self) -> bytes:
-        if not self.deflated:
-            return struct.pack("<HH", _UTF8, _STORED)
-        return struct.pack("<HH", _UTF8 | _DESCRIPTOR, _DEFLATED)
-
-
-class ZipWriter:
-    """Writes what stands around the deflated contents of files.
-
-    Args:
-        write: Takes the archive's bytes.
-        entries: Everything but the top folder, in order; those whose content is not empty are deflated.
-        top: Name of the top folder.
-        mtime: The time of every entry, seconds since 1970, written in UTC; zip's own begins in 1980.
+    The time of every entry is written in UTC; zip's own begins in 1980.
     """
-
-    _open: _Open
-
-    def __init__(self, write: Callable[[bytes], object], entries: Sequence[Entry], top: str, mtime: int) -> None:
-        self._write = write
-        self._top = top
-        self._time = _dos_time(mtime)
-        self._offset = 0
-        self._directory: list[bytes] = []
-        self._waiting = iter(entries)
-        self._begin(Entry("", EntryKind.FOLDER))
-
-    def frame(self, packed: bytes, size: int, crc: int) -> int:
-        """Write the next part of the next deflated content."""
-        opened = self._open
-        while not opened.deflated or opened.size == opened.entry.size:
-            opened = self._next()
-        place = self._offset
-        opened.crc = combined_crc(opened.crc, crc, size)
-        opened.size += size
-        opened.packed += len(packed)
-        self._emit(packed)
-        return place
-
-    def close(self) -> None:
-        """Write the rest of the entries, and the directory of all."""
-        for entry in self._waiting:
-            self._end()
-            self._begin(entry)
-        self._end()
-        start = self._offset
-        for header in self._directory:
-            self._emit(header)
-        self._emit(_end(len(self._directory), self._offset - start, start))
-
-    def _next(self) -> _Open:
-        self._end()
-        self._begin(next(self._waiting))
-        return self._open
-
-    def _begin(self, entry: Entry) -> None:
-        name = f"{self._top}/{entry.path}".rstrip("/")
+    frames = zip(plan.frames, packed, strict=True)
+    dos_time = _dos_time(plan.mtime)
+    directory = []
+    offset = 0
+    for entry in (Entry("", EntryKind.FOLDER), *plan.entries):
+        path = f"{plan.top}/{entry.path}".rstrip("/")
+        name = f"{path}/".encode() if entry.type is EntryKind.FOLDER else path.encode()
         target = entry.target.encode()
-        self._open = opened = _Open(
-            entry,
-            f"{name}/".encode() if entry.type is EntryKind.FOLDER else name.encode(),
-            self._offset,
-            zip64=entry.size * 1.05 > LIMIT_32,  # deflate may grow what it cannot shrink
-            deflated=entry.type is EntryKind.FILE and entry.size > 0,
-        )
-        if entry.type is EntryKind.SYMLINK:
-            opened.crc = zlib.crc32(target)
-            opened.packed = opened.size = len(target)
-        self._emit(_local_header(opened, self._time) + target)
-
-    def _end(self) -> None:
-        opened = self._open
-        if opened.deflated:
-            sizes = "<LLQQ" if opened.zip64 else "<LLLL"
-            self._emit(struct.pack(sizes, 0x08074B50, opened.crc, opened.packed, opened.size))
-        self._directory.append(_directory_header(opened, self._time))
-
-    def _emit(self, data: bytes) -> None:
-        self._offset += len(data)
-        self._write(data)
+        crc, packed_size = zlib.crc32(target), len(target)
+        header = _local_header(entry, name, dos_time) + target
+        write(header)
+        start, offset = offset, offset + len(header)
+        left = entry.size
+        while left:
+            parts, (data, sha256, own_crc) = next(frames)
+            size = content_size(parts)
+            write(data)
+            yield Frame(offset, len(data), size, sha256)
+            crc = combined_crc(crc, own_crc, size)
+            packed_size += len(data)
+            offset += len(data)
+            left -= size
+        if entry.size:
+            sizes = "<LLQQ" if _is_long(entry) else "<LLLL"
+            descriptor = struct.pack(sizes, 0x08074B50, crc, packed_size, entry.size)
+            write(descriptor)
+            offset += len(descriptor)
+        directory.append(_directory_header(entry, name, dos_time, crc=crc, packed=packed_size, offset=start))
+    next(frames, None)  # there is none: this lets whoever packs them end
+    for header in directory:
+        write(header)
+    write(_end(len(directory), sum(map(len, directory)), offset))
 
 
 def combined_crc(first: int, second: int, size: int) -> int:
@@ -152,31 +100,43 @@ def _dos_time(mtime: int) -> bytes:
     return struct.pack("<HH", clock, (year - 1980) << 9 | month << 5 | day)
 
 
-def _local_header(opened: _Open, dos_time: bytes) -> bytes:
-    version = _ZIP64 if opened.zip64 else _PLAIN
-    crc, packed, size, extra = opened.crc, opened.packed, opened.size, b""
-    if opened.zip64:
+def _is_long(entry: Entry) -> bool:
+    """Return whether sizes of the content may need more than 32 bits: deflate may grow what it cannot shrink."""
+    return entry.size * 1.05 > LIMIT_32
+
+
+def _flags_and_method(entry: Entry) -> bytes:
+    if entry.size:
+        return struct.pack("<HH", _UTF8 | _DESCRIPTOR, _DEFLATED)
+    return struct.pack("<HH", _UTF8, _STORED)
+
+
+def _local_header(entry: Entry, name: bytes, dos_time: bytes) -> bytes:
+    target = entry.target.encode()
+    packed = size = len(target)
+    version, extra = _PLAIN, b""
+    if _is_long(entry):
         packed = size = LIMIT_32
+        version = _ZIP64
         extra = struct.pack("<HHQQ", 1, 16, 0, 0)  # tells readers that the descriptor's sizes are long
-    start = struct.pack("<LH", 0x04034B50, version) + opened.flags_and_method
-    sizes = struct.pack("<LLLHH", crc, packed, size, len(opened.name), len(extra))
-    return start + dos_time + sizes + opened.name + extra
+    start = struct.pack("<LH", 0x04034B50, version) + _flags_and_method(entry)
+    sizes = struct.pack("<LLLHH", zlib.crc32(target), packed, size, len(name), len(extra))
+    return start + dos_time + sizes + name + extra
 
 
-def _directory_header(opened: _Open, dos_time: bytes) -> bytes:
-    kind = opened.entry.type
-    attributes = (_FILE_TYPES[kind] | opened.entry.mode) << 16
-    if kind is EntryKind.FOLDER:
+def _directory_header(entry: Entry, name: bytes, dos_time: bytes, *, crc: int, packed: int, offset: int) -> bytes:
+    attributes = (_FILE_TYPES[entry.type] | entry.mode) << 16
+    if entry.type is EntryKind.FOLDER:
         attributes |= _FOLDER_ATTRIBUTE
-    values = (opened.size, opened.packed, opened.offset)
+    values = (entry.size or packed, packed, offset)  # what is not deflated has one size
     long_values = [value for value in values if value >= LIMIT_32]
     size, packed, offset = (min(value, LIMIT_32) for value in values)
     extra = struct.pack(f"<HH{len(long_values)}Q", 1, 8 * len(long_values), *long_values) if long_values else b""
-    version = _ZIP64 if opened.zip64 or long_values else _PLAIN
+    version = _ZIP64 if _is_long(entry) or long_values else _PLAIN
     made_by = _UNIX << 8 | version
-    start = struct.pack("<LHH", 0x02014B50, made_by, version) + opened.flags_and_method
-    sizes = struct.pack("<LLLHHH", opened.crc, packed, size, len(opened.name), len(extra), 0)
-    return start + dos_time + sizes + struct.pack("<HHLL", 0, 0, attributes, offset) + opened.name + extra
+    start = struct.pack("<LHH", 0x02014B50, made_by, version) + _flags_and_method(entry)
+    sizes = struct.pack("<LLLHHH", crc, packed, size, len(name), len(extra), 0)
+    return start + dos_time + sizes + struct.pack("<HHLL", 0, 0, attributes, offset) + name + extra
 
 
 def _end(count: int, size: int, start: int) -> bytes:

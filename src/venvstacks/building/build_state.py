@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from venvstacks.documents import DocumentError, read_json
+from venvstacks.documents import DocumentError, Numbered, read_json
 from venvstacks.entries import Entry
 from venvstacks.files import remove_leftovers, write_bytes
 from venvstacks.findings import Finding
@@ -76,12 +76,6 @@ class BuildState(msgspec.Struct, frozen=True):
     system_libraries: tuple[str, ...] = ()
 
 
-class _Numbered(msgspec.Struct, frozen=True):
-    """What every form of a state begins with."""
-
-    format: int
-
-
 def new_state(inputs_hash: str, local_runtime: str, entries: tuple[Entry, ...]) -> BuildState:
     """Begin what is recorded of a layer that is being built."""
     return BuildState(_FORMAT, inputs_hash, entries, local_runtime=local_runtime)
@@ -111,7 +105,7 @@ def other_version(folder: Path) -> str:
     if any((folder.parent / name).is_file() for name in beside):
         return "venvstacks 0.8"
     try:
-        numbered = read_json(folder / STATE_FILE, _Numbered)
+        numbered = read_json(folder / STATE_FILE, Numbered)
     except (OSError, DocumentError):
         return ""
     return "" if numbered.format == _FORMAT else "another version of venvstacks"

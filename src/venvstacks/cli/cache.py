@@ -14,7 +14,7 @@ from venvstacks.errors import UsageError
 from venvstacks.humanize import counted, read_size, size_text
 
 if TYPE_CHECKING:
-    from venvstacks.archives.frame_cache import CacheSize, FrameCache
+    from venvstacks.archives.frame_cache import FrameCache
 
 _folder_option = click.option(
     "--cache-dir",
@@ -50,11 +50,11 @@ def info(*, cache_dir: Path | None, as_json: bool) -> None:
       venvstacks cache info --json
     """
     with _open_cache(cache_dir, "read") as found:
-        size = found.measure()
+        count, size = found.measure()
     if as_json:
-        print_json({"folder": str(found.folder), "count": size.count, "size": size.size, "limit": found.limit})
+        print_json({"folder": str(found.folder), "count": count, "size": size, "limit": found.limit})
     else:
-        click.echo(f"{found.folder}: {_describe(size)}, limit {size_text(found.limit)}")
+        click.echo(f"{found.folder}: {_describe(count, size)}, limit {size_text(found.limit)}")
 
 
 @cache.command()
@@ -78,7 +78,7 @@ def prune(*, cache_dir: Path | None, limit: str | None) -> None:
                 f"--limit {limit} is not a size.", hint="a size is a number of bytes, or one with kB, MB or GB"
             ) from None
         removed = found.prune(keep)
-    print_result(f"removed {_describe(removed)}")
+    print_result(f"removed {_describe(*removed)}")
 
 
 @cache.command()
@@ -93,21 +93,21 @@ def clear(*, cache_dir: Path | None) -> None:
     """
     with _open_cache(cache_dir, "remove") as found:
         removed = found.clear()
-    print_result(f"removed {_describe(removed)}")
+    print_result(f"removed {_describe(*removed)}")
 
 
 @contextmanager
 def _open_cache(folder: Path | None, doing: str) -> Iterator["FrameCache"]:
     """Return the cache; an OSError meanwhile is explained as one of doing something with it."""
-    from venvstacks.archives.cache_place import frame_cache  # noqa: PLC0415 - help must be quick
+    from venvstacks.archives.frame_cache import open_frame_cache  # noqa: PLC0415 - help must be quick
     from venvstacks.files import explain_os_error  # noqa: PLC0415
 
-    found = frame_cache(None if folder is None else folder.expanduser().absolute(), os.environ)
+    found = open_frame_cache(None if folder is None else folder.expanduser().absolute(), os.environ)
     try:
         yield found
     except OSError as error:
         raise explain_os_error(error, f"{doing} the cache in {found.folder}") from error
 
 
-def _describe(size: "CacheSize") -> str:
-    return f"{counted(size.count, 'part')}, {size_text(size.size)}"
+def _describe(count: int, size: int) -> str:
+    return f"{counted(count, 'part')}, {size_text(size)}"

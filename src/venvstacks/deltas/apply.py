@@ -29,7 +29,7 @@ def apply_delta(
     old folder in such a way that writing to one changes the other.
     """
     header = delta.header
-    with new_tree(destination, header.entries, header.mtime, f"the delta {delta.name}") as tree:
+    with new_tree(destination, header.entries, header.mtime, f"The delta {delta.name}") as tree:
         patcher = _Patcher(delta, OldFiles(old, header), tree, pool, progress)
         pool.run_all(patcher.tasks())
         patcher.check()

@@ -121,7 +121,7 @@ class _Publisher:
 
     def _write(self, planned: PlannedArchive, destination: Path) -> ArchiveManifest:
         build, observe = planned.build, self._work.observe
-        written = write_archive(
+        archive, index, content_hash = write_archive(
             plan_archive(
                 build.entries,
                 build.lock.install_target,
@@ -137,9 +137,8 @@ class _Publisher:
             pool=self._pool,
             cache=self._cache,
             progress=Meter(observe, Step.PUBLISH, planned.layer, build.size, build.target.name).add,
-            check=self._work.cancellation.check,
         )
-        if planned.published_sha256 not in (None, written.archive.sha256):
+        if planned.published_sha256 not in (None, archive.sha256):
             observe(
                 Warned(
                     f"The archive of {build.layer.title} ({planned.destination.name}) was made again under the "
@@ -148,12 +147,12 @@ class _Publisher:
             )
         return msgspec.structs.replace(
             planned.manifest,
-            archive_size=written.archive.size,
-            archive_hashes={"sha256": written.archive.sha256},
-            archive_content_hash=written.content_hash,
-            archive_index_name=written.index.name,
-            archive_index_size=written.index.size,
-            archive_index_hashes={"sha256": written.index.sha256},
+            archive_size=archive.size,
+            archive_hashes={"sha256": archive.sha256},
+            archive_content_hash=content_hash,
+            archive_index_name=index.name,
+            archive_index_size=index.size,
+            archive_index_hashes={"sha256": index.sha256},
         )
 
 

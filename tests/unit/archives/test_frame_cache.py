@@ -9,8 +9,7 @@ import pytest
 
 from venvstacks import files
 from venvstacks.archives import frame_cache as caching
-from venvstacks.archives.cache_place import frame_cache
-from venvstacks.archives.frame_cache import CacheSize, FrameCache
+from venvstacks.archives.frame_cache import FrameCache, open_frame_cache
 from venvstacks.errors import UsageError
 
 OVERHEAD = 87  # bytes of an entry beside its data
@@ -37,7 +36,7 @@ def set_used(cache: FrameCache, number: int, time: float) -> None:
 def test_what_is_put_is_given(cache: FrameCache) -> None:
     assert cache.get(key(1)) is None
     put = cache.put(key(1), b"data", crc=7)
-    assert (put.data, put.sha256, put.crc) == (b"data", files.sha256(b"data"), 7)
+    assert put == (b"data", files.sha256(b"data"), 7)
     assert cache.get(key(1)) == put
     assert cache.get(key(2)) is None
     assert FrameCache(cache.folder).get(key(1)) == put
@@ -48,7 +47,7 @@ def test_same_key_twice(cache: FrameCache) -> None:
     cache.put(key(1), b"two")
     found = cache.get(key(1))
     assert found is not None
-    assert found.data == b"two"
+    assert found[0] == b"two"
     assert len(entry_files(cache)) == 1
 
 
@@ -80,18 +79,18 @@ def test_oldest_use_goes_first(cache: FrameCache) -> None:
         set_used(cache, number, 1000.0 + number)
     cache.get(key(0))  # used just now
     removed = cache.prune(2 * (1000 + OVERHEAD))
-    assert removed == CacheSize(2, 2 * (1000 + OVERHEAD))
+    assert removed == (2, 2 * (1000 + OVERHEAD))
     assert [cache.get(key(number)) is not None for number in range(4)] == [True, False, False, True]
-    assert cache.measure() == CacheSize(2, 2 * (1000 + OVERHEAD))
+    assert cache.measure() == (2, 2 * (1000 + OVERHEAD))
 
 
 def test_limit_holds_while_entries_are_written(tmp_path: Path) -> None:
     cache = FrameCache(tmp_path, limit=20_000)
     for number in range(200):
         cache.put(key(number), bytes(1000))
-        assert cache.measure().size <= 24_000
+        assert cache.measure()[1] <= 24_000
     cache.trim()
-    assert cache.measure().size <= 20_000
+    assert cache.measure()[1] <= 20_000
     assert cache.get(key(199)) is not None
 
 
@@ -103,16 +102,16 @@ def test_nothing_is_looked_through_when_nothing_was_written(cache: FrameCache) -
 
 def test_no_limit_at_all_keeps_nothing(tmp_path: Path) -> None:
     cache = FrameCache(tmp_path / "cache", limit=0)
-    assert cache.put(key(1), b"data").data == b"data"
+    assert cache.put(key(1), b"data")[0] == b"data"
     assert cache.get(key(1)) is None
     assert not cache.folder.exists()
 
 
 def test_clear(cache: FrameCache) -> None:
     cache.put(key(1), b"data")
-    assert cache.clear() == CacheSize(1, 4 + OVERHEAD)
-    assert cache.measure() == CacheSize(0, 0)
-    assert cache.clear() == CacheSize(0, 0)
+    assert cache.clear() == (1, 4 + OVERHEAD)
+    assert cache.measure() == (0, 0)
+    assert cache.clear() == (0, 0)
 
 
 def test_what_killed_runs_left_goes_when_it_is_old(cache: FrameCache) -> None:
@@ -122,7 +121,7 @@ def test_what_killed_runs_left_goes_when_it_is_old(cache: FrameCache) -> None:
     old.write_bytes(b"unfinished")
     new.write_bytes(b"at work")
     os.utime(old, (1, 1))
-    assert cache.measure().count == 1
+    assert cache.measure()[0] == 1
     cache.prune(cache.limit)
     assert entry_files(cache) == sorted([path, new])
 
@@ -130,7 +129,7 @@ def test_what_killed_runs_left_goes_when_it_is_old(cache: FrameCache) -> None:
 def test_folder_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     cache = FrameCache(tmp_path / "file" / "cache")
-    assert cache.put(key(1), b"data").data == b"data"
+    assert cache.put(key(1), b"data")[0] == b"data"
     assert isinstance(cache.problem, OSError)
     assert cache.get(key(1)) is None
     cache.trim()
@@ -153,7 +152,7 @@ def test_threads_share_a_cache(cache: FrameCache) -> None:
         for number in range(50):
             chosen = (number * 7 + seed) % 10
             found = cache.get(key(chosen)) or cache.put(key(chosen), b"%d" % chosen * 1000)
-            if found.data != b"%d" % chosen * 1000:
+            if found[0] != b"%d" % chosen * 1000:
                 wrong.append(found)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
@@ -174,7 +173,7 @@ cache = FrameCache(Path(sys.argv[1]), limit=30_000)
 for number in range(150):
     name = files.sha256(b"%d" % (number % 40))
     found = cache.get(name) or cache.put(name, name.encode() * 20)
-    assert found.data == name.encode() * 20
+    assert found[0] == name.encode() * 20
     if number % 10 == 0:
         cache.prune(15_000)
 assert cache.problem is None, cache.problem
@@ -184,7 +183,7 @@ assert cache.problem is None, cache.problem
 def test_processes_share_a_cache(cache: FrameCache) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", RUN, cache.folder]) for _ in range(3)]
     assert [run.wait() for run in runs] == [0, 0, 0]
-    assert cache.measure().count > 0
+    assert cache.measure()[0] > 0
 
 
 def test_entries_are_private_to_no_one_else_than_the_folder_says(cache: FrameCache) -> None:
@@ -198,10 +197,10 @@ def test_entries_are_private_to_no_one_else_than_the_folder_says(cache: FrameCac
 
 def test_place_and_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert frame_cache(None, {}).folder == tmp_path / "xdg" / "venvstacks" / "frames"
-    cache = frame_cache(tmp_path / "own", {"VENVSTACKS_CACHE_LIMIT": "1.5 GB"})
+    assert open_frame_cache(None, {}).folder == tmp_path / "xdg" / "venvstacks" / "frames"
+    cache = open_frame_cache(tmp_path / "own", {"VENVSTACKS_CACHE_LIMIT": "1.5 GB"})
     assert (cache.folder, cache.limit) == (tmp_path / "own" / "frames", 1_500_000_000)
-    assert frame_cache(tmp_path, {"VENVSTACKS_CACHE_LIMIT": ""}).limit == caching.DEFAULT_LIMIT == 10**10
-    assert frame_cache(tmp_path, {"VENVSTACKS_CACHE_LIMIT": "0"}).limit == 0
+    assert open_frame_cache(tmp_path, {"VENVSTACKS_CACHE_LIMIT": ""}).limit == caching.DEFAULT_LIMIT == 10**10
+    assert open_frame_cache(tmp_path, {"VENVSTACKS_CACHE_LIMIT": "0"}).limit == 0
     with pytest.raises(UsageError, match="VENVSTACKS_CACHE_LIMIT is 'much', which is not a size"):
-        frame_cache(tmp_path, {"VENVSTACKS_CACHE_LIMIT": "much"})
+        open_frame_cache(tmp_path, {"VENVSTACKS_CACHE_LIMIT": "much"})

@@ -29,7 +29,7 @@ else:
     from backports import zstd
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "reference" / "archive-index.schema.json"
-WHAT = "the index x.tar.zst.index.zst"
+NAME = "x.tar.zst.index.zst"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def text(tmp_path: Path) -> bytes:
 
 def refused(value: Any) -> str:
     with pytest.raises(ArchiveError) as caught:
-        decode_index(compress_text(json.dumps(value).encode(), 1), WHAT)
+        decode_index(compress_text(json.dumps(value).encode(), 1), NAME)
     assert caught.value.hint
     return caught.value.message
 
@@ -80,8 +80,8 @@ def test_index_says_what_the_reference_says(text: bytes) -> None:
 
 def test_round_trip(text: bytes) -> None:
     index = msgspec.json.decode(text, type=ArchiveIndex)
-    assert decode_index(encode_index(index), WHAT) == index
-    assert encode_index(index) == encode_index(decode_index(encode_index(index), WHAT))
+    assert decode_index(encode_index(index), NAME) == index
+    assert encode_index(index) == encode_index(decode_index(encode_index(index), NAME))
 
 
 def test_newer_formats_are_refused_whatever_they_hold(text: bytes) -> None:
@@ -122,12 +122,12 @@ def test_wrong_values_are_refused(text: bytes, key: str, value: Any) -> None:
 )
 def test_what_is_no_index_is_refused(data: bytes) -> None:
     with pytest.raises(ArchiveError, match="is damaged"):
-        decode_index(data, WHAT)
+        decode_index(data, NAME)
 
 
 def test_deep_json_is_refused() -> None:
     with pytest.raises(ArchiveError, match="is damaged"):
-        decode_index(compress_text(b'{"format":1,"frames":' + b"[" * 100_000, 1), WHAT)
+        decode_index(compress_text(b'{"format":1,"frames":' + b"[" * 100_000, 1), NAME)
 
 
 def test_content_hash_is_that_of_the_reference() -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import filelock  # before sys.platform is another: it chooses when it is imported
 import pytest
 
 from venvstacks import files
@@ -14,7 +15,7 @@ from venvstacks.entries import EntryKind
 from venvstacks.errors import ArchiveError
 
 MTIME = 1_700_000_000
-WHAT = "the delta x"
+WHAT = "The delta x"
 CONTENTS = {"bin/run": b"#!/bin/sh\n", "lib/a": b"abc", "lib/empty": b""}
 
 
@@ -145,8 +146,10 @@ def test_file_systems_without_case_are_noticed(tmp_path: Path, monkeypatch: pyte
 
 
 HOLD = """
+import filelock
 import sys
 from pathlib import Path
+sys.platform = sys.argv[2]
 from venvstacks.archives.staging import new_tree
 with new_tree(Path(sys.argv[1]), [], 0, "it"):
     print("ready", flush=True)
@@ -154,23 +157,31 @@ with new_tree(Path(sys.argv[1]), [], 0, "it"):
 """
 
 
-def test_only_what_no_run_is_at_work_on_is_removed(tmp_path: Path) -> None:
-    held = subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path / "app"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+@pytest.mark.parametrize("platform", sorted({sys.platform, "win32"}))
+def test_only_what_no_run_is_at_work_on_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    assert filelock.FileLock
+    monkeypatch.setattr(staging.sys, "platform", platform)
+    program = [sys.executable, "-c", HOLD, tmp_path / "app", platform]
+    held = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def present() -> list[Path]:
+        return sorted(path for path in tmp_path.iterdir() if path.suffix != ".lock")  # on Windows these go as well
+
     try:
         assert held.stdout is not None
         assert held.stdout.readline() == b"ready\n"
-        (busy,) = tmp_path.iterdir()
+        (busy,) = present()
         abandoned = tmp_path / f"{files.TEMPORARY_PREFIX}0"
         (abandoned / "lib").mkdir(parents=True)
         (tmp_path / "other").mkdir()
         remove_abandoned(tmp_path)
-        assert sorted(tmp_path.iterdir()) == sorted([busy, tmp_path / "other"])
+        assert present() == sorted([busy, tmp_path / "other"])
         held.kill()
         held.wait()
         remove_abandoned(tmp_path)
-        assert list(tmp_path.iterdir()) == [tmp_path / "other"]
+        assert present() == [tmp_path / "other"]
     finally:
         held.kill()
         held.communicate()

@@ -10,7 +10,7 @@ from fakes.built_layers import make_tree
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.staging import DeployedLayer
-from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, plan_unpack, run_unpack
+from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction, prepare_unpack, run_unpack
 from venvstacks.errors import ArchiveError, FilesystemError, UsageError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
 from venvstacks.processes import Cancellation, CancelledError
@@ -38,7 +38,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def plan(*archives: Path, force: bool = False) -> tuple[PlannedUnpack, ...]:
-    return plan_unpack(archives, archives[0].parent / "out", force=force, work=Work(jobs=2))
+    return prepare_unpack(archives, archives[0].parent / "out", force=force, work=Work(jobs=2))
 
 
 def unpack(*archives: Path, force: bool = False, work: Work | None = None) -> tuple[DeployedLayer, ...]:
@@ -164,7 +164,7 @@ def test_leftovers_of_killed_runs_go(archive: Path) -> None:
     assert os.listdir(left.parent) == ["app@1"]  # noqa: PTH208 - hidden names count
 
 
-def test_called_off_work_leaves_nothing(archive: Path) -> None:
+def test_cancelled_work_leaves_nothing(archive: Path) -> None:
     cancellation = Cancellation()
     planned = plan(archive)
     cancellation.cancel()

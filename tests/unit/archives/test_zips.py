@@ -2,32 +2,41 @@ import io
 import os
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from venvstacks.archives import zips
+from venvstacks.archives.archive_plan import plan_archive
 from venvstacks.archives.codecs import Codec, compress, compressor
-from venvstacks.archives.zips import ZipWriter, combined_crc
+from venvstacks.archives.formats import ArchiveFormat, profile_for
+from venvstacks.archives.frame_layout import Slice
+from venvstacks.archives.zips import combined_crc
 from venvstacks.entries import Entry, EntryKind
+from venvstacks.files import sha256
 
 
 def file(name: str, content: bytes) -> tuple[Entry, bytes]:
     return Entry(name, EntryKind.FILE, len(content)), content
 
 
-def written(entries: list[tuple[Entry, bytes]], mtime: int = 1_700_000_000, cut: int = 10) -> bytes:
+def written(files: list[tuple[Entry, bytes]], mtime: int = 1_700_000_000, cut: int = 10) -> bytes:
+    contents = {entry.path: content for entry, content in files}
+    profile = replace(profile_for(ArchiveFormat.ZIP), cut=cut)
+    entries = [entry for entry, _ in files]
+    plan = plan_archive(entries, "top", mtime=mtime, profile=profile, group_of=lambda _: None, windows=False)
+    packed = []
+    for (part,) in plan.frames:
+        assert isinstance(part, Slice)
+        end = part.start + part.size
+        piece = contents[part.entry.path][part.start : end]
+        stream = compressor(Codec.DEFLATE, 6, part.size, last=end == part.entry.size)
+        data = compress(stream, [piece], lambda: None)
+        packed.append((data, sha256(data), zlib.crc32(piece)))
     out = bytearray()
-    writer = ZipWriter(out.extend, [entry for entry, _ in entries], "top", mtime)
-    for _, content in entries:
-        for start in range(0, len(content), cut):
-            piece = content[start : start + cut]
-            last = start + cut >= len(content)
-            stream = compressor(Codec.DEFLATE, 6, len(piece), last=last)
-            packed = compress(stream, [piece], lambda: None)
-            place = writer.frame(packed, len(piece), zlib.crc32(piece))
-            assert out[place : place + len(packed)] == packed
-    writer.close()
+    for frame in zips.write_zip(out.extend, plan, packed):
+        assert sha256(bytes(out[frame.offset : frame.offset + frame.size])) == frame.sha256
     return bytes(out)
 
 
@@ -41,25 +50,25 @@ def test_contents_in_several_parts(cut: int) -> None:
 
 
 def test_more_members_than_16_bits_count() -> None:
-    data = written([file(f"f{number}", b"") for number in range(70_000)])
+    data = written([file(f"f{number:05}", b"") for number in range(70_000)])
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
-    assert (len(names), names[:2], names[-1]) == (70_001, ["top/", "top/f0"], "top/f69999")
+    assert (len(names), names[:2], names[-1]) == (70_001, ["top/", "top/f00000"], "top/f69999")
 
 
 def test_sizes_and_offsets_beyond_32_bits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(zips, "LIMIT_32", 80)  # stands for 4 GiB: every long field is in use
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 80)
     packed = bytes(range(256)) * 4
-    data = written([file("small", b"1234567890123"), file("big", packed)], cut=1 << 20)
+    data = written([file("a-small", b"1234567890123"), file("big", packed)], cut=1 << 20)
     fixed = data.replace(b"\x50\0\0\0", b"\xff\xff\xff\xff")
     (tmp_path / "long.zip").write_bytes(fixed)
     with zipfile.ZipFile(tmp_path / "long.zip") as archive:
         assert archive.testzip() is None
-        assert archive.read("top/small") == b"1234567890123"
+        assert archive.read("top/a-small") == b"1234567890123"
         assert archive.read("top/big") == packed
         assert archive.getinfo("top/big").extract_version == 45
-        assert archive.getinfo("top/small").extract_version == 20
+        assert archive.getinfo("top/a-small").extract_version == 20
 
 
 @pytest.mark.parametrize(
