@@ -236,7 +236,7 @@ def _unpack(reader: Any, archive: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     try:
         with frame_pool(Work(jobs=1)) as pool:
-            unpack_archive(reader, out / "app", pool, replace=False, what="it", progress=lambda _: None)
+            unpack_archive(reader, out / "app", pool, replace=False, progress=lambda _: None)
     except ArchiveError:
         assert not out.exists() or not list(out.iterdir())
         raise

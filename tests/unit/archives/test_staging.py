@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import filelock  # before sys.platform is another: it chooses when it is imported
+import filelock  # noqa: F401 - it looks at sys.platform when it is imported, which is before the tests change it
 import pytest
 
 from venvstacks import files
@@ -161,9 +161,8 @@ with new_tree(Path(sys.argv[1]), [], 0, "it"):
 def test_only_what_no_run_is_at_work_on_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
-    assert filelock.FileLock
-    monkeypatch.setattr(staging.sys, "platform", platform)
-    program = [sys.executable, "-c", HOLD, tmp_path / "app", platform]
+    monkeypatch.setattr(sys, "platform", platform)
+    program: list[str | Path] = [sys.executable, "-c", HOLD, tmp_path / "app", platform]
     held = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def present() -> list[Path]:
