@@ -38,7 +38,7 @@ from venvstacks.binaries.path_hints import names_target
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BinariesError, BinaryFormatError
 from venvstacks.findings import Finding
-from venvstacks.humanize import counted, some_of
+from venvstacks.humanize import bullets, counted, some_of
 from venvstacks.platforms.compatibility import Compatibility
 
 _NEVER_NATIVE = (".py", ".pyi", ".pyc", ".h", ".hpp", ".txt", ".md", ".json", ".toml", ".csv", ".html", ".js")
@@ -71,8 +71,8 @@ class Found:
     Attributes:
         path: POSIX path relative to the layer.
         owner: Where it comes from.
-        images: What it is; none if that cannot be told.
-        damage: Why that cannot be told.
+        images: What it is; none if it is damaged.
+        damage: What is wrong with it.
     """
 
     path: str
@@ -151,15 +151,10 @@ def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility)
             if owner.promises or _is_among_programs(item):
                 yield Violation(item.path, owner.name, *found, owner.is_base or (owner.promises and all_too_new))
         elif images[item.path] is None and (nothing_fits or _promised(item, compatibility)):
-            is_certain = owner.is_base or nothing_fits or _is_useless(item, compatibility)
+            is_useless = item.format == own_format(compatibility) and not _is_for_target(item, compatibility)
+            is_certain = owner.is_base or nothing_fits or is_useless
             what = f"damaged: {item.damage.reason}" if item.damage else describe(item.images)
             yield Violation(item.path, owner.name, what, describe_allowed(compatibility), is_certain)
-
-
-def _is_useless(item: Found, compatibility: Compatibility) -> bool:
-    """Whether a file of the target's own format is damaged or for another architecture."""
-    is_own = item.format == own_format(compatibility)
-    return is_own and all(image.architecture != compatibility.target.arch for image in item.loadable)
 
 
 def _is_among_programs(item: Found) -> bool:
@@ -168,26 +163,21 @@ def _is_among_programs(item: Found) -> bool:
 
 
 def _promised(item: Found, compatibility: Compatibility) -> bool:
-    if not _looks_own(item, compatibility):
+    name = item.path.rpartition("/")[2].rstrip(".0123456789")
+    if item.format != own_format(compatibility) and not name.endswith(_LIBRARIES[compatibility.target.os]):
         return False
     named = names_target(item.path.rpartition("/site-packages/")[2], compatibility)
     if named is False:
         return False
-    if _is_among_programs(item) or (named and not _keeps_word(item, compatibility)):
+    if _is_among_programs(item) or (named and not _is_for_target(item, compatibility)):
         return True
     return item.owner.promises and not _is_emulated(item, compatibility)
 
 
-def _keeps_word(item: Found, compatibility: Compatibility) -> bool:
-    """Whether a file is what a path with the target's words says; paths seldom tell the C library."""
+def _is_for_target(item: Found, compatibility: Compatibility) -> bool:
+    """Whether a file is what a path with the target's words says: paths seldom name the C library."""
     is_own = item.format == own_format(compatibility)
     return is_own and any(image.architecture == compatibility.target.arch for image in item.loadable)
-
-
-def _looks_own(item: Found, compatibility: Compatibility) -> bool:
-    """Whether the target's loader would take a file for one of its own, by its content or its name."""
-    name = item.path.rpartition("/")[2].rstrip(".0123456789")
-    return item.format == own_format(compatibility) or name.endswith(_LIBRARIES[compatibility.target.os])
 
 
 def _is_emulated(item: Found, compatibility: Compatibility) -> bool:
@@ -201,12 +191,12 @@ def _is_emulated(item: Found, compatibility: Compatibility) -> bool:
 
 def binaries_error(title: str, compatibility: Compatibility, violations: Sequence[Violation]) -> BinariesError:
     """Describe what is wrong with a layer."""
-    listed = "".join(f"\n  - {violation}" for violation in violations[:_SHOWN])
-    more = f"\n  and {len(violations) - _SHOWN} more" if len(violations) > _SHOWN else ""
+    listed = bullets(map(str, violations), _SHOWN)
     return BinariesError(
         f"{title[:1].upper()}{title[1:]} for {compatibility.describe()} holds "
-        f"{counted(len(violations), 'native file')} that cannot be used there:{listed}{more}",
-        hint=_hint(compatibility),
+        f"{counted(len(violations), 'native file')} that cannot be used there:{listed}",
+        hint=f"{_raise(compatibility)}choose other releases of these packages or other `platforms`; "
+        "--no-check-binaries builds the layer as it is",
     )
 
 
@@ -231,10 +221,3 @@ def violation_findings(
 def _raise(compatibility: Compatibility) -> str:
     limits = {"linux": "raise `linux_target` or ", "macosx": "raise `macosx_target` or "}
     return limits.get(compatibility.target.os, "")
-
-
-def _hint(compatibility: Compatibility) -> str:
-    return (
-        f"{_raise(compatibility)}choose other releases of these packages or other `platforms`; "
-        "--no-check-binaries builds the layer as it is"
-    )

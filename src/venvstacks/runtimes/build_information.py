@@ -1,4 +1,4 @@
-"""What a Python knows of how and for where it was built: it follows the runtime wherever that stands.
+"""What a Python knows of how and for where it was built: it follows the runtime wherever that lies.
 
 Programs that build extension modules ask ``sysconfig``, pkg-config or a Makefile, all of which hold the path that
 the Python was installed in.
@@ -16,9 +16,9 @@ NEUTRAL_PREFIX = "/install"
 """Stands for the runtime's folder where nothing can be computed, and in managed builds as they come."""
 
 _SYSTEM = "/usr"
-"""A prefix that also stands in what is no part of a Python."""
+"""A prefix that is also part of what is no part of a Python."""
 
-# What `sysconfig` tells of an installation's folders.
+# What `sysconfig` reports of an installation's folders.
 _FOLDERS = {
     *("BINDIR", "BINLIBDEST", "CONFINCLUDEDIR", "CONFINCLUDEPY", "DESTDIRS", "DESTLIB", "DESTSHARED"),
     *("INCLDIRSTOMAKE", "INCLUDEDIR", "INCLUDEPY", "LIBDEST", "LIBDIR", "LIBPC", "LIBPL", "MACHDESTLIB", "MANDIR"),

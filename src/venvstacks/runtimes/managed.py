@@ -79,7 +79,7 @@ class ManagedRuntimes:
 
     def fetch(self, python: PythonVersion, on: Compatibility, folder: Path) -> None:
         """Download a managed Python, unless it is kept from before, and copy it."""
-        kept = self._kept(python, on)
+        kept = self._provide(python, on)
         copy_tree(kept, folder, skip=lambda name: name == "__pycache__")
         if on.target.is_windows:
             trim_windows(folder)
@@ -92,20 +92,19 @@ class ManagedRuntimes:
     def program(self, python: PythonVersion) -> Path:
         """Download a managed Python for this machine, unless it is kept from before, and return its program."""
         on = host_compatibility()
-        kept = self._kept(python, on)
+        kept = self._provide(python, on)
         return next(kept / name for name in _programs(python, on) if (kept / name).is_file())
 
-    def _kept(self, python: PythonVersion, on: Compatibility) -> Path:
-        """Return the folder of what was downloaded."""
+    def _provide(self, python: PythonVersion, on: Compatibility) -> Path:
+        """Download a managed Python, unless it is kept from before; return its folder."""
         found = self._list(exact_request(python))
         download = next((d for d in found if d.version == python.release and _fits(d, on)), None)
         if download is None:
-            way = (
-                "use an interpreter of this machine (--local-runtime)" if on.runs_here else "limit its `platforms`"
-            )
+            local = "use an interpreter of this machine (--local-runtime)"
+            remedy = local if on.runs_here else "limit its `platforms`"
             raise RuntimeProviderError(
                 f"No managed {python.request} is published for {on.describe()}.",
-                hint=f"give the runtime a version that is, or {way}",
+                hint=f"give the runtime a version that is, or {remedy}",
             )
         return self._download(download, python, on)
 

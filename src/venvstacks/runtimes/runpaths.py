@@ -37,7 +37,7 @@ def _read_elf(path: Path) -> NativeFile | None:
     try:
         images = read_binary(path)
     except BinaryFormatError:
-        return None  # cut off; starting the program will tell
+        return None  # cut off; starting the program will show it
     return next((image.linkage for image in images if image.format is Format.ELF), None)
 
 

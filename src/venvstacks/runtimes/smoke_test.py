@@ -7,6 +7,7 @@ import msgspec
 
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import RuntimeProviderError
+from venvstacks.humanize import bullets
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.work import Work
 
@@ -59,10 +60,8 @@ def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str
     if done.status != 0:
         reason = _reason(done.stderr) or f"exit status {done.status}"
         raise RuntimeProviderError(f"{title} does not start from its new place: {reason}", hint=hint)
-    problems = tuple(_problems(done.stdout, folder, python))
-    if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise RuntimeProviderError(f"{title} does not work as a runtime:{listed}", hint=hint)
+    if problems := [*_problems(done.stdout, folder, python)]:
+        raise RuntimeProviderError(f"{title} does not work as a runtime:{bullets(problems)}", hint=hint)
 
 
 def _reason(stderr: str) -> str:
