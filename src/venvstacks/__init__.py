@@ -84,7 +84,8 @@ if TYPE_CHECKING:
     from venvstacks.events import Event, Finished, Observer, Planned, Progressed, Started, Step, Waiting, Warned
     from venvstacks.findings import Finding
     from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel, LockMetadata, SharedPackage
-    from venvstacks.locking.lock_run import LockedLayer, LockPlan
+    from venvstacks.locking.lock_plan import LockPlan
+    from venvstacks.locking.lock_run import LockedLayer
     from venvstacks.locking.states import LockState
     from venvstacks.manifests.manifest_format import (
         ArchiveManifest,
@@ -249,7 +250,8 @@ _HOMES = {
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
     "findings": "Finding",
     "locking.layer_lock": "LayerLock LockMetadata LockedPackage LockedWheel SharedPackage",
-    "locking.lock_run": "LockPlan LockedLayer",
+    "locking.lock_plan": "LockPlan",
+    "locking.lock_run": "LockedLayer",
     "locking.states": "LockState",
     "manifests.manifest_format": (
         "ArchiveManifest DeltaManifest ExportManifest LayerManifest ModuleManifest StackManifest"

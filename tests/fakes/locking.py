@@ -11,7 +11,8 @@ from typing import Any
 
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.locking.layer_lock import LayerLock
-from venvstacks.locking.lock_run import LockedLayer, plan_lock, run_lock
+from venvstacks.locking.lock_plan import plan_lock
+from venvstacks.locking.lock_run import LockedLayer, run_lock
 from venvstacks.locking.resolve import Resolver
 from venvstacks.locking.states import load_lock, lock_states
 from venvstacks.platforms.compatibility import PythonVersion

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.differences.changes import Difference
-    from venvstacks.locking.lock_run import LockedLayer, LockPlan
+    from venvstacks.locking.lock_plan import LockPlan
+    from venvstacks.locking.lock_run import LockedLayer
     from venvstacks.manifests.manifest_format import ArchiveManifest, ExportManifest
     from venvstacks.publishing.export_plan import ExportPlan
     from venvstacks.publishing.outputs import Outputs

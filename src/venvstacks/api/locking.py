@@ -3,7 +3,8 @@
 from collections.abc import Collection
 
 from venvstacks.builds import StackBuilds
-from venvstacks.locking.lock_run import LockedLayer, LockPlan, plan_lock, run_lock
+from venvstacks.locking.lock_plan import LockPlan, plan_lock
+from venvstacks.locking.lock_run import LockedLayer, run_lock
 from venvstacks.locking.resolve import Resolver
 from venvstacks.runtimes.providers import choose_python
 from venvstacks.selection import choose_layers

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from venvstacks.building.dependency_paths import DependencyPath
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
-    from venvstacks.locking.lock_run import LockedLayer, LockPlan
+    from venvstacks.locking.lock_plan import LockPlan
+    from venvstacks.locking.lock_run import LockedLayer
     from venvstacks.manifests.manifest_format import ArchiveManifest, ExportManifest
     from venvstacks.publishing.export_plan import ExportPlan
     from venvstacks.publishing.outputs import Outputs

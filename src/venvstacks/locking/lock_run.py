@@ -1,40 +1,42 @@
-"""Lock the layers of a stack: a plan, then its run."""
+"""Lock the layers of a stack, as planned: resolve, divide, write, and explain what cannot be locked."""
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
+from pathlib import Path
 from time import monotonic
 
+from packaging.utils import canonicalize_name
+
 from venvstacks.definition.stack import Layer, Stack
-from venvstacks.errors import InvalidLockError
-from venvstacks.events import Finished, Planned, Started, Step
+from venvstacks.errors import ResolutionError
+from venvstacks.events import Finished, Planned, Started, Step, Warned
 from venvstacks.humanize import counted
-from venvstacks.locking.layer_lock import LayerLock, read_time
-from venvstacks.locking.lock_layer import resolve_layer
+from venvstacks.locking.divide import (
+    Gap,
+    Provided,
+    check_agreement,
+    divide,
+    find_provided,
+    format_constraints,
+    overridden_names,
+)
+from venvstacks.locking.earlier import check_local, list_local, read_earlier, warn_of_versions
+from venvstacks.locking.layer_lock import LayerLock, Resolution, lock_folder, read_time
+from venvstacks.locking.lock_plan import LockPlan
 from venvstacks.locking.lock_writer import write_lock
-from venvstacks.locking.resolve import Resolver
-from venvstacks.locking.states import LockState, check_install_target, load_lock
+from venvstacks.locking.missing import Search, explain_gaps, explain_missing_wheels
+from venvstacks.locking.pylock import Candidates
+from venvstacks.locking.resolve import Resolver, check_environments, names_in, resolve, resolve_once
+from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.work import Task, run_tasks
 
 ChoosePython = Callable[[Layer, PythonVersion | None], PythonVersion]
 """Chooses the exact Python of a runtime, preferring what its earlier lock recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class LockPlan:
-    """What locking does.
-
-    Attributes:
-        states: The present locks of all layers that it is about, in the stack's order.
-        resolve: Build names of the layers that are resolved; the valid locks of the others are kept.
-        forget_pins: Build names of the layers whose earlier locks are ignored.
-    """
-
-    states: tuple[LockState, ...]
-    resolve: frozenset[str]
-    forget_pins: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,47 +50,6 @@ class LockedLayer:
 
     lock: LayerLock
     changed: bool
-
-
-def plan_lock(
-    stack: Stack,
-    states: Mapping[str, LockState],
-    *,
-    resolve: Collection[str],
-    needed: Collection[str],
-    forget_pins: Collection[str],
-) -> LockPlan:
-    """Decide which layers are resolved: what is asked for or has no valid lock, and whatever depends on that."""
-    wanted = {*resolve, *needed}
-    forced = {*resolve, *forget_pins}
-    resolved: set[str] = set()
-    while True:
-        for layer in stack.named(wanted):
-            wanted.update(layer.below)
-        for layer in stack.named(wanted):
-            name = layer.build_name
-            depends = not resolved.isdisjoint(layer.below)
-            if layer.compatibilities and (name in forced or not states[name].is_valid or depends):
-                resolved.add(name)
-        above = {layer.build_name for layer in stack.layers if not resolved.isdisjoint(layer.below)}
-        if above <= wanted:
-            break
-        wanted |= above
-    planned = tuple(states[layer.build_name] for layer in stack.named(wanted) if layer.compatibilities)
-    plan = LockPlan(planned, frozenset(resolved), frozenset(forget_pins) & resolved)
-    _check_plan(stack, states, plan)
-    return plan
-
-
-def _check_plan(stack: Stack, states: Mapping[str, LockState], plan: LockPlan) -> None:
-    for name, state in states.items():
-        if name not in plan.resolve:
-            if state.metadata is not None:
-                check_install_target(stack, state.layer, state.metadata.lock_version)
-        elif state.is_newer and name not in plan.forget_pins:
-            raise InvalidLockError(
-                f"The lock of {state.layer.title} would be overwritten: {state.reason}.", hint=state.hint
-            )
 
 
 def run_lock(
@@ -112,7 +73,7 @@ def run_lock(
         earlier_python = None if is_forgotten else state.python
         python = below[-1].python if below else choose_python(state.layer, earlier_python)
         earlier = "" if is_forgotten else state.pylock
-        resolution = resolve_layer(resolver, state.layer, python, below, earlier=earlier)
+        resolution = _resolve_layer(resolver, state.layer, python, below, earlier=earlier)
         lock, changed = write_lock(
             resolver.stack,
             state,
@@ -131,6 +92,67 @@ def run_lock(
         for state in plan.states
     ]
     return run_tasks(tasks, work)
+
+
+def _resolve_layer(
+    resolver: Resolver, layer: Layer, python: PythonVersion, below: Sequence[LayerLock], *, earlier: str
+) -> Resolution:
+    """Resolve a layer's requirements for all its targets, with the pins of an earlier lock, given as text."""
+    stack = resolver.stack
+    provided = find_provided(layer, below)
+    check_agreement(layer, python, provided, overridden_names(stack.uv))
+    if not layer.requirements:
+        return Resolution()
+    check_environments(layer, python, stack.uv)
+    before = read_earlier(earlier)
+    folder = resolver.scratch / f"lock-{layer.build_name}"
+    tries = count(1)
+
+    def attempt(wish: Layer, place: Path, pins: str = "") -> tuple[Resolution, Sequence[Gap]]:
+        constraints = list(format_constraints(wish, provided))
+        candidates = resolve(resolver, wish, python, place, constraints=constraints, earlier=pins)
+        return divide(wish, python, candidates, provided, lock_folder=lock_folder(stack, layer), resolved_in=place)
+
+    def offers_of(wish: Layer, *, source_distributions: bool = False) -> Candidates:
+        place = folder / f"try-{next(tries)}"
+        return resolve_once(
+            resolver, wish, python, place, dependencies=False, source_distributions=source_distributions
+        )
+
+    search = Search(
+        lambda wish: attempt(wish, folder / f"try-{next(tries)}")[1],
+        offers_of,
+        partial(offers_of, source_distributions=True),
+    )
+    try:
+        resolution, gaps = attempt(layer, folder, earlier if before else "")
+    except ResolutionError as error:
+        unresolved = _explain(layer, provided, error, list_local(before))
+        raise explain_missing_wheels(layer, python, error, search) or unresolved from error
+    if gaps:
+        raise explain_gaps(layer, python, gaps, search)
+    check_local(layer, resolution.packages, before)
+    for warning in warn_of_versions(layer, resolution.packages, before, search):
+        resolver.work.observe(Warned(warning))
+    return resolution
+
+
+def _explain(layer: Layer, provided: Provided, error: ResolutionError, local: Collection[str]) -> ResolutionError:
+    """Explain with which layers below, or with which forgotten folder, a failed resolution may have to do."""
+    compared = re.findall(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\]|\{[^}]*\})?==", error.message)
+    culprits = sorted({canonicalize_name(name) for name in compared} & provided.keys())
+    hint = None
+    if forgotten := sorted(names_in(error.message) & set(local)):
+        hint = f"the earlier lock takes {', '.join(forgotten)} from a local folder: name it with --local-wheels"
+    if culprits:
+        owners = {name: next(iter(provided[name].values()))[1] for name in culprits}
+        names = ", ".join(f"{name} (locked by {owners[name]!r})" for name in culprits)
+        hint = f"layers below decide the version of {names}: change the requirements there or here"
+        on_targets = [item for name in culprits for item in provided[name].items()]
+        if any(package.wheels[target].path is not None for target, (package, _) in on_targets):
+            hint += "; its wheels came from a local folder: name that with --local-wheels here as well"
+    platforms = ", ".join(target.name for target in layer.targets)
+    return ResolutionError(f"Cannot lock {layer.title} for {platforms}. uv says:\n{error.message}", hint=hint)
 
 
 def choose_time(stack: Stack, environ: Mapping[str, str]) -> str:

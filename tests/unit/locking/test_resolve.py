@@ -2,11 +2,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from fakes.definitions import define
 from venvstacks.definition.stack import Layer, Stack
-from venvstacks.locking.uv_project import name_project, write_project
+from venvstacks.locking.resolve import Resolver, format_project, name_project
 from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.uv import Uv
+from venvstacks.work import Work
 
 PYTHON = PythonVersion("cpython", "3.12.7")
 
@@ -14,9 +17,10 @@ PYTHON = PythonVersion("cpython", "3.12.7")
 def _project(
     stack: Stack, layer: Layer, *, no_index: bool = False, assigned: tuple[str, ...] = ()
 ) -> dict[str, object]:
-    folder = stack.folder / "project"
-    write_project(folder, layer, PYTHON, stack.uv, constraints=["low==1"], assigned=assigned, no_index=no_index)
-    return tomllib.loads((folder / "pyproject.toml").read_text())
+    uv = Uv(Path("uv"), Version("1"), {})
+    resolver = Resolver(stack, uv, stack.folder, (stack.folder / "local",), no_index, Work())
+    text = format_project(resolver, layer, PYTHON, constraints=["low==1"], assigned=assigned)
+    return tomllib.loads(text)
 
 
 def test_the_project_that_uv_gets(tmp_path: Path) -> None:
@@ -55,6 +59,7 @@ def test_the_project_that_uv_gets(tmp_path: Path) -> None:
     ]
     assert settings["sources"] == {"left": {"index": "own"}, "left-over": {"index": "own"}}
     assert settings["find-links"] == [
+        str(tmp_path / "local"),
         str(tmp_path / "links"),
         str(Path("~/links").expanduser()),
         "https://index.example.invalid/links",
