@@ -10,7 +10,7 @@ from pathlib import Path
 
 from venvstacks.building.build_plan import payload
 from venvstacks.building.inspection import layer_entries
-from venvstacks.building.installed import Installed, row_of, write_record
+from venvstacks.building.installed import Installed, update_records
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import Layout, layer_layout
 from venvstacks.definition.stack import LayerKind
@@ -63,7 +63,7 @@ class BytecodeCompiler:
         running = [self.pool.submit(self._compile, build, program, staging, chunk) for chunk in chunks]
         wait(running)  # nothing may be at work in the folder when an error leaves it
         made = dict(pair for each in running for pair in each.result())
-        record_bytecode(staging, build.layout, installed, made)
+        update_records(staging, build.layout.site, installed, made)
         return layer_entries(staging, build.target, bytecode=frozenset(made.values()))
 
     def _program(self, build: LayerBuild, runtime: Path) -> Path:
@@ -147,12 +147,3 @@ def _chunks(modules: Sequence[tuple[Entry, str]]) -> Iterator[Sequence[tuple[Ent
         size += entry.size
     if first < len(modules):
         yield modules[first:]
-
-
-def record_bytecode(folder: Path, layout: Layout, installed: Installed, made: Mapping[str, str]) -> None:
-    """Enter bytecode into the RECORD files of the packages whose modules it is."""
-    for each in installed:
-        files = [made[row.path] for row in each.rows if row.path in made]
-        if files:
-            rows = [*each.rows, *(row_of(file, folder / file) for file in files)]
-            write_record(folder / layout.site / each.info / "RECORD", rows, layout.site)

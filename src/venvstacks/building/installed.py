@@ -10,8 +10,8 @@ import hashlib
 import io
 import os
 import posixpath
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoints, PathDistribution
 from pathlib import Path
 
@@ -95,6 +95,20 @@ def write_record(record: Path, rows: Iterable[Row], site: str) -> None:
     lines = sorted(((to_site(row.path, site), row.digest, row.size) for row in rows), key=lambda line: line[0])
     csv.writer(text, lineterminator="\n").writerows(lines)
     replace_file(record, text.getvalue().encode())
+
+
+def update_records(folder: Path, site: str, installed: Installed, written: Mapping[str, str]) -> Installed:
+    """Write the RECORD files again of distributions that own files -> files, the same or new, written for them."""
+    updated = []
+    for each in installed:
+        if files := [written[row.path] for row in each.rows if row.path in written]:
+            kept = (row for row in each.rows if row.path not in files)
+            rows = (*kept, *(row_of(file, folder / file) for file in files))
+            write_record(folder / site / each.info / "RECORD", rows, site)
+            updated.append(replace(each, rows=rows))
+        else:
+            updated.append(each)
+    return tuple(updated)
 
 
 def replace_file(path: Path, content: bytes, *, executable: bool = False) -> None:

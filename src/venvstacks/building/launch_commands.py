@@ -84,10 +84,15 @@ def _offers(packages: Iterable[tuple[str, EntryPoints]]) -> _Offers:
     return found
 
 
-def _programs(build: LayerBuild, paths: Iterable[Path]) -> dict[str, Path]:
-    """Name the programs among the files in a layer's folder for them."""
-    programs = {path.name.removesuffix(".exe") if build.target.is_windows else path.name: path for path in paths}
-    return {name: path for name, path in programs.items() if not is_python(name)}
+def _programs(build: LayerBuild, files: Iterable[str]) -> dict[str, str]:
+    """Name the programs among the files of a layer: name -> path relative to the layer."""
+    programs = {}
+    for path in files:
+        folder, _, name = path.rpartition("/")
+        name = name.removesuffix(".exe") if build.target.is_windows else name
+        if folder == build.layout.scripts and not is_python(name):
+            programs[name] = path
+    return programs
 
 
 def _named(
@@ -96,11 +101,11 @@ def _named(
     """Return who offers what the definition names; the first layer of the path that has it counts."""
     known: dict[str, Sequence[tuple[str, EntryPoint]] | Path] = {}
     for lower, data in reversed(below):
-        files = (path for path in data.files if path.rpartition("/")[0] == lower.layout.scripts)
-        known |= _programs(lower, (lower.folder / path for path in files))
+        known |= {name: lower.folder / path for name, path in _programs(lower, data.files).items()}
         infos = info_folders(lower.folder / lower.layout.site)
         known |= _offers((name_of(info), PathDistribution(info).entry_points) for info in infos)
-    known |= _programs(build, (staging / build.layout.scripts).iterdir())
+    own = (f"{build.layout.scripts}/{path.name}" for path in (staging / build.layout.scripts).iterdir())
+    known |= {name: staging / path for name, path in _programs(build, own).items()}
     known |= offers
     meant = {wanted: _meant(wanted, known) for wanted in build.layer.entry_points}
     if unknown := [wanted for wanted, names in meant.items() if not names]:
@@ -132,10 +137,8 @@ def chosen_commands(build: LayerBuild, path: Sequence[Data]) -> dict[str, str]:
     """Return what the definition names of what a layer and those below it have, with what decides each."""
     known: dict[str, str] = {}
     for data in reversed(path):
-        files = {Path(file): digest for file, digest in data.files.items()}
-        folder = Path(build.layout.scripts)
-        programs = _programs(build, (file for file in files if file.parent == folder))
-        known |= {name: files[file] if build.target.is_windows else "a program" for name, file in programs.items()}
+        for name, file in _programs(build, data.files).items():
+            known[name] = data.files[file] if build.target.is_windows else "a program"
         known |= data.commands
     names = {name for wanted in build.layer.entry_points for name in _meant(wanted, known)}
     return {name: known[name] for name in names}

@@ -6,15 +6,14 @@ Nothing of them is executed.
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
 from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.policy import Found, Owner, binaries_error, find_binaries, judge, violation_findings
-from venvstacks.building.installed import Installed, replace_file, row_of, write_record
+from venvstacks.building.installed import Installed, replace_file, update_records
 from venvstacks.building.launchers import macos_interpreter
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import CONFIGURATION
@@ -118,7 +117,8 @@ def apply_linking(
     if linking.additions:
         _check_names(build, [lock.install_target for lock in build.below])
         findings = tuple(_add_searches(build, linking, staging))
-        installed = _update_records(build, linking.additions, installed, staging)
+        written = {path: path for path in linking.additions}
+        installed = update_records(staging, build.layout.site, installed, written)
     if build.layer.kind is LayerKind.RUNTIME:
         return installed, findings
     if linking.dll_folders:
@@ -161,17 +161,6 @@ def _add_searches(build: LayerBuild, linking: Linking, staging: Path) -> Iterato
             )
         else:
             copy.replace(file)
-
-
-def _update_records(build: LayerBuild, changed: Collection[str], installed: Installed, staging: Path) -> Installed:
-    updated = []
-    for each in installed:
-        if any(row.path in changed for row in each.rows):
-            rows = tuple(row_of(r.path, staging / r.path) if r.path in changed else r for r in each.rows)
-            write_record(staging / build.layout.site / each.info / "RECORD", rows, build.layout.site)
-            each = replace(each, rows=rows)  # noqa: PLW2901
-        updated.append(each)
-    return tuple(updated)
 
 
 def _check_names(build: LayerBuild, below: Sequence[str]) -> None:

@@ -1,12 +1,6 @@
-import base64
-import hashlib
-from pathlib import Path
-
 import pytest
 
-from fakes.built_layers import make_tree
-from venvstacks.building.bytecode import _chunks, modules_of, record_bytecode
-from venvstacks.building.installed import read_installed, read_record
+from venvstacks.building.bytecode import _chunks, modules_of
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.definition.stack import LayerKind
 from venvstacks.entries import Entry, EntryKind
@@ -71,28 +65,3 @@ def test_parts_are_of_about_the_same_work_and_lose_nothing(sizes: list[int], exp
     chunks = [*_chunks(modules)]
     assert [len(chunk) for chunk in chunks] == expected
     assert [module for chunk in chunks for module in chunk] == modules
-
-
-def test_packages_have_their_bytecode_in_their_records(tmp_path: Path) -> None:
-    site = "lib/python3.13/site-packages"
-    record = b"../../../share/tool.py,,\nalpha.py,sha256=x,1\nalpha.txt,sha256=y,2\n"
-    layer = make_tree(
-        tmp_path / "layer",
-        {
-            f"{site}/alpha-1.dist-info/RECORD": record,
-            f"{site}/beta-1.dist-info/RECORD": b"beta/__init__.py,sha256=z,3\n",
-            f"{site}/__pycache__/alpha.cpython-313.pyc": b"bytecode",
-            f"{site}/__pycache__/of_nobody.cpython-313.pyc": b"bytecode",
-        },
-    )
-    before = (layer / site / "beta-1.dist-info" / "RECORD").stat()
-    made = {f"{site}/{name}.py": f"{site}/__pycache__/{name}.cpython-313.pyc" for name in ("alpha", "of_nobody")}
-    record_bytecode(layer, POSIX, read_installed(layer, site), made)
-    rows = {row.path: row for row in read_record(layer / site / "alpha-1.dist-info" / "RECORD", site)}
-    compiled = f"{site}/__pycache__/alpha.cpython-313.pyc"
-    assert list(rows) == ["share/tool.py", compiled, f"{site}/alpha.py", f"{site}/alpha.txt"]
-    row = rows[compiled]
-    digest = base64.urlsafe_b64encode(hashlib.sha256(b"bytecode").digest()).rstrip(b"=").decode()
-    assert (row.digest, row.size) == (f"sha256={digest}", "8")
-    after = (layer / site / "beta-1.dist-info" / "RECORD").stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

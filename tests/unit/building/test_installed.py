@@ -1,8 +1,11 @@
+import base64
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
+from fakes.built_layers import make_tree
 from venvstacks.building.installed import (
     Row,
     distributions_by_path,
@@ -11,6 +14,7 @@ from venvstacks.building.installed import (
     read_record,
     row_of,
     to_site,
+    update_records,
     write_record,
 )
 
@@ -70,3 +74,33 @@ def test_what_is_installed_is_read_from_its_folders(tmp_path: Path) -> None:
         "some-thing",
     ]
     assert distribution_of(f"{SITE}/some/__pycache__/y.cpython-312.pyc") is None
+
+
+def test_records_name_files_that_were_written_for_others(tmp_path: Path) -> None:
+    site = "lib/python3.13/site-packages"
+    record = b"../../../share/tool.py,,\nalpha.py,sha256=x,1\nalpha.txt,sha256=y,2\n"
+    layer = make_tree(
+        tmp_path / "layer",
+        {
+            f"{site}/alpha-1.dist-info/RECORD": record,
+            f"{site}/beta-1.dist-info/RECORD": b"beta/__init__.py,sha256=z,3\n",
+            f"{site}/__pycache__/alpha.cpython-313.pyc": b"bytecode",
+            f"{site}/__pycache__/of_nobody.cpython-313.pyc": b"bytecode",
+        },
+    )
+    before = (layer / site / "beta-1.dist-info" / "RECORD").stat()
+    made = {f"{site}/{name}.py": f"{site}/__pycache__/{name}.cpython-313.pyc" for name in ("alpha", "of_nobody")}
+    made[f"{site}/alpha.txt"] = f"{site}/alpha.txt"
+    (layer / site / "alpha.txt").write_bytes(b"changed")
+    updated = update_records(layer, site, read_installed(layer, site), made)
+    assert {each.name: set(each.rows) for each in updated} == {
+        each.name: set(each.rows) for each in read_installed(layer, site)
+    }
+    rows = {row.path: row for row in read_record(layer / site / "alpha-1.dist-info" / "RECORD", site)}
+    compiled = f"{site}/__pycache__/alpha.cpython-313.pyc"
+    assert list(rows) == ["share/tool.py", compiled, f"{site}/alpha.py", f"{site}/alpha.txt"]
+    for path, content in ((compiled, b"bytecode"), (f"{site}/alpha.txt", b"changed")):
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        assert rows[path] == Row(path, f"sha256={digest}", str(len(content)))
+    after = (layer / site / "beta-1.dist-info" / "RECORD").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
