@@ -13,10 +13,10 @@ from venvstacks.definition.stack import Layer, Stack
 from venvstacks.locking.layer_lock import LayerLock
 from venvstacks.locking.lock_plan import plan_lock
 from venvstacks.locking.lock_run import LockedLayer, run_lock
-from venvstacks.locking.resolve import Resolver
 from venvstacks.locking.states import load_lock, lock_states
+from venvstacks.options import Options
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.uv import find_uv
+from venvstacks.session import Session
 from venvstacks.work import Work
 
 NEWEST_PATCH = "9"
@@ -58,10 +58,9 @@ class Locker:
         chosen = everything if include is None and needed is None else include or ()
         plan = plan_lock(stack, lock_states(stack), resolve=chosen, needed=needed or (), forget_pins=reset)
         with TemporaryDirectory() as scratch:
-            uv = find_uv(self.environ, Path(scratch))
-            work = self.work or Work(jobs=4)
-            resolver = Resolver(stack, uv, Path(scratch), self.wheels, self.no_index, work)
-            return run_lock(resolver, plan, _newest_patch, self.environ)
+            options = Options(local_wheels=self.wheels, no_index=self.no_index, environ=self.environ)
+            session = Session(stack, options, Path(scratch), self.work or Work(jobs=4))
+            return run_lock(session, plan, _newest_patch)
 
 
 def _newest_patch(layer: Layer, earlier: PythonVersion | None) -> PythonVersion:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from venvstacks.api.layers import open_runtimes
 from venvstacks.definition.loading import load_stack
 from venvstacks.errors import FilesystemError
 from venvstacks.options import Options
@@ -19,12 +20,12 @@ def session(tmp_path: Path) -> Session:
 
 
 def test_only_a_clean_build_forgets_what_was_downloaded(session: Session) -> None:
-    downloads = session.folder / PRIVATE_FOLDER / "pythons"
+    downloads = session.build_folder / PRIVATE_FOLDER / "pythons"
     downloads.mkdir(parents=True)
-    assert session.runtimes
+    assert open_runtimes(session)
     assert downloads.exists()
     clean = replace(session, options=Options(clean=True))
-    assert clean.runtimes
+    assert open_runtimes(clean)
     assert not downloads.exists()
 
 

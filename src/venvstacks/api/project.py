@@ -127,11 +127,11 @@ class Project:
         Raises:
             LockError: A layer cannot be locked.
         """
-        from venvstacks.api.locking import run_locking  # noqa: PLC0415
+        from venvstacks.api.layers import open_runtimes, run_locking  # noqa: PLC0415
 
         with self._session() as session:
             plan = self.plan.lock(include=include, reset=reset, if_needed=if_needed)
-            return run_locking(session, self.builds, plan)
+            return run_locking(session, open_runtimes(session), self.builds, plan)
 
     def build(
         self,
@@ -158,16 +158,19 @@ class Project:
             InvalidLockError: A layer has no valid lock.
             BuildError: A layer cannot be built.
         """
-        from venvstacks.api.building import run_building  # noqa: PLC0415
-        from venvstacks.api.locking import run_locking  # noqa: PLC0415
+        from venvstacks.api.layers import open_runtimes, run_building, run_locking  # noqa: PLC0415
 
         with self._session() as session:
             chosen, reset = choose_layers(self.stack, include), choose_layers(self.stack, reset, "reset")
             choose_targets(self.stack, chosen, platforms)  # a mistake in a name shows before anything is locked
+            runtimes = open_runtimes(session)
             if lock_if_needed:
                 needed = extend_selection(self.stack, {*chosen, *reset}, dependencies=True, derived=False)
-                run_locking(session, self.builds, self.plan.lock(include=needed, reset=reset, if_needed=True))
-            return run_building(session, self.builds, self.plan.build(include=include, platforms=platforms))
+                plan = self.plan.lock(include=needed, reset=reset, if_needed=True)
+                run_locking(session, runtimes, self.builds, plan)
+            return run_building(
+                session, runtimes, self.builds, self.plan.build(include=include, platforms=platforms)
+            )
 
     def publish(
         self,
@@ -301,7 +304,7 @@ class Plans:
         self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
     ) -> "LockPlan":
         """Return what :meth:`Project.lock` would do."""
-        from venvstacks.api.locking import plan_locking  # noqa: PLC0415
+        from venvstacks.api.layers import plan_locking  # noqa: PLC0415
 
         return plan_locking(self._project.builds, include, reset, if_needed=if_needed)
 
@@ -315,7 +318,7 @@ class Plans:
             InvalidLockError: A layer has no valid lock.
             BuildError: A layer's folder holds what no build put there.
         """
-        from venvstacks.api.building import plan_building  # noqa: PLC0415
+        from venvstacks.api.layers import plan_building  # noqa: PLC0415
 
         project = self._project
         return plan_building(project.builds, include, platforms, clean=project.options.clean)

@@ -8,7 +8,6 @@ import msgspec
 from venvstacks.building.build_state import BuildState, write_state
 from venvstacks.building.bytecode import bytecode_compiler
 from venvstacks.building.checks import check_layer, hint_for, read_contents
-from venvstacks.building.install import Installer
 from venvstacks.building.layer_build import Key, LayerBuild
 from venvstacks.building.layer_builder import BuildTask, LayerBuilder
 from venvstacks.building.schemes import make_scheme_python
@@ -17,6 +16,7 @@ from venvstacks.events import Planned, Step, Warned
 from venvstacks.files import remove_tree
 from venvstacks.humanize import bullets
 from venvstacks.runtimes.providers import RuntimeProvider
+from venvstacks.session import Session
 from venvstacks.work import run_tasks
 
 
@@ -38,7 +38,7 @@ class BuildPlan:
         return tuple(build for build in self.layers if self.reasons[build.key])
 
 
-def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) -> tuple[LayerBuild, ...]:
+def run_build(plan: BuildPlan, session: Session, runtimes: RuntimeProvider) -> tuple[LayerBuild, ...]:
     """Carry a plan out, independent layers of all targets at the same time, then check the result.
 
     Returns:
@@ -48,17 +48,17 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
         BuildError: A layer cannot be built; what was in its folder before is still there.
         RequirementsError: Packages do not find what they require.
     """
-    work = installer.work
+    work = session.work
     made = plan.to_build
     work.observe(Planned(Step.BUILD, tuple(build.layer.build_name for build in made)))
     if made:
-        make_scheme_python(installer.scratch)
+        make_scheme_python(session.scratch)
     builds = {build.key: build for build in plan.layers}
     # A layer is seldom filled from those below it: its links are relative, its packages come from its lock. Only
     # then does it matter what these offer: shared libraries. The checks see all layers together.
-    with bytecode_compiler(made, runtimes, installer.uv.environ, installer.scratch, work) as compiler:
+    with bytecode_compiler(made, runtimes, session.uv.environ, session.scratch, work) as compiler:
         builders = [
-            LayerBuilder(build, builds, installer, runtimes, compiler, is_kept=not plan.reasons[build.key])
+            LayerBuilder(build, builds, session, runtimes, compiler, is_kept=not plan.reasons[build.key])
             for build in plan.layers
         ]
         tasks: list[BuildTask] = [*(each.fill_task for each in builders), *(each.finish_task for each in builders)]
@@ -68,7 +68,7 @@ def run_build(plan: BuildPlan, installer: Installer, runtimes: RuntimeProvider) 
             for each in builders:
                 remove_tree(each.staging)
     _name_install_targets(plan.layers)
-    return _check(plan.layers, {key: done["finish", key] for key in builds}, installer)
+    return _check(plan.layers, {key: done["finish", key] for key in builds}, session)
 
 
 def _name_install_targets(builds: Sequence[LayerBuild]) -> None:
@@ -99,17 +99,17 @@ def _names_version_of(name: str, build_name: str) -> bool:
 
 
 def _check(
-    builds: Sequence[LayerBuild], states: Mapping[Key, BuildState], installer: Installer
+    builds: Sequence[LayerBuild], states: Mapping[Key, BuildState], session: Session
 ) -> tuple[LayerBuild, ...]:
     """Check all layers: also one that was not built now may depend on one that was."""
     contents = {build.key: read_contents(build, states[build.key].parts) for build in builds}
-    checks = {key: check_layer(contents, key, installer.stack.uv) for key in contents}
+    checks = {key: check_layer(contents, key, session.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
-        installer.work.observe(Warned(warning))
+        session.work.observe(Warned(warning))
     checked = []
     for build in builds:
         state, passed = states[build.key], not checks[build.key].problems
-        state = msgspec.structs.replace(state, checked=passed, fits=installer.check_binaries or state.fits)
+        state = msgspec.structs.replace(state, checked=passed, fits=session.options.check_binaries or state.fits)
         if state != build.state:
             # a layer that is not checked is not used for anything, and checked again by the next build
             write_state(build.folder, state)

@@ -1,7 +1,7 @@
 """Install a layer's wheels through uv, and put what it installed where the target wants it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from venvstacks.building.installed import Distribution, Installed, Row, read_installed, write_record
@@ -10,53 +10,30 @@ from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import Layout
 from venvstacks.building.schemes import commands_of, scheme_layout, scheme_python
 from venvstacks.building.wheel_safety import check_wheel
-from venvstacks.definition.stack import Stack
 from venvstacks.entries import BYTECODE_FOLDER
 from venvstacks.errors import BuildError
 from venvstacks.events import Warned
 from venvstacks.files import remove_tree
 from venvstacks.locking.layer_lock import LockedPackage, LockedWheel, lock_folder
-from venvstacks.uv import Uv, explanation, install_wheels
-from venvstacks.work import Work
+from venvstacks.session import Session
+from venvstacks.uv import explanation, install_wheels
 
 
-@dataclass(frozen=True, slots=True)
-class Installer:
-    """What all installations of a run have in common.
-
-    Attributes:
-        local_wheels: Folders in which moved local wheels are looked for, absolute.
-        no_index: Whether nothing may be downloaded.
-        scratch: A folder for intermediate files, in which :func:`make_scheme_python` was called.
-        check_binaries: Whether native files are checked.
-        strict: Whether findings are errors.
-    """
-
-    stack: Stack
-    uv: Uv
-    local_wheels: tuple[Path, ...]
-    no_index: bool
-    scratch: Path
-    work: Work
-    check_binaries: bool = True
-    strict: bool = False
-
-
-def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> Installed:
+def install_packages(session: Session, build: LayerBuild, staging: Path) -> Installed:
     """Install a layer's wheels into its unfinished folder, every hash checked; return what is installed."""
     wheels = build.wheels
     if not wheels:
         return ()
     project = staging / ".install"
     prefix = project / "prefix"
-    _install(installer, build, wheels, project, prefix)
+    _install(session, build, wheels, project, prefix)
     for _, wheel in wheels:  # before uv has checked the hashes, a damaged wheel would look crafted
         if wheel.path is not None:
-            check_wheel(_local_wheel(installer, build, wheel), build.compatibility)
+            check_wheel(_local_wheel(session, build, wheel), build.compatibility)
     layout = scheme_layout()
     brought = read_installed(prefix, layout.site)
     overlaps = find_overlaps(brought, layout)
-    _prefer_winners(installer, build, overlaps, project)
+    _prefer_winners(session, build, overlaps, project)
     installed = tuple(_settle(build, each, prefix, layout, overlaps) for each in brought)
     _move(build, prefix, staging, layout)
     remove_tree(project)
@@ -64,7 +41,7 @@ def install_packages(installer: Installer, build: LayerBuild, staging: Path) -> 
 
 
 def _install(
-    installer: Installer,
+    session: Session,
     build: LayerBuild,
     wheels: Sequence[tuple[LockedPackage, LockedWheel]],
     project: Path,
@@ -72,14 +49,14 @@ def _install(
 ) -> None:
     prefix.mkdir(parents=True)
     done = install_wheels(
-        installer.uv,
-        _write_lock(installer, build, wheels, project),
+        session.uv,
+        _write_lock(session, build, wheels, project),
         prefix,
-        interpreter=scheme_python(installer.scratch),
+        interpreter=scheme_python(session.scratch),
         python=build.lock.python,
         compatibility=build.compatibility,
-        no_index=installer.no_index,
-        work=installer.work,
+        no_index=session.options.no_index,
+        work=session.work,
     )
     if done.status != 0:
         raise BuildError(
@@ -112,23 +89,23 @@ def find_overlaps(installed: Installed, layout: Layout) -> dict[str, tuple[str, 
 
 
 def _prefer_winners(
-    installer: Installer, build: LayerBuild, overlaps: Mapping[str, Sequence[str]], project: Path
+    session: Session, build: LayerBuild, overlaps: Mapping[str, Sequence[str]], project: Path
 ) -> None:
     """Replace files that several packages installed by those of one and the same package."""
     layout = scheme_layout()
     for winner in sorted({names[-1] for names in overlaps.values()}):
         alone = project / f"only {winner}"
-        _install(installer, build, [each for each in build.wheels if each[0].name == winner], project, alone)
+        _install(session, build, [each for each in build.wheels if each[0].name == winner], project, alone)
         for path, (*losers, last) in overlaps.items():
             if last == winner:
                 (alone / path).replace(project / "prefix" / path)
                 place = layout.translate(path, build.layout).removeprefix(f"{build.layout.site}/")
                 who = f"Packages {', '.join(map(repr, losers))} and {winner!r} of {build.layer.title}"
-                installer.work.observe(Warned(f"{who} all install {place}: that of {winner!r} is kept."))
+                session.work.observe(Warned(f"{who} all install {place}: that of {winner!r} is kept."))
 
 
 def _write_lock(
-    installer: Installer,
+    session: Session,
     build: LayerBuild,
     wheels: Sequence[tuple[LockedPackage, LockedWheel]],
     project: Path,
@@ -140,23 +117,23 @@ def _write_lock(
         if wheel.path is None:
             place = {"url": wheel.url}
         else:
-            place = {"path": _local_wheel(installer, build, wheel).resolve().as_posix()}
+            place = {"path": _local_wheel(session, build, wheel).resolve().as_posix()}
         files = [{"name": wheel.filename, **place, "hashes": {"sha256": wheel.sha256}}]
         packages.append({"name": package.name, "version": str(package.version), "wheels": files})
     lock = project / "pylock.toml"
     document = {"lock-version": "1.0", "created-by": "venvstacks", "packages": packages}
     lock.write_text(tomlkit.dumps(document), encoding="utf-8")
     # the indexes are named so that uv finds the credentials that belong to them
-    named = [index for index in installer.stack.uv.table.get("index", ()) if "://" in index["url"]]
+    named = [index for index in session.stack.uv.table.get("index", ()) if "://" in index["url"]]
     indexes = [{key: value for key, value in index.items() if key in {"name", "url"}} for index in named]
     settings = {"tool": {"uv": {"index": indexes}}} if indexes else {}
     (project / "pyproject.toml").write_text(tomlkit.dumps(settings), encoding="utf-8")
     return lock
 
 
-def _local_wheel(installer: Installer, build: LayerBuild, wheel: LockedWheel) -> Path:
-    locked = lock_folder(installer.stack, build.layer) / (wheel.path or "")
-    places = [locked, *(folder / wheel.filename for folder in installer.local_wheels)]
+def _local_wheel(session: Session, build: LayerBuild, wheel: LockedWheel) -> Path:
+    locked = lock_folder(session.stack, build.layer) / (wheel.path or "")
+    places = [locked, *(folder / wheel.filename for folder in session.wheel_folders)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise BuildError(

@@ -12,7 +12,7 @@ from venvstacks.building.bytecode import BytecodeCompiler, needs_runtime
 from venvstacks.building.data_links import apply_data_links, data_of, may_be_missing
 from venvstacks.building.exclusions import saving_text
 from venvstacks.building.inspection import layer_entries
-from venvstacks.building.install import Installer, install_packages
+from venvstacks.building.install import install_packages
 from venvstacks.building.installed import Installed, read_installed
 from venvstacks.building.launch_commands import add_launchers
 from venvstacks.building.layer_build import Key, LayerBuild
@@ -30,6 +30,7 @@ from venvstacks.humanize import counted, size_text
 from venvstacks.libraries.native_needs import natives_of
 from venvstacks.libraries.problems import library_findings, system_libraries_of
 from venvstacks.runtimes.providers import RuntimeProvider
+from venvstacks.session import Session
 from venvstacks.work import Task
 
 StepKey = tuple[str, Key]
@@ -49,7 +50,7 @@ class LayerBuilder:
         self,
         build: LayerBuild,
         builds: Mapping[Key, LayerBuild],
-        installer: Installer,
+        session: Session,
         runtimes: RuntimeProvider,
         compiler: BytecodeCompiler,
         *,
@@ -59,7 +60,7 @@ class LayerBuilder:
         self._build = build
         self._below = [builds[key] for key in build.keys_below]
         self._runtime = builds[build.target.name, build.layer.runtime]
-        self._installer = installer
+        self._session = session
         self._runtimes = runtimes
         self._compiler = compiler
         self._kept = build.state if is_kept else None
@@ -100,7 +101,7 @@ class LayerBuilder:
     @property
     def _is_unchecked(self) -> bool:
         """Whether a layer that is kept was built without checks, and is checked now."""
-        return self._kept is not None and self._installer.check_binaries and not self._kept.fits
+        return self._kept is not None and self._session.options.check_binaries and not self._kept.fits
 
     def _fill(self, done: Mapping[StepKey, BuildState]) -> BuildState:
         if self._kept is None:
@@ -113,7 +114,7 @@ class LayerBuilder:
         return self._kept
 
     def _finish(self, done: Mapping[StepKey, BuildState]) -> BuildState:
-        build, observe = self._build, self._installer.work.observe
+        build, observe = self._build, self._session.work.observe
         platform, name = build.key
         state = done["fill", build.key]
         below = [replace(each, state=done["fill", each.key]) for each in self._below]
@@ -140,7 +141,7 @@ class LayerBuilder:
 
     def _install(self, done: Mapping[StepKey, BuildState]) -> BuildState:
         platform, name = self._build.key
-        self._installer.work.observe(Started(Step.BUILD, name, platform))
+        self._session.work.observe(Started(Step.BUILD, name, platform))
         started = monotonic()
         try:
             return self._install_content(done)
@@ -156,15 +157,15 @@ class LayerBuilder:
             self._runtimes.fetch(build.lock.python, build.compatibility, staging)
         else:
             staging.mkdir()
-        installed = self._installed = install_packages(self._installer, build, staging)
+        installed = self._installed = install_packages(self._session, build, staging)
         assemble(build, staging, self._runtime.folder)
         named = self._below if build.layer.entry_points else ()
         offered = [(each, done["finish", each.key].data) for each in named]
-        launcher = add_launchers(build, staging, installed, offered, self._installer.work.observe)
+        launcher = add_launchers(build, staging, installed, offered, self._session.work.observe)
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
         native = read_native(build, installed, entries, staging)
-        checks = self._installer.check_binaries
+        checks = self._session.options.check_binaries
         return msgspec.structs.replace(
             new_state(build.inputs_hash, build.local_runtime, entries),
             fits=checks,
@@ -175,11 +176,11 @@ class LayerBuilder:
         )
 
     def _link(self, state: BuildState, links: LayerLinks) -> BuildState:
-        build, staging, observe = self._build, self.staging, self._installer.work.observe
+        build, staging, observe = self._build, self.staging, self._session.work.observe
         installed, doubts = apply_linking(build, links.linking, self._installed, staging)
         libraries = library_findings(library_layer(replace(build, state=state)), links.linking)
         found = (*state.findings, *libraries, *doubts)
-        findings = found if self._installer.check_binaries else ()
+        findings = found if self._session.options.check_binaries else ()
         self._report(findings, is_new=True)
         launcher = f"{build.layout.scripts}/{build.layer.name}"
         if launcher in links.data and build.layer.kind is LayerKind.APPLICATION:
@@ -196,19 +197,19 @@ class LayerBuilder:
             system_libraries=system_libraries_of(links.linking),
         )
         write_state(staging, linked)
-        self._installer.work.cancellation.check()
+        self._session.work.cancellation.check()
         replace_tree(staging, build.folder)
         return linked
 
     def _report(self, findings: Sequence[Finding], *, is_new: bool) -> None:
         """Report findings once; if they are errors, whenever there are any."""
-        if findings and self._installer.strict and self._installer.check_binaries:
+        if findings and self._session.strict and self._session.options.check_binaries:
             raise FindingsError(
                 findings_text(findings),
                 hint="without --strict (strict = true in the definition), the layer is built",
             )
         if findings and is_new:
-            self._installer.work.observe(Warned(findings_text(findings)))
+            self._session.work.observe(Warned(findings_text(findings)))
 
     def _entries(self) -> tuple[Entry, ...]:
         try:

@@ -30,9 +30,10 @@ from venvstacks.locking.lock_plan import LockPlan
 from venvstacks.locking.lock_writer import write_lock
 from venvstacks.locking.missing import Search, explain_gaps, explain_missing_wheels
 from venvstacks.locking.pylock import Candidates
-from venvstacks.locking.resolve import Resolver, check_environments, names_in, resolve, resolve_once
+from venvstacks.locking.resolve import check_environments, names_in, resolve, resolve_once
 from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.session import Session
 from venvstacks.work import Task, run_tasks
 
 ChoosePython = Callable[[Layer, PythonVersion | None], PythonVersion]
@@ -52,12 +53,10 @@ class LockedLayer:
     changed: bool
 
 
-def run_lock(
-    resolver: Resolver, plan: LockPlan, choose_python: ChoosePython, environ: Mapping[str, str]
-) -> dict[str, LockedLayer]:
+def run_lock(session: Session, plan: LockPlan, choose_python: ChoosePython) -> dict[str, LockedLayer]:
     """Carry a plan out: independent layers at the same time."""
-    work = resolver.work
-    now = choose_time(resolver.stack, environ)
+    work = session.work
+    now = choose_time(session.stack, session.options.environ)
     work.observe(
         Planned(Step.LOCK, tuple(s.layer.build_name for s in plan.states if s.layer.build_name in plan.resolve))
     )
@@ -65,7 +64,7 @@ def run_lock(
     def lock(state: LockState, done: Mapping[str, LockedLayer]) -> LockedLayer:
         name = state.layer.build_name
         if name not in plan.resolve:
-            return LockedLayer(load_lock(resolver.stack, state), changed=False)
+            return LockedLayer(load_lock(session.stack, state), changed=False)
         work.observe(Started(Step.LOCK, name))
         started = monotonic()
         below = tuple(done[lower].lock for lower in state.layer.below)
@@ -73,15 +72,15 @@ def run_lock(
         earlier_python = None if is_forgotten else state.python
         python = below[-1].python if below else choose_python(state.layer, earlier_python)
         earlier = "" if is_forgotten else state.pylock
-        resolution = _resolve_layer(resolver, state.layer, python, below, earlier=earlier)
+        resolution = _resolve_layer(session, state.layer, python, below, earlier=earlier)
         lock, changed = write_lock(
-            resolver.stack,
+            session.stack,
             state,
             python,
             [lower.install_target for lower in below],
             resolution,
             now=now,
-            uv_version=resolver.uv.version,
+            uv_version=session.uv.version,
         )
         summary = f"{counted(len(resolution.packages), 'package')}, {len(resolution.shared)} from below"
         work.observe(Finished(Step.LOCK, name, changed, summary, monotonic() - started))
@@ -95,28 +94,28 @@ def run_lock(
 
 
 def _resolve_layer(
-    resolver: Resolver, layer: Layer, python: PythonVersion, below: Sequence[LayerLock], *, earlier: str
+    session: Session, layer: Layer, python: PythonVersion, below: Sequence[LayerLock], *, earlier: str
 ) -> Resolution:
     """Resolve a layer's requirements for all its targets, with the pins of an earlier lock, given as text."""
-    stack = resolver.stack
+    stack = session.stack
     provided = find_provided(layer, below)
     check_agreement(layer, python, provided, overridden_names(stack.uv))
     if not layer.requirements:
         return Resolution()
     check_environments(layer, python, stack.uv)
     before = read_earlier(earlier)
-    folder = resolver.scratch / f"lock-{layer.build_name}"
+    folder = session.scratch / f"lock-{layer.build_name}"
     tries = count(1)
 
     def attempt(wish: Layer, place: Path, pins: str = "") -> tuple[Resolution, Sequence[Gap]]:
         constraints = list(format_constraints(wish, provided))
-        candidates = resolve(resolver, wish, python, place, constraints=constraints, earlier=pins)
+        candidates = resolve(session, wish, python, place, constraints=constraints, earlier=pins)
         return divide(wish, python, candidates, provided, lock_folder=lock_folder(stack, layer), resolved_in=place)
 
     def offers_of(wish: Layer, *, source_distributions: bool = False) -> Candidates:
         place = folder / f"try-{next(tries)}"
         return resolve_once(
-            resolver, wish, python, place, dependencies=False, source_distributions=source_distributions
+            session, wish, python, place, dependencies=False, source_distributions=source_distributions
         )
 
     search = Search(
@@ -133,7 +132,7 @@ def _resolve_layer(
         raise explain_gaps(layer, python, gaps, search)
     check_local(layer, resolution.packages, before)
     for warning in warn_of_versions(layer, resolution.packages, before, search):
-        resolver.work.observe(Warned(warning))
+        session.work.observe(Warned(warning))
     return resolution
 
 

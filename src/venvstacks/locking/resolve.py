@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,41 +9,20 @@ from urllib.parse import urlsplit
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
-from venvstacks.definition.stack import Layer, Stack, UvSettings
+from venvstacks.definition.stack import Layer, UvSettings
 from venvstacks.errors import LockError, ResolutionError
 from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
 from venvstacks.locking.pylock import Candidates, parse_pylock, read_candidates
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.uv import Uv, compile_lock
-from venvstacks.work import Work
+from venvstacks.session import Session
+from venvstacks.uv import compile_lock
 
 _NOWHERE = "platform_version == 'none of the targets'"  # uv cannot know: it depends on the machine
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
-    """What all layers' resolutions have in common.
-
-    Attributes:
-        stack: The stack.
-        uv: The program.
-        scratch: A folder for uv's projects.
-        wheel_folders: Folders with wheels, absolute.
-        no_index: Whether these folders alone are used.
-        work: Observer and cancellation token.
-    """
-
-    stack: Stack
-    uv: Uv
-    scratch: Path
-    wheel_folders: tuple[Path, ...]
-    no_index: bool
-    work: Work
-
-
 def resolve(
-    resolver: Resolver,
+    session: Session,
     layer: Layer,
     python: PythonVersion,
     folder: Path,
@@ -60,20 +38,20 @@ def resolve(
     while True:
         try:
             candidates = resolve_once(
-                resolver, layer, python, folder, constraints=constraints, assigned=assigned, earlier=earlier
+                session, layer, python, folder, constraints=constraints, assigned=assigned, earlier=earlier
             )
-            late = _find_late(resolver, layer, {package.name for _, package in candidates}, assigned)
+            late = _find_late(session, layer, {package.name for _, package in candidates}, assigned)
             if not late:
                 return candidates
         except ResolutionError as error:
-            late = _find_late(resolver, layer, names_in(error.message), assigned)
+            late = _find_late(session, layer, names_in(error.message), assigned)
             if not late:
                 raise
         assigned += late
 
 
 def resolve_once(
-    resolver: Resolver,
+    session: Session,
     layer: Layer,
     python: PythonVersion,
     folder: Path,
@@ -90,28 +68,28 @@ def resolve_once(
     """
     output = folder / "pylock.toml"
     folder.mkdir(parents=True, exist_ok=True)
-    text = format_project(resolver, layer, python, constraints=constraints, assigned=assigned)
+    text = format_project(session, layer, python, constraints=constraints, assigned=assigned)
     write_text(folder / "pyproject.toml", text)
     output.unlink(missing_ok=True)
     if earlier:
         write_text(output, earlier)
     compile_lock(
-        resolver.uv,
+        session.uv,
         folder,
         output,
         python=python,
-        no_index=resolver.no_index,
+        no_index=session.options.no_index,
         dependencies=dependencies,
         source_distributions=source_distributions,
-        work=resolver.work,
+        work=session.work,
     )
     lock = parse_pylock(output.read_text(encoding="utf-8"), f"uv's resolution of {layer.title}")
     return read_candidates(lock, layer.compatibilities, python)
 
 
-def _find_late(resolver: Resolver, layer: Layer, names: Collection[str], assigned: Collection[str]) -> list[str]:
+def _find_late(session: Session, layer: Layer, names: Collection[str], assigned: Collection[str]) -> list[str]:
     """Find packages with an index of their own that uv has looked for elsewhere."""
-    if resolver.no_index:
+    if session.options.no_index:
         return []
     named = (layer.package_indexes or {}).keys() & set(names)
     required = {canonicalize_name(each.name) for each in layer.requirements if each.marker is None}
@@ -124,7 +102,7 @@ def names_in(message: str) -> frozenset[str]:
 
 
 def format_project(
-    resolver: Resolver, layer: Layer, python: PythonVersion, *, constraints: Sequence[str], assigned: Sequence[str]
+    session: Session, layer: Layer, python: PythonVersion, *, constraints: Sequence[str], assigned: Sequence[str]
 ) -> str:
     """Write the ``pyproject.toml`` from which uv resolves a layer.
 
@@ -132,17 +110,17 @@ def format_project(
     """
     import tomlkit  # noqa: PLC0415 - only locking needs it
 
-    settings = resolver.stack.uv
+    settings = session.stack.uv
     table = {name: settings.table[name] for name in RESOLUTION_SETTINGS if name in settings.table}
     links = [_make_absolute(link, settings.folder) for link in table.get("find-links", ())]
-    table["find-links"] = [*map(str, resolver.wheel_folders), *links]
+    table["find-links"] = [*map(str, session.wheel_folders), *links]
     table["constraint-dependencies"] = [*table.get("constraint-dependencies", ()), *constraints]
     table["environments"] = [
         f"{target.marker} and python_full_version == '{python.release}'"
         f" and implementation_name == '{python.implementation}'"
         for target in layer.targets
     ]
-    if resolver.no_index:
+    if session.options.no_index:
         for name in ("index", "sources", "index-url", "extra-index-url"):
             table.pop(name, None)
     else:

@@ -2,13 +2,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from packaging.version import Version
 
 from fakes.definitions import define
 from venvstacks.definition.stack import Layer, Stack
-from venvstacks.locking.resolve import Resolver, format_project, name_project
+from venvstacks.locking.resolve import format_project, name_project
+from venvstacks.options import Options
 from venvstacks.platforms.compatibility import PythonVersion
-from venvstacks.uv import Uv
+from venvstacks.session import Session
 from venvstacks.work import Work
 
 PYTHON = PythonVersion("cpython", "3.12.7")
@@ -17,9 +17,8 @@ PYTHON = PythonVersion("cpython", "3.12.7")
 def _project(
     stack: Stack, layer: Layer, *, no_index: bool = False, assigned: tuple[str, ...] = ()
 ) -> dict[str, object]:
-    uv = Uv(Path("uv"), Version("1"), {})
-    resolver = Resolver(stack, uv, stack.folder, (stack.folder / "local",), no_index, Work())
-    text = format_project(resolver, layer, PYTHON, constraints=["low==1"], assigned=assigned)
+    session = Session(stack, Options(local_wheels=["local"], no_index=no_index), stack.folder, Work())
+    text = format_project(session, layer, PYTHON, constraints=["low==1"], assigned=assigned)
     return tomllib.loads(text)
 
 
