@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fakes.libraries import LINUX, MACOS, WINDOWS, library_layer, native_file
 from venvstacks.binaries.native_image import NativeFile
-from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Source
+from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Origin
 from venvstacks.libraries.linking import link
 from venvstacks.libraries.offers import matcher, offers_of
 from venvstacks.libraries.search import SearchPaths
@@ -68,11 +68,11 @@ def test_every_need_has_one_answer_and_the_answer_is_there(path: list[LibraryLay
     assert linking == link(path[0], path[1:])
     by_name = {layer.build_name: layer for layer in path}
     for use in linking.uses:
-        if use.source in {Source.OWN_PATH, Source.LAYER, Source.BELOW}:
+        if use.source in {Origin.OWN_PATH, Origin.LAYER, Origin.BELOW}:
             assert use.provider in {file.path for file in by_name[use.layer].natives.files}
-        if use.source is Source.BELOW:
+        if use.source is Origin.BELOW:
             assert use.layer != path[0].build_name
-        if use.source in {Source.LAYER, Source.BELOW}:
+        if use.source in {Origin.LAYER, Origin.BELOW}:
             name = use.needed.rpartition("/")[2] if use.needed.startswith("@") else use.needed
             offered = offers_of(by_name[use.layer]).libraries
             assert name in offered or name.lower() in offered
@@ -84,9 +84,9 @@ def test_on_linux_what_is_linked_is_found_through_the_entries(path: list[Library
     top = path[0]
     linking = link(top, path[1:])
     for use in linking.uses:
-        if use.source in {Source.LAYER, Source.BELOW} and top.compatibility is LINUX:
+        if use.source in {Origin.LAYER, Origin.BELOW} and top.compatibility is LINUX:
             target = next(layer.install_target for layer in path if layer.build_name == use.layer)
-            own = use.source is Source.LAYER
+            own = use.source is Origin.LAYER
             entries = (linking.additions or {}).get(use.file, ())
             file = next(f for f in top.natives.files if f.path == use.file)
             reached = [*entries, *file.search]

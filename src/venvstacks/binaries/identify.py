@@ -88,7 +88,7 @@ def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def describe(images: Iterable[Image]) -> str:
+def describe_images(images: Iterable[Image]) -> str:
     """Describe what a file is: ``ELF x86_64 (glibc)``, ``Mach-O x86_64, arm64``."""
     loadable = [image for image in images if image.is_loadable]
     return f"{loadable[0].format} {', '.join(dict.fromkeys(map(_describe, loadable)))}"

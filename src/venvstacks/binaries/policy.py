@@ -32,7 +32,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvstacks.binaries.identify import describe, describe_allowed, excess, fitting, own_format, read_binary
+from venvstacks.binaries.identify import (
+    describe_allowed,
+    describe_images,
+    excess,
+    fitting,
+    own_format,
+    read_binary,
+)
 from venvstacks.binaries.native_image import Format, Image, Kind
 from venvstacks.binaries.path_hints import names_target
 from venvstacks.entries import Entry, EntryKind
@@ -153,7 +160,7 @@ def _judge_owner(owner: Owner, items: list[Found], compatibility: Compatibility)
         elif images[item.path] is None and (nothing_fits or _promised(item, compatibility)):
             is_useless = item.format == own_format(compatibility) and not _is_for_target(item, compatibility)
             is_certain = owner.is_base or nothing_fits or is_useless
-            what = f"damaged: {item.damage.reason}" if item.damage else describe(item.images)
+            what = f"damaged: {item.damage.reason}" if item.damage else describe_images(item.images)
             yield Violation(item.path, owner.name, what, describe_allowed(compatibility), is_certain)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from venvstacks.building.dependency_paths import DependencyPath
 from venvstacks.building.library_report import LayerLibraries
 from venvstacks.humanize import counted, size_text
-from venvstacks.libraries.linkage import Source, Use
+from venvstacks.libraries.linkage import Origin, Use
 
 
 def draw_libraries(layers: Sequence[LayerLibraries], *, everything: bool) -> Iterator[str]:
@@ -30,7 +30,7 @@ def _draw_layer_libraries(layer: LayerLibraries, *, everything: bool) -> Iterato
     files: dict[str, list[Use]] = {}
     for use in layer.linking.uses if layer.linking else ():
         files.setdefault(use.file, []).append(use)
-    listed = {f: u for f, u in files.items() if everything or any(use.source is not Source.SYSTEM for use in u)}
+    listed = {f: u for f, u in files.items() if everything or any(use.source is not Origin.SYSTEM for use in u)}
     for file, uses in listed.items():
         yield f"{printable(file)}  ({uses[0].owner})"
         yield from (f"    {line}" for line in _draw_needs(uses))
@@ -46,15 +46,15 @@ def _draw_layer_libraries(layer: LayerLibraries, *, everything: bool) -> Iterato
 
 def _draw_needs(uses: Iterable[Use]) -> Iterator[str]:
     """Return a line for each library, but one for all that the system has."""
-    system = [printable(use.needed) for use in uses if use.source is Source.SYSTEM]
+    system = [printable(use.needed) for use in uses if use.source is Origin.SYSTEM]
     for use in uses:
         name = printable(use.needed)
         match use.source:
-            case Source.SYSTEM:
+            case Origin.SYSTEM:
                 pass
-            case Source.OWN_PATH:
+            case Origin.OWN_PATH:
                 yield f"{name} <- own path: {printable(use.provider)}"
-            case Source.LAYER | Source.BELOW:
+            case Origin.LAYER | Origin.BELOW:
                 hides = f"  (hides that of {', '.join(use.shadowed)})" if use.shadowed else ""
                 yield f"{name} <- {use.layer}: {printable(use.provider)}{hides}"
             case _:

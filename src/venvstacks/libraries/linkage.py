@@ -73,7 +73,7 @@ class Offers:
     conflicts: Mapping[str, tuple[NativeFile, ...]]
 
 
-class Source(StrEnum):
+class Origin(StrEnum):
     """Where a needed library comes from."""
 
     OWN_PATH = "own path"
@@ -107,7 +107,7 @@ class Use:
     file: str
     owner: str
     needed: str
-    source: Source
+    source: Origin
     layer: str = ""
     provider: str = ""
     shadowed: tuple[str, ...] = ()
@@ -136,4 +136,4 @@ class Linking:
     @property
     def missing(self) -> tuple[Use, ...]:
         """What nobody provides."""
-        return tuple(use for use in self.uses if use.source is Source.MISSING)
+        return tuple(use for use in self.uses if use.source is Origin.MISSING)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from venvstacks.binaries.native_image import NativeFile
-from venvstacks.libraries.linkage import BASE_PYTHON, DYNLIB, LibraryLayer, Linking, Source, Use
+from venvstacks.libraries.linkage import BASE_PYTHON, DYNLIB, LibraryLayer, Linking, Origin, Use
 from venvstacks.libraries.offers import is_shared_library, matcher, offers_of
 from venvstacks.libraries.search import SearchPaths, rpath_is_system
 from venvstacks.libraries.system import REDISTRIBUTABLE, system_libraries
@@ -63,13 +63,13 @@ class _Linker:
     def _use(self, file: NativeFile, needed: str) -> Use:
         name = self._name(needed)
         if found := self.search.find(file, needed):
-            return Use(file.path, file.owner, needed, Source.OWN_PATH, self.layer.build_name, found.path)
+            return Use(file.path, file.owner, needed, Origin.OWN_PATH, self.layer.build_name, found.path)
         if self.is_system(name) or rpath_is_system(file, needed):
-            return Use(file.path, file.owner, needed, Source.SYSTEM)
+            return Use(file.path, file.owner, needed, Origin.SYSTEM)
         if provided := self._find_provider(file, needed, name):
             return provided
         may_be_missing = file.owner == BASE_PYTHON or needed in file.optional or self._is_allowed(name)
-        source = Source.ALLOWED if may_be_missing else Source.MISSING
+        source = Origin.ALLOWED if may_be_missing else Origin.MISSING
         return Use(file.path, file.owner, needed, source, remark=self._remark(name))
 
     def _name(self, needed: str) -> str:
@@ -89,7 +89,7 @@ class _Linker:
             return None
         first, *further = (each.build_name for each in providers)
         provider = self.offers[first].libraries[name].path
-        source = Source.LAYER if first == self.layer.build_name else Source.BELOW
+        source = Origin.LAYER if first == self.layer.build_name else Origin.BELOW
         namesakes = () if providers[0].is_top else self.offers[first].conflicts.get(name, ())
         others = tuple(other.path for other in namesakes if other.path != provider)
         return Use(file.path, file.owner, needed, source, first, provider, tuple(further), others=others)
@@ -108,7 +108,7 @@ class _Linker:
 
     def layers_to_search(self, use: Use) -> tuple[str, ...]:
         """Name the layers in which a file has to be made to look: where the library is, or is on some machines."""
-        if use.source not in {Source.LAYER, Source.BELOW}:
+        if use.source not in {Origin.LAYER, Origin.BELOW}:
             return ()
         stand_ins = self.layer.stand_ins.get(use.layer, ())
         return (use.layer, *(name for name in use.shadowed if name in stand_ins))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from venvstacks.findings import Finding
 from venvstacks.humanize import some_of
-from venvstacks.libraries.linkage import LibraryLayer, Linking, Source, Use
+from venvstacks.libraries.linkage import LibraryLayer, Linking, Origin, Use
 from venvstacks.libraries.offers import EXTENSION_MODULE
 
 _LISTED = 4  # names that a remedy spells out
@@ -28,7 +28,7 @@ def library_findings(layer: LibraryLayer, linking: Linking) -> tuple[Finding, ..
 
 
 def _missing(layer: LibraryLayer, all_uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
-    uses = [use for use in all_uses if use.source is Source.MISSING]
+    uses = [use for use in all_uses if use.source is Origin.MISSING]
     if not uses:
         return
     names = list(dict.fromkeys(_file_name(use.needed) for use in uses))

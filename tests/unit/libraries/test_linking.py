@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fakes.libraries import MACOS, SITE, WINDOWS, library_layer, native_file
-from venvstacks.libraries.linkage import BASE_PYTHON, DYNLIB, LibraryLayer, Source
+from venvstacks.libraries.linkage import BASE_PYTHON, DYNLIB, LibraryLayer, Origin
 from venvstacks.libraries.linking import link
 
 MODULE = native_file("pkg/m.so", "libfoo.so.1", "libc.so.6")
@@ -11,7 +11,7 @@ LIBRARY = native_file("foo/libfoo.so.1")
 UP = "$ORIGIN/../../../../"
 
 
-def sources(layer: LibraryLayer, *below: LibraryLayer) -> dict[str, Source]:
+def sources(layer: LibraryLayer, *below: LibraryLayer) -> dict[str, Origin]:
     return {use.needed: use.source for use in link(layer, below).uses}
 
 
@@ -24,7 +24,7 @@ def test_a_library_of_another_layer_is_reached_through_its_links() -> None:
     upper, lower = library_layer("upper", MODULE), library_layer("lower", LIBRARY, version="@3")
     linking = link(upper, [lower])
     use = linking.uses[1]
-    assert (use.source, use.layer, use.provider) == (Source.BELOW, "framework-lower", LIBRARY.path)
+    assert (use.source, use.layer, use.provider) == (Origin.BELOW, "framework-lower", LIBRARY.path)
     assert additions(upper, lower) == {"pkg/m.so": (f"{UP}../framework-lower@3/{DYNLIB}",)}
     assert link(lower, []).links == {"libfoo.so.1": LIBRARY.path}
     assert link(lower, []).additions == {}
@@ -32,14 +32,14 @@ def test_a_library_of_another_layer_is_reached_through_its_links() -> None:
 
 def test_a_library_elsewhere_in_the_layer_is_reached_the_same_way() -> None:
     layer = library_layer("a", MODULE, LIBRARY)
-    assert sources(layer)["libfoo.so.1"] is Source.LAYER
+    assert sources(layer)["libfoo.so.1"] is Origin.LAYER
     assert additions(layer) == {"pkg/m.so": (f"{UP}{DYNLIB}",)}
 
 
 def test_who_needs_nothing_from_elsewhere_is_left_alone() -> None:
     own = native_file("pkg/m.so", "libfoo.so.1", "libstdc++.so.6", search=("$ORIGIN/../foo",))
     layer = library_layer("a", own, LIBRARY, native_file("bar/libstdc++.so.6"))
-    assert sources(layer) == {"libfoo.so.1": Source.OWN_PATH, "libstdc++.so.6": Source.SYSTEM}
+    assert sources(layer) == {"libfoo.so.1": Origin.OWN_PATH, "libstdc++.so.6": Origin.SYSTEM}
     assert additions(layer) == {}
 
 
@@ -112,7 +112,7 @@ def test_what_nobody_has_is_missing_with_a_reason_if_there_is_one() -> None:
     assert [(use.needed, use.file) for use in missing] == [("libfoo.so.1", MODULE.path)]
     assert "framework 'lower' has it as" in missing[0].remark
     allowed = library_layer("a", MODULE, allow_missing=("libfoo.*",))
-    assert sources(allowed)["libfoo.so.1"] is Source.ALLOWED
+    assert sources(allowed)["libfoo.so.1"] is Origin.ALLOWED
     assert not link(library_layer("a", MODULE, exclude=("pkg/*",)), []).uses
     path = native_file("pkg/m.so", "/opt/x/libfoo.so.1")
     assert link(library_layer("a", path, LIBRARY), []).missing
@@ -120,7 +120,7 @@ def test_what_nobody_has_is_missing_with_a_reason_if_there_is_one() -> None:
 
 def test_what_a_file_can_do_without_need_not_be_there() -> None:
     module = native_file("m.pyd", "nvcuda.dll", optional=("nvcuda.dll",))
-    assert sources(library_layer("a", module, on=WINDOWS)) == {"nvcuda.dll": Source.ALLOWED}
+    assert sources(library_layer("a", module, on=WINDOWS)) == {"nvcuda.dll": Origin.ALLOWED}
 
 
 def test_circles_and_odd_names() -> None:
