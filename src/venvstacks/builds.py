@@ -11,7 +11,7 @@ from venvstacks.platforms.targets import Target
 from venvstacks.selection import choose_targets, extend_selection
 
 if TYPE_CHECKING:
-    from venvstacks.building.layer_build import Key, LayerBuild
+    from venvstacks.building.layer_build import LayerBuild, LayerKey
 
 
 class StackBuilds:
@@ -21,7 +21,7 @@ class StackBuilds:
         self.stack = stack
         self._folder = folder
         self._states: dict[str, LockState] = {}
-        self._builds: dict[Key, LayerBuild] = {}
+        self._builds: dict[LayerKey, LayerBuild] = {}
 
     @property
     def states(self) -> dict[str, LockState]:

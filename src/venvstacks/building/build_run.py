@@ -8,7 +8,7 @@ import msgspec
 from venvstacks.building.build_state import BuildState, write_state
 from venvstacks.building.bytecode import bytecode_compiler
 from venvstacks.building.checks import check_layer, hint_for, read_contents
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import LayerBuild, LayerKey
 from venvstacks.building.layer_builder import BuildTask, LayerBuilder
 from venvstacks.building.schemes import make_scheme_python
 from venvstacks.errors import BuildError, RequirementsError
@@ -99,7 +99,7 @@ def _names_version_of(name: str, build_name: str) -> bool:
 
 
 def _check(
-    builds: Sequence[LayerBuild], states: Mapping[Key, BuildState], session: Session
+    builds: Sequence[LayerBuild], states: Mapping[LayerKey, BuildState], session: Session
 ) -> tuple[LayerBuild, ...]:
     """Check all layers: also one that was not built now may depend on one that was."""
     contents = {build.key: read_contents(build, states[build.key].parts) for build in builds}

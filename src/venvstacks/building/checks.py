@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from venvstacks.building.exclusions import idle_exclusions
 from venvstacks.building.installed import info_folders
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import LayerBuild, LayerKey
 from venvstacks.building.layer_layout import OWN_MODULES
 from venvstacks.building.split_packages import Parts, plan_joining
 from venvstacks.definition.stack import UvSettings
@@ -237,7 +237,7 @@ class Check:
     lacks_excluded: bool
 
 
-def check_layer(contents: Mapping[Key, Contents], key: Key, settings: UvSettings) -> Check:
+def check_layer(contents: Mapping[LayerKey, Contents], key: LayerKey, settings: UvSettings) -> Check:
     """Check a layer against what is below it."""
     target, _ = key
     own = contents[key]

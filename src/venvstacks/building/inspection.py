@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from venvstacks.building.build_state import STATE_FILE, BuildState, other_version
-from venvstacks.building.layer_build import Key, LayerBuild, built_state
+from venvstacks.building.layer_build import LayerBuild, LayerKey, built_state
 from venvstacks.building.layer_links import links_changed
 from venvstacks.definition.stack import Bytecode
 from venvstacks.entries import Entry, EntryKind, is_bytecode, scan
@@ -23,7 +23,7 @@ _OVERLOOKED = {STATE_FILE, ".DS_Store", ".directory"}
 _RELINKED = "what it takes from the layers below has changed"
 
 
-def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[Key, str]:
+def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[LayerKey, str]:
     """Compare the folders of layers with what builds left there.
 
     Returns:
@@ -49,7 +49,7 @@ def _reason_to_build(build: LayerBuild, *, clean: bool) -> str:
     return reason
 
 
-def check_built(builds: Sequence[LayerBuild], keys: Collection[Key]) -> None:
+def check_built(builds: Sequence[LayerBuild], keys: Collection[LayerKey]) -> None:
     """Ensure that layers are built and current, for publishing and exporting them.
 
     Args:

@@ -98,7 +98,10 @@ def write_record(record: Path, rows: Iterable[Row], site: str) -> None:
 
 
 def update_records(folder: Path, site: str, installed: Installed, written: Mapping[str, str]) -> Installed:
-    """Write the RECORD files again of distributions that own files -> files, the same or new, written for them."""
+    """Write those RECORD files again that name files which have changed, or to which others were added.
+
+    ``written`` leads from a file that a distribution has to the one that was written: the same, or a new one.
+    """
     updated = []
     for each in installed:
         if files := [written[row.path] for row in each.rows if row.path in written]:

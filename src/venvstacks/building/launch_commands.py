@@ -44,10 +44,10 @@ def add_launchers(
             observe(Warned(f"{build.headline} has entry_points = true, but its own packages offer no command."))
         wanted = offers
     elif build.layer.entry_points:
-        wanted = _named(build, staging, offers, below)
+        wanted = _find_named(build, staging, offers, below)
     for _, found in sorted(wanted.items()):
         if not isinstance(found, Path):
-            point = _command(build, found, observe)
+            point = _choose_command(build, found, observe)
             path, is_written = _write_launcher(build, staging, point)
             if not is_written:
                 raise BuildError(
@@ -95,7 +95,7 @@ def _programs(build: LayerBuild, files: Iterable[str]) -> dict[str, str]:
     return programs
 
 
-def _named(
+def _find_named(
     build: LayerBuild, staging: Path, offers: _Offers, below: Sequence[tuple[LayerBuild, Data]]
 ) -> Mapping[str, Sequence[tuple[str, EntryPoint]] | Path]:
     """Return who offers what the definition names; the first layer of the path that has it counts."""
@@ -107,7 +107,7 @@ def _named(
     own = (f"{build.layout.scripts}/{path.name}" for path in (staging / build.layout.scripts).iterdir())
     known |= {name: staging / path for name, path in _programs(build, own).items()}
     known |= offers
-    meant = {wanted: _meant(wanted, known) for wanted in build.layer.entry_points}
+    meant = {wanted: _match_names(wanted, known) for wanted in build.layer.entry_points}
     if unknown := [wanted for wanted, names in meant.items() if not names]:
         near = [hint for name in unknown if (hint := did_you_mean(name, known))]
         there = f"there are: {listed(sorted(known))}" if known else "they offer none at all"
@@ -119,7 +119,7 @@ def _named(
     return {name: known[name] for names in meant.values() for name in names}
 
 
-def _meant(wanted: str, known: Collection[str]) -> list[str]:
+def _match_names(wanted: str, known: Collection[str]) -> list[str]:
     """Return the names that one of the ``entry_points`` stands for."""
     if not is_pattern(wanted):
         return [wanted] if wanted in known else []
@@ -140,11 +140,11 @@ def chosen_commands(build: LayerBuild, path: Sequence[Data]) -> dict[str, str]:
         for name, file in _programs(build, data.files).items():
             known[name] = data.files[file] if build.target.is_windows else "a program"
         known |= data.commands
-    names = {name for wanted in build.layer.entry_points for name in _meant(wanted, known)}
+    names = {name for wanted in build.layer.entry_points for name in _match_names(wanted, known)}
     return {name: known[name] for name in names}
 
 
-def _command(build: LayerBuild, offers: Sequence[tuple[str, EntryPoint]], observe: Observer) -> EntryPoint:
+def _choose_command(build: LayerBuild, offers: Sequence[tuple[str, EntryPoint]], observe: Observer) -> EntryPoint:
     """Choose among those who offer one command, and check that it can have a launcher."""
     package, point = offers[-1]
     others = sorted({other for other, _ in offers} - {package})
@@ -172,14 +172,14 @@ def _write_launcher(build: LayerBuild, staging: Path, point: EntryPoint) -> tupl
     """Write a launcher, unless a program has its name; return the path of either, and whether it is written."""
     name, content = launcher(point, build.target, build.configuration)
     programs = staging / build.layout.scripts
-    if taken := _taken(programs, name, on_windows=build.target.is_windows):
+    if taken := _find_taken(programs, name, on_windows=build.target.is_windows):
         return f"{build.layout.scripts}/{taken}", False
     (programs / name).write_bytes(content)
     (programs / name).chmod(0o755)
     return f"{build.layout.scripts}/{name}", True
 
 
-def _taken(programs: Path, name: str, *, on_windows: bool) -> str:
+def _find_taken(programs: Path, name: str, *, on_windows: bool) -> str:
     """Return what has a launcher's name already, or on Windows could be meant by it; empty if nothing has."""
     if os.path.lexists(programs / name):
         return name

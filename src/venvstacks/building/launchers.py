@@ -95,7 +95,7 @@ def launcher(point: EntryPoint, target: Target, configuration: Mapping[str, Any]
     code = _code(point, target, [f"../{folder}" for folder in configuration.get("bin_dirs", ())])
     isolated = configuration.get("isolated", False)
     if target.is_windows:
-        return f"{point.name}.exe", _windows_program(point, target, isolated=isolated) + _zipped(code)
+        return f"{point.name}.exe", _windows_program(point, target, isolated=isolated) + _zip(code)
     return point.name, _LAUNCHER.replace("OPTION", "-I" if isolated else "-P").encode() + code
 
 
@@ -122,7 +122,7 @@ def _windows_program(point: EntryPoint, target: Target, *, isolated: bool) -> by
     return whole[: whole.rindex(b"PK\x03\x04")]  # its zip file carries the time of day
 
 
-def _zipped(code: bytes) -> bytes:
+def _zip(code: bytes) -> bytes:
     stream = io.BytesIO()
     entry = ZipInfo("__main__.py", _EPOCH)
     entry.create_system = 3  # whatever this machine is
@@ -181,10 +181,10 @@ def macos_interpreter(layout: Layout, own: str, install_targets: Sequence[str]) 
     """
     up = "/.." * (layout.scripts.count("/") + 1)
     places = [up if name == own else f"{up}/../{name}" for name in install_targets]
-    folders = ":".join(f"$here{_quoted(f'{place}/{DYNLIB}')}" for place in places)
-    python = _quoted(f"{up}/{BASE}/{layout.python}")
+    folders = ":".join(f"$here{_quote(f'{place}/{DYNLIB}')}" for place in places)
+    python = _quote(f"{up}/{BASE}/{layout.python}")
     return _MACOS_INTERPRETER.replace("FOLDERS", folders).replace("PYTHON", python)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"

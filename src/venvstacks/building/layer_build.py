@@ -15,7 +15,7 @@ from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target
 
-Key = tuple[str, str]
+LayerKey = tuple[str, str]
 """Target name and build name: what distinguishes a layer for a target from all others."""
 
 
@@ -49,12 +49,12 @@ class LayerBuild:
     state: BuildState | None = None  # what the last build of the folder recorded, whatever its inputs were
 
     @property
-    def key(self) -> Key:
+    def key(self) -> LayerKey:
         """What distinguishes it from all others."""
         return self.target.name, self.layer.build_name
 
     @property
-    def keys_below(self) -> tuple[Key, ...]:
+    def keys_below(self) -> tuple[LayerKey, ...]:
         """The keys of the layers below it, in path order."""
         return tuple((self.target.name, name) for name in self.layer.below)
 

@@ -15,7 +15,7 @@ from venvstacks.building.inspection import layer_entries
 from venvstacks.building.install import install_packages
 from venvstacks.building.installed import Installed, read_installed
 from venvstacks.building.launch_commands import add_launchers
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import LayerBuild, LayerKey
 from venvstacks.building.layer_links import LayerLinks, plan_links
 from venvstacks.building.native_files import apply_linking, check_native, library_layer, read_native
 from venvstacks.building.split_packages import apply_joining, parts_of
@@ -33,7 +33,7 @@ from venvstacks.runtimes.providers import RuntimeProvider
 from venvstacks.session import Session
 from venvstacks.work import Task
 
-StepKey = tuple[str, Key]
+StepKey = tuple[str, LayerKey]
 """A step (``fill`` or ``finish``), and the layer."""
 
 BuildTask = Task[StepKey, BuildState]
@@ -49,7 +49,7 @@ class LayerBuilder:
     def __init__(
         self,
         build: LayerBuild,
-        builds: Mapping[Key, LayerBuild],
+        builds: Mapping[LayerKey, LayerBuild],
         session: Session,
         runtimes: RuntimeProvider,
         compiler: BytecodeCompiler,

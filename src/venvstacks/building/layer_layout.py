@@ -59,10 +59,10 @@ class Layout:
         )
         for old, new in moves:
             if path == old or path.startswith(f"{old}/"):
-                return layout.spelled((new + path[len(old) :]).lstrip("/"))
+                return layout.respell((new + path[len(old) :]).lstrip("/"))
         return path
 
-    def spelled(self, path: str) -> str:
+    def respell(self, path: str) -> str:
         """Return a path with its top folder as the layout spells it: on Windows, ``lib`` and ``Lib`` are one."""
         if self.folds_case:
             first, slash, rest = path.partition("/")

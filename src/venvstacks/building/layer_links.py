@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 
 from venvstacks.building.data_links import DataLink, plan_data_links
 from venvstacks.building.launch_commands import chosen_commands
-from venvstacks.building.layer_build import Key, LayerBuild
+from venvstacks.building.layer_build import LayerBuild, LayerKey
 from venvstacks.building.native_files import linking_hash, plan_linking
 from venvstacks.building.split_packages import plan_joining
 from venvstacks.files import json_hash
@@ -47,7 +47,7 @@ def plan_links(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLinks:
     )
 
 
-def links_changed(build: LayerBuild, usable: Mapping[Key, LayerBuild]) -> bool:
+def links_changed(build: LayerBuild, usable: Mapping[LayerKey, LayerBuild]) -> bool:
     """Return whether a built layer would take something else from the layers below, as they are now.
 
     False if one of these is not usable as it is: what it will offer cannot be known.

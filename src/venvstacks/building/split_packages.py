@@ -87,16 +87,16 @@ def plan_joining(
         if all(part.init is None for part in having.values()):
             visible.add(name)
             continue
-        places, hidden = _divide(having)
+        places, hidden = _join_parts(having)
         clashes += [(name, places[0], lower) for lower in hidden]
         if len(places) > 1:
             visible.add(name)
-            order = (_running(places, having), *places)
+            order = (_choose_running(places, having), *places)
             packages[name] = tuple(_folder(place, build, below, name) for place in order)
     return packages, clashes
 
 
-def _divide(having: Mapping[int, Part]) -> tuple[list[int], list[int]]:
+def _join_parts(having: Mapping[int, Part]) -> tuple[list[int], list[int]]:
     """Return the places of parts that go together, and of those that contradict them.
 
     A part whose distributions all have files in the parts before it is an older or newer one of the same: hidden
@@ -116,7 +116,7 @@ def _divide(having: Mapping[int, Part]) -> tuple[list[int], list[int]]:
     return places, hidden
 
 
-def _running(places: Sequence[int], parts: Mapping[int, Part]) -> int:
+def _choose_running(places: Sequence[int], parts: Mapping[int, Part]) -> int:
     """Choose the part whose ``__init__.py`` runs: one that does something, or one at all, the lowest of these.
 
     What others require is below them, and finds its data beside itself.
