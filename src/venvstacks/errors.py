@@ -187,4 +187,4 @@ class FilesystemError(VenvstacksError):
 
 
 class BusyError(VenvstacksError):
-    """Another run is at work in the same build or output folder."""
+    """Another run is using the same build or output folder."""

@@ -79,11 +79,11 @@ def choose_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[st
             raise _made_for_others(target, {target.name for layer in layers for target in layer.targets})
         found.add(target)
     if layers and not found:
-        raise UsageError("None of the chosen layers is made for any platform.", hint="see their `platforms`")
+        raise UsageError("None of the selected layers supports any platform.", hint="see their `platforms`")
     return tuple(sorted(found))
 
 
 def _made_for_others(target: Target, others: Collection[str]) -> UsageError:
     where = f"this machine's platform, {target.name}" if target == host_target() else target.name
-    hint = f"they are made for {', '.join(sorted(others))}: choose with --platform" if others else None
-    return UsageError(f"None of the chosen layers is made for {where}.", hint=hint)
+    hint = f"they support {', '.join(sorted(others))}: choose with --platform" if others else None
+    return UsageError(f"None of the selected layers supports {where}.", hint=hint)

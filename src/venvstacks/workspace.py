@@ -76,9 +76,7 @@ def hold_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None
 
 
 def _busy(folder: Path, option: str) -> BusyError:
-    return BusyError(
-        f"Another run is at work in {folder}.", hint=f"wait for it to end, or give this one its own {option}"
-    )
+    return BusyError(f"Another run is using {folder}.", hint=f"wait until it ends, or use another {option}")
 
 
 @contextmanager

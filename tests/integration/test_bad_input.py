@@ -202,8 +202,8 @@ def test_foreign_files(built: Project) -> None:
     (folder / "app-hello").mkdir()
     (folder / "app-hello" / "diary.txt").write_text("instead")
     before = everything(built)
-    failed(built.run("build", *OFFLINE), "app-hello", "was not made by", "--build-dir")
-    failed(built.run("build", "--clean", *OFFLINE), "app-hello", "was not made by")
+    failed(built.run("build", *OFFLINE), "app-hello", "was not created by", "--build-dir")
+    failed(built.run("build", "--clean", *OFFLINE), "app-hello", "was not created by")
     assert everything(built) == before
 
 

@@ -488,6 +488,6 @@ def test_where_no_server_answers_one_lock_and_one_build_do(project: Project, ans
     assert tree(project.folder / "requirements") == locks
     assert output(project.built / "app-app" / "bin" / "python", "-m", "app") == "__main__"
     (warning,) = project.warnings()
-    assert warning.startswith(f"No managed cpython@{python.release} could be had (")
+    assert warning.startswith(f"No managed cpython@{python.release} is available (")
     assert len(server.connections) == (2 if answer == "silence" else 0), warning
     assert project.changed() == ["app-app", "base"]

@@ -211,7 +211,7 @@ def test_changing_ones_mind(project: Project) -> None:
         with pytest.raises(BuildError, match="cannot be used: it was built with bytecode = 'none'") as caught:
             use(project.stack(), options=project.options())
         assert caught.value.hint == (
-            "give the --bytecode that the layer was built with, or run `venvstacks build` first"
+            "use the --bytecode value that the layer was built with, or run `venvstacks build` first"
         )
     assert build(project) == sorted(LAYERS)
     configuration = json.loads((project.built / "base/share/venv/metadata/venvstacks_layer.json").read_text())
@@ -269,7 +269,7 @@ def test_another_release_of_the_minor_version_compiles_with_a_warning(project: P
     built = venvstacks.build(stack, platforms=[OTHER.name], options=project.options())
     assert any(entry.path.endswith(f"tool.{TAG}.pyc") for entry in built[-1].entries)
     (warning,) = project.warnings()
-    assert warning.startswith(f"Bytecode for cpython@{MINOR}.99 is made by cpython@{MINOR}.")
+    assert warning.startswith(f"Bytecode for cpython@{MINOR}.99 is compiled by cpython@{MINOR}.")
 
 
 def test_where_nothing_compiles_the_error_says_so_and_nothing_is_left(project: Project) -> None:
@@ -278,7 +278,8 @@ def test_where_nothing_compiles_the_error_says_so_and_nothing_is_left(project: P
         venvstacks.build(stack, platforms=[OTHER.name], options=project.options())
     assert caught.value.message.startswith("Modules of ")
     assert (
-        f"for {OTHER.name} cannot be compiled. Bytecode for cpython@3.99.1 cannot be made" in caught.value.message
+        f"for {OTHER.name} cannot be compiled. Bytecode for cpython@3.99.1 cannot be compiled"
+        in caught.value.message
     )
     assert "uv python install cpython@3.99.1" in (caught.value.hint or "")
     assert not list((project.built / OTHER.name).iterdir())
@@ -296,7 +297,7 @@ def test_a_compiler_that_fails_is_told(project: Project, monkeypatch: pytest.Mon
         f"Modules of runtime 'base' for {host().target.name} cannot be compiled with "
         f"{own_python().request}: ValueError: no such thing"
     )
-    assert caught.value.hint == "do without bytecode (--bytecode none)"
+    assert caught.value.hint == "build without bytecode (--bytecode none)"
     assert not [path.name for path in project.built.iterdir() if path.name != ".venvstacks"]
 
 

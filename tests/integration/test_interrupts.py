@@ -273,7 +273,7 @@ def test_second_run_waits(root: Path, tmp_path: Path, index: StallingIndex) -> N
         definition.write_text(plain, encoding="utf-8")
         ended = project.run("build", "--no-wait", "--lock", *OFFLINE)
         assert ended.status == 1
-        assert f"error: Another run is at work in {project.folder / '_build'}." in ended.stderr
+        assert f"error: Another run is using {project.folder / '_build'}." in ended.stderr
         assert "--build-dir" in ended.stderr
         for command in ("lock", "publish", "local-export"):
             ended = project.run(command, "--no-wait")
@@ -284,7 +284,7 @@ def test_second_run_waits(root: Path, tmp_path: Path, index: StallingIndex) -> N
         with started(waiting, project.folder, project.environment()) as second:
             assert second.stderr is not None
             lines = await_line(second.stderr, "waiting")
-            assert lines == [f"   waiting  another run is at work in {project.folder / '_build'}\n"]
+            assert lines == [f"   waiting  another run is using {project.folder / '_build'}\n"]
             assert second.poll() is None
             first.send_signal(signal.SIGTERM)
             assert first.wait(30) == 143

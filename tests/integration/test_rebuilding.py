@@ -130,7 +130,7 @@ def test_what_is_no_layer_is_left_alone(project: Project, kind: str) -> None:
     else:
         place.mkdir()
         (place / (".venvstacks-build.json" if kind == "damaged state" else "notes")).write_text("{'")
-    with pytest.raises(BuildError, match=r"Runtime 'base' cannot be built: .*base is there and was not made by"):
+    with pytest.raises(BuildError, match=r"Runtime 'base' cannot be built: .*base exists and was not created by"):
         project.build()
     assert os.path.lexists(place)
 

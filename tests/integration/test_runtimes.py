@@ -260,7 +260,7 @@ def test_only_the_interpreters_own_files_are_copied(tmp_path: Path, monkeypatch:
     [
         ("ssl.py", "its module 'ssl' cannot be imported"),
         ("sqlite3", "its module 'sqlite3' cannot be imported"),
-        ("encodings", "does not start from its new place: .*encodings"),
+        ("encodings", "does not start from its new location: .*encodings"),
     ],
 )
 def test_a_damaged_interpreter_is_refused_with_the_reason(

@@ -219,7 +219,7 @@ def test_a_library_that_moves_to_another_layer_is_followed(project: Project, com
     stack = load_stack(project.folder / "venvstacks.toml")
     venvstacks.lock(stack, reset=["base", "framework-a"], options=project.options())
     project.build(include=["base", "framework-a"])
-    with pytest.raises(BuildError, match="what it takes from the layers below has changed"):
+    with pytest.raises(BuildError, match="what it uses of the layers below has changed"):
         venvstacks.publish(stack, output="out", options=project.options())
     shutil.rmtree(project.built / "base")  # so that what it offers is only known in the middle of the build
     project.build()

@@ -72,7 +72,9 @@ def test_win_amd64(downloads_list: str, run_windows: Run, tmp_path: Path) -> Non
     place = exported(tmp_path / "built", downloads_list, "win_amd64", "3.13.2", events)
     warnings = [event.message for event in events if isinstance(event, Warned)]
     assert [
-        text for text in warnings if not text.startswith("Bytecode for cpython@3.13.2 is made by cpython@3.13.")
+        text
+        for text in warnings
+        if not text.startswith("Bytecode for cpython@3.13.2 is compiled by cpython@3.13.")
     ] == []
     layer = place / "app-tool"
     run_windows(place / "base" / "python.exe", layer / "postinstall.py")

@@ -187,7 +187,7 @@ def test_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("step", [venvstacks.build, venvstacks.publish, venvstacks.export])
 def test_layers_of_other_machines(stack: venvstacks.Stack, step: object) -> None:
-    with pytest.raises(venvstacks.UsageError, match="None of the chosen layers is made for this machine"):
+    with pytest.raises(venvstacks.UsageError, match="None of the selected layers supports this machine"):
         step(stack, include=["elsewhere"])  # type: ignore[operator]
 
 

@@ -49,7 +49,7 @@ def test_a_second_run_is_refused(tmp_path: Path) -> None:
         with ThreadPoolExecutor() as pool:
             error = pool.submit(second).exception()
         assert isinstance(error, BusyError)
-        assert error.message == f"Another run is at work in {tmp_path}."
+        assert error.message == f"Another run is using {tmp_path}."
         assert "--build-dir" in (error.hint or "")
         assert scratch.exists()  # the second has cleaned nothing up
     with hold_workspace(tmp_path, wait=False, observe=silent):
@@ -128,7 +128,7 @@ def test_an_output_folder_is_held_without_a_file_in_it(tmp_path: Path) -> None:
     with hold_output(output, wait=True, observe=silent), ThreadPoolExecutor() as pool:
         error = pool.submit(second).exception()
         assert isinstance(error, BusyError)
-        assert error.message == f"Another run is at work in {output}."
+        assert error.message == f"Another run is using {output}."
         assert "--output-dir" in (error.hint or "")
     assert _names(output) == []
     with hold_output(output, wait=False, observe=silent):

@@ -70,7 +70,7 @@ class ArchiveReader:
                     yield part, piece
                 place += len(piece)
         for _ in pieces:  # there is none, but this is where the frame's own end is looked at
-            raise self._error(f"frame {number} holds more than the index says")
+            raise self._error(f"frame {number} contains more than the index declares")
 
     def _decompressed(self, number: int) -> Iterator[bytes]:
         frame = self.index.frames[number]
@@ -80,7 +80,7 @@ class ArchiveReader:
         try:
             yield from decompressed(self.index.codec, packed, frame.content_size)
         except CodecError as error:
-            raise self._error(f"frame {number} is not what the index says: {error}") from error
+            raise self._error(f"frame {number} does not match the index: {error}") from error
 
     def _compare(self, found: bytes | memoryview, expected: bytes, number: int) -> None:
         if found != expected:
@@ -108,7 +108,7 @@ class ArchiveReader:
                 digest.update(piece)
                 waiting = bytes(piece)
         if digest.hexdigest() != entry.sha256:
-            raise self._error(f"the content of {entry.path!r} is not what the index says")
+            raise self._error(f"the content of {entry.path!r} does not match the index")
         if waiting:
             yield waiting
 

@@ -103,14 +103,14 @@ def cut_into_frames(
         while room:
             while not have:
                 if (following := next(rest, None)) is None:
-                    raise ValueError("frames hold more than there is")
+                    raise ValueError("frames contain more than there is")
                 waiting, start, have = following, 0, part_size(following)
             taken = min(have, room)
             held.append(_cut(waiting, start, taken))
             start, have, room = start + taken, have - taken, room - taken
         frames.append(tuple(held))
     if have or any(map(part_size, rest)):
-        raise ValueError("frames hold less than there is")
+        raise ValueError("frames contain less than there is")
     return tuple(frames)
 
 

@@ -57,12 +57,12 @@ def _check_frames(index: ArchiveIndex) -> None:
     end = 0
     for number, frame in enumerate(index.frames):
         if not 0 < frame.content_size <= LARGEST_FRAME:
-            raise ValueError(f"frame {number} is said to hold {frame.content_size} bytes")
+            raise ValueError(f"frame {number} is declared to contain {frame.content_size} bytes")
         if not 0 < frame.size <= frame.content_size + frame.content_size // 64 + 4096:
-            raise ValueError(f"frame {number} is said to have {frame.size} bytes")
+            raise ValueError(f"frame {number} is declared to have {frame.size} bytes")
         gap = frame.offset - end
         if gap < 0 or (gap and index.codec is not Codec.DEFLATE):
-            raise ValueError(f"frame {number} is said to begin at {frame.offset}")
+            raise ValueError(f"frame {number} is declared to begin at {frame.offset}")
         end = frame.offset + frame.size
     if end > index.archive_size or (end != index.archive_size and index.codec is not Codec.DEFLATE):
         raise ValueError(f"its frames end at {end}, and the archive at {index.archive_size}")
@@ -78,4 +78,4 @@ def _check_places(index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], .
         if bool(entry.sha256) != (entry.type is EntryKind.FILE):
             raise ValueError(f"the hash of {entry.path!r} is {'there' if entry.sha256 else 'not there'}")
         if (entry.frame, entry.offset) != places.get(entry.path, (0, 0)):
-            raise ValueError(f"{entry.path!r} is said to be where it cannot be")
+            raise ValueError(f"{entry.path!r} is declared to be where it cannot be")

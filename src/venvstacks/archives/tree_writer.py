@@ -87,7 +87,7 @@ class TreeWriter:
         descriptor = file.descriptor
         try:
             if not file.is_right():
-                raise self._error(f"the content of {entry.path!r} is not what its index says")
+                raise self._error(f"the content of {entry.path!r} does not match its index")
             if entry.mode & self._masked:
                 os.fchmod(descriptor, entry.mode)
             if _TIMES_OF_OPEN_FILES:

@@ -57,8 +57,8 @@ def _free(build: LayerBuild, staging: Path, relative: str) -> Path:
     path = staging / relative
     if os.path.lexists(path):
         raise BuildError(
-            f"A package of {build.layer.title} brings the file {relative}, whose place is the layer's own.",
-            hint="take the package out of the layer's requirements",
+            f"A package of {build.layer.title} brings the file {relative}, which is reserved for the layer.",
+            hint="remove the package from the layer's requirements",
         )
     return path
 

@@ -86,7 +86,7 @@ def _name_install_targets(builds: Sequence[LayerBuild]) -> None:
         if link.exists():
             if not link.is_symlink():
                 raise BuildError(
-                    f"{build.headline} cannot be named {target}: {link} was not made by venvstacks.",
+                    f"{build.headline} cannot be named {target}: {link} was not created by venvstacks.",
                     hint="move it away, or choose another folder with --build-dir",
                 )
         else:

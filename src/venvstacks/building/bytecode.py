@@ -89,11 +89,11 @@ class BytecodeCompiler:
                 return parse_json(done.stdout, _Made)
             reason = (done.stderr.strip().splitlines() or [f"exit status {done.status}"])[-1]
         except DocumentError:
-            reason = f"{program} does not answer as a Python does"
+            reason = f"{program} does not respond like a Python interpreter"
         raise BuildError(
             f"Modules of {build.layer.title} for {build.target.name} cannot be compiled with "
             f"{build.lock.python.request}: {reason}",
-            hint="do without bytecode (--bytecode none)",
+            hint="build without bytecode (--bytecode none)",
         )
 
 

@@ -252,5 +252,5 @@ def hint_for(checks: Iterable[Check]) -> str:
     """Describe what to do about the problems that were found."""
     if any(check.lacks_excluded for check in checks):
         advice = "if a layer can do without what a layer below excludes, add that to its own exclude_packages"
-        return f"{advice}; otherwise have the layer below install it"
-    return "lock again; if an override in [tool.uv] is the cause, mend it or exclude the dependency there"
+        return f"{advice}; otherwise install it in the layer below"
+    return "lock again; if an override in [tool.uv] is the cause, fix it or exclude the dependency there"

@@ -20,7 +20,7 @@ from venvstacks.platforms.targets import Target
 _SHOWN = 5
 # Hidden names at the top that may come and go: our own, and what desktops leave in folders they show.
 _OVERLOOKED = {STATE_FILE, ".DS_Store", ".directory"}
-_RELINKED = "what it takes from the layers below has changed"
+_RELINKED = "what it uses of the layers below has changed"
 
 
 def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[LayerKey, str]:
@@ -65,9 +65,9 @@ def check_built(builds: Sequence[LayerBuild], keys: Collection[LayerKey]) -> Non
         if not reason and links_changed(build, built):
             reason = _RELINKED
         if reason or build.state is None or not build.state.checked:
-            unchecked = "the build that made it failed before its packages were found to see what they require"
+            unchecked = "its build failed before the requirements of its packages were checked"
             is_alike = build.state is None or _bytecode_in(build.state) == build.bytecode
-            way = "" if is_alike else "give the --bytecode that the layer was built with, or "
+            way = "" if is_alike else "use the --bytecode value that the layer was built with, or "
             # another layer may be what failed
             alone = "" if reason else f" --include {shlex.quote(build.layer.build_name)}"
             raise BuildError(
@@ -85,7 +85,7 @@ def _inspect(build: LayerBuild) -> str:
         if maker := other_version(folder):
             return f"it was built by {maker}"
         raise BuildError(
-            f"{build.headline} cannot be built: {folder} is there and was not made by venvstacks.",
+            f"{build.headline} cannot be built: {folder} exists and was not created by venvstacks.",
             hint="move it away, or choose another folder with --build-dir",
         )
     known = {entry.path: entry for entry in state.entries}
@@ -116,7 +116,7 @@ def layer_entries(folder: Path, target: Target, *, bytecode: Collection[str] = f
     """List what belongs to a layer: everything but hidden entries at the top, and bytecode that is not shipped."""
     entries = tuple(entry for entry in _scan(folder, target, bytecode) if not entry.path.startswith("."))
     if target.is_windows and (link := next((e for e in entries if e.type is EntryKind.SYMLINK), None)):
-        raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot hold")
+        raise ValueError(f"{folder / link.path} is a symbolic link, which layers for Windows cannot contain")
     return entries
 
 

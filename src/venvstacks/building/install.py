@@ -195,5 +195,5 @@ def _merge(build: LayerBuild, source: Path, place: Path, staging: Path) -> None:
         raise BuildError(
             f"A package of {build.layer.title} would overwrite {place.relative_to(staging).as_posix()}, "
             "which belongs to the base Python.",
-            hint="take the package out of the layer's requirements",
+            hint="remove the package from the layer's requirements",
         )

@@ -20,7 +20,7 @@ from venvstacks.humanize import did_you_mean, listed
 
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<attribute>[\w.]+)\s*(\[.*\])?")
 _PROGRAM_ENDINGS = {"", ".exe", ".com", ".bat", ".cmd"}
-_HINT = "list the commands that the layer shall have: entry_points = [...]"
+_HINT = "list the commands that the layer should have: entry_points = [...]"
 
 _Offers = Mapping[str, Sequence[tuple[str, EntryPoint]]]
 """Name -> the packages that offer the command, with their entry points; of several, the last one counts."""
@@ -53,7 +53,7 @@ def add_launchers(
                 raise BuildError(
                     f"{build.headline} cannot have a launcher of {point.name!r}: "
                     f"a package brings the program {path}.",
-                    hint=f"that program can be used as it is; {_HINT}",
+                    hint=f"use that program as it is; {_HINT}",
                 )
         elif build.target.is_windows and not found.is_relative_to(staging):  # elsewhere there is a link to it
             shutil.copyfile(found, staging / build.layout.scripts / found.name)
@@ -163,7 +163,7 @@ def _choose_command(build: LayerBuild, offers: Sequence[tuple[str, EntryPoint]],
         raise BuildError(
             f"{build.headline} cannot have a launcher of {point.name!r}: package {package!r} says that it is "
             f"{point.value!r}, which is not MODULE:OBJECT.",
-            hint=_HINT if build.layer.all_entry_points else "take it out of entry_points",
+            hint=_HINT if build.layer.all_entry_points else "remove it from entry_points",
         )
     return EntryPoint(point.name, f"{reference['module']}:{reference['attribute']}", point.group)
 

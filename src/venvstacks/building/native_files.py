@@ -133,8 +133,8 @@ def _make_links(build: LayerBuild, links: Mapping[str, str], staging: Path) -> N
     folder = staging / DYNLIB
     if os.path.lexists(folder):
         raise BuildError(
-            f"A package of {build.layer.title} brings {DYNLIB}, whose place is the layer's own.",
-            hint="take the package out of the layer's requirements",
+            f"A package of {build.layer.title} brings {DYNLIB}, which is reserved for the layer.",
+            hint="remove the package from the layer's requirements",
         )
     folder.mkdir(parents=True)
     for name, path in links.items():

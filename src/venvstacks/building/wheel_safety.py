@@ -21,7 +21,7 @@ from venvstacks.platforms.compatibility import Compatibility
 _SHOWN = 5
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SEPARATORS = re.compile(r"[/\\]")
-_HINT = "report this to the package's makers, and choose another release of it"
+_HINT = "report this to the package's maintainers, and choose another release of it"
 
 
 def check_wheel(path: Path, compatibility: Compatibility) -> None:

@@ -99,7 +99,7 @@ def _format(event: Event, verbosity: int) -> str | None:
         case Started() if verbosity > 1:
             return f"{_VERBS[event.step][0]:>{_WIDTH}}  {_title(event)}"
         case Waiting():
-            return f"{'waiting':>{_WIDTH}}  another run is at work in {event.folder}"
+            return f"{'waiting':>{_WIDTH}}  another run is using {event.folder}"
     return None
 
 

@@ -24,7 +24,7 @@ def _draw_layer_libraries(layer: LayerLibraries, *, everything: bool) -> Iterato
     for finding in layer.findings:
         yield printable(str(finding))
     if layer.system_libraries:
-        yield f"the target's system has to bring {', '.join(map(printable, layer.system_libraries))}"
+        yield f"the target's system has to provide {', '.join(map(printable, layer.system_libraries))}"
     for name, path in layer.hidden.items():
         yield f"{printable(name)} is hidden by {printable(path)} in this environment"
     files: dict[str, list[Use]] = {}

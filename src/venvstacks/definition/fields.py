@@ -44,7 +44,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     requirements: Annotated[
         list[str],
         Meta(
-            description="What the layer declares to need, as PEP 508 requirements; may be empty.",
+            description="The layer's requirements, as in PEP 508; may be empty.",
             examples=[["numpy>=2", "pywin32; sys_platform == 'win32'"]],
         ),
     ]
@@ -114,7 +114,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     exclude_packages: Annotated[
         list[str] | UnsetType,
         Meta(
-            description="Packages that are resolved and locked, and never installed in this layer.",
+            description="Packages that are resolved and locked, but not installed in this layer.",
             examples=[["nvidia-nccl-cu12", "triton"]],
         ),
     ] = UNSET

@@ -25,13 +25,13 @@ def _parse(text: str, report: Report) -> Requirement | None:
         reason = str(error).splitlines()[0].rstrip(":")  # the other lines point at a column of the text
         shown = quoted(_CREDENTIALS.sub("://***@", text))
         is_option = text.lstrip().startswith("-")
-        hint = "options of pip cannot be used here; settings for uv belong into [tool.uv]" if is_option else None
+        hint = "options of pip cannot be used here; settings for uv belong in [tool.uv]" if is_option else None
         report.add("requirements", f"{shown} is not a valid requirement: {reason}", hint)
         return None
     if requirement.url is not None:
         report.add(
             "requirements",
-            f"'{requirement.name} @ ...' names an address; layers install wheels from package indexes and local "
+            f"'{requirement.name} @ ...' is a URL; layers install wheels from package indexes and local "
             "folders only",
             f"put a wheel of it into a folder, name that with --local-wheels and write '{requirement.name}'",
         )

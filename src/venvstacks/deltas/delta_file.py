@@ -60,7 +60,7 @@ def compress_frame(content: bytes, prefix: bytes, level: int) -> bytes:
 
 
 def decompress_frame(packed: bytes, prefix: bytes, size: int) -> bytes:
-    """Decompress a frame, without ever making more of it than the ``size`` that it is said to hold."""
+    """Decompress a frame, without ever making more of it than the ``size`` that it is declared to hold."""
     limits: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX}
     try:
         stream = zstd.ZstdDecompressor(zstd_dict=_dictionary(prefix), options=limits)
@@ -99,7 +99,7 @@ class DeltaReader:
         try:
             return decompress_frame(packed, prefix, frame.content_size)
         except codecs.CodecError as error:
-            raise _damaged(self.name, f"frame {number + 1} is not what the header says: {error}") from error
+            raise _damaged(self.name, f"frame {number + 1} does not match the header: {error}") from error
 
 
 def read_header(path: Path, *, check: bool = True) -> tuple[DeltaHeader, int]:
@@ -156,7 +156,7 @@ def _decode(file: BinaryIO, name: str) -> tuple[DeltaHeader, int]:
             hint="use a newer version of venvstacks, or fetch and unpack the whole archive",
         )
     if size > _LARGEST_HEADER:
-        raise _damaged(name, f"its header is said to have {size} bytes")
+        raise _damaged(name, f"its header is declared to have {size} bytes")
     packed = file.read(size)
     if files.sha256(packed) != digest.hex():
         raise _damaged(name, "its header is not what it was")

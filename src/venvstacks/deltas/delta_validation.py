@@ -64,24 +64,24 @@ def _check_sources(header: DeltaHeader, *, windows: bool) -> None:
 
 def _check_frame(header: DeltaHeader, frame: DeltaFrame, number: int) -> None:
     if not 0 < frame.content_size <= LARGEST_CONTENT:
-        raise ValueError(f"frame {number} is said to hold {frame.content_size} bytes")
+        raise ValueError(f"frame {number} is declared to contain {frame.content_size} bytes")
     if not 0 < frame.size <= frame.content_size + frame.content_size // 64 + 4096:
-        raise ValueError(f"frame {number} is said to have {frame.size} bytes")
+        raise ValueError(f"frame {number} is declared to have {frame.size} bytes")
     for stretch in frame.prefix:
         if not stretch.size or stretch.start + stretch.size > header.sources[stretch.source].size:
-            raise ValueError(f"frame {number} is said to need what its old files do not hold")
+            raise ValueError(f"frame {number} is declared to need what its old files do not hold")
     if frame.prefix and not SMALLEST_PREFIX <= _prefix_size(frame) <= LARGEST_PREFIX:
-        raise ValueError(f"frame {number} is said to need {_prefix_size(frame)} bytes of old files")
+        raise ValueError(f"frame {number} is declared to need {_prefix_size(frame)} bytes of old files")
 
 
 def _check_sums(header: DeltaHeader, frames_size: int) -> None:
     end = sum(frame.size for frame in header.frames)
     if end != frames_size:
-        raise ValueError(f"its frames are said to have {end} bytes, and have {frames_size}")
+        raise ValueError(f"its frames are declared to have {end} bytes, and have {frames_size}")
     content = sum(frame.content_size for frame in header.frames)
     prefix = sum(_prefix_size(frame) for frame in header.frames)
     if prefix > HIGHEST_PREFIX_RATIO * content:
-        raise ValueError(f"{size_text(prefix)} of old files are said to be needed for {size_text(content)}")
+        raise ValueError(f"{size_text(prefix)} of old files are declared to be needed for {size_text(content)}")
     if content > max(_HARMLESS, _HIGHEST_RATIO * (frames_size + prefix)):
         sizes = f"{size_text(frames_size)} would become {size_text(content)}"
         raise ValueError(f"{sizes}, which looks like a delta made to fill disks")
@@ -104,7 +104,7 @@ def _check_files(header: DeltaHeader, *, windows: bool) -> None:
     _check_contents(new, [frame.content_size for frame in header.frames])
     for path, old in header.moved.items():
         if path not in kept or old == path:
-            raise ValueError(f"{path!r} is said to have been moved, and was not")
+            raise ValueError(f"{path!r} is declared to have been moved, and was not")
         if problem := path_problem(old, windows=windows):
             raise ValueError(problem)
 
@@ -116,7 +116,7 @@ def _check_contents(new: Sequence[DeltaEntry], sizes: Sequence[int]) -> None:
     for entry in new:
         exists = entry.frame <= len(sizes) and entry.offset < sizes[entry.frame - 1]
         if not exists or starts[entry.frame - 1] + entry.offset != place or not entry.size:
-            raise ValueError(f"{entry.path!r} is said to be where it cannot be")
+            raise ValueError(f"{entry.path!r} is declared to be where it cannot be")
         place += entry.size
     if place != starts[-1]:
         raise ValueError(f"its frames hold {starts[-1]} bytes, and its files {place}")

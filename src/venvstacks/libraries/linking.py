@@ -103,7 +103,7 @@ class _Linker:
             if excluded := self.offers[each.build_name].excluded.get(name):
                 return f"{each.title} has it as {excluded.path}, which its dynlib_exclude leaves out"
         if self.layer.compatibility.target.is_windows and REDISTRIBUTABLE.fullmatch(name):
-            return "it is part of Microsoft's C++ runtime; the package 'msvc-runtime' brings it"
+            return "it is part of Microsoft's C++ runtime; the package 'msvc-runtime' contains it"
         return ""
 
     def layers_to_search(self, use: Use) -> tuple[str, ...]:

@@ -38,7 +38,9 @@ def _missing(layer: LibraryLayer, all_uses: Sequence[Use]) -> Iterator[tuple[str
     globs = dict.fromkeys((*map(_toml_string, layer.allow_missing), *map(_glob, names)))
     accepted = f" = [{', '.join(globs)}]" if len(names) <= _LISTED else ""
     needed, by = some_of(map(_visible, names)), some_of(map(_visible, files), 2)
-    remedy = "see that the target's system has it, or add the package that brings it; to accept that it is missing"
+    remedy = (
+        "ensure that the target's system has it, or add the package that contains it; to accept that it is missing"
+    )
     yield f"needs {needed}, which no layer offers (for {by}{remarks})", f"{remedy}: dynlib_allow_missing{accepted}"
 
 
@@ -47,7 +49,7 @@ def _ambiguous(uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
         needed, taken = _visible(use.needed), _visible(use.provider)
         yield (
             f"needs {needed}, of which {use.layer!r} has several, and takes {taken}",
-            f"leave out the others there: dynlib_exclude = [{', '.join(map(_glob_for_path, use.others))}]",
+            f"exclude the others there: dynlib_exclude = [{', '.join(map(_glob_for_path, use.others))}]",
         )
 
 

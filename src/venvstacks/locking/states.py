@@ -99,7 +99,7 @@ def check_install_target(stack: Stack, layer: Layer, lock_version: int) -> None:
             raise LockError(
                 f"Cannot use {layer.title} at lock version {lock_version}: it would be installed as {folder!r}, "
                 f"which is the folder of {other.title}.",
-                hint="give one of the two another name",
+                hint="rename one of the two",
             )
 
 

@@ -113,7 +113,7 @@ def _plan_layer(build: LayerBuild, options: ExportOptions, exported: Exported) -
     name, output = described.install_target, options.folder
     if name in exported.present and name not in exported.own:
         raise PublishError(
-            f"Cannot export {build.layer.title}: {output / name} exists, and no export made it.",
+            f"Cannot export {build.layer.title}: {output / name} exists, but was not created by an export.",
             hint="move it away, or choose another folder with --output-dir",
         )
     manifest = ExportManifest(

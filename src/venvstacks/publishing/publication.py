@@ -66,7 +66,7 @@ def _trim(cache: FrameCache, work: Work) -> None:
     cache.trim()
     if (problem := cache.problem) is not None:
         error = files.explain_os_error(problem, f"keep compressed parts for the next run in {cache.folder}")
-        work.observe(Warned(f"{error.message}. It will take longer than it has to."))
+        work.observe(Warned(f"{error.message}. It will take longer than necessary."))
 
 
 class _Publisher:
@@ -141,8 +141,8 @@ class _Publisher:
         if planned.published_sha256 not in (None, archive.sha256):
             observe(
                 Warned(
-                    f"The archive of {build.layer.title} ({planned.destination.name}) was made again under the "
-                    "same build number, and differs from the one that was published."
+                    f"The archive of {build.layer.title} ({planned.destination.name}) was created again with the "
+                    "same build number, but differs from the published one."
                 )
             )
         return msgspec.structs.replace(

@@ -50,19 +50,19 @@ class Compilers:
                 return Path(found[0].executable)
         reason = unavailable.message[:1].lower() + unavailable.message[1:]
         raise RuntimeProviderError(
-            f"Bytecode for {python.request} cannot be made: this machine has no {python.implementation} "
+            f"Bytecode for {python.request} cannot be compiled: this machine has no {python.implementation} "
             f"{python.minor}, and {reason}",
             hint=f"install that Python (`uv python install {python.request}`, or your system's packages) and put "
-            "it on PATH, name a mirror of managed Pythons (UV_PYTHON_INSTALL_MIRROR), or do without bytecode "
+            "it on PATH, name a mirror of managed Pythons (UV_PYTHON_INSTALL_MIRROR), or build without bytecode "
             "(--bytecode none)",
         ) from unavailable
 
 
 def _difference_warning(python: PythonVersion, interpreter: Interpreter) -> str:
     return (
-        f"Bytecode for {python.request} is made by {interpreter.python.request} ({interpreter.executable}), as "
-        "this machine has none of the exact release: it works, but its bytes may differ from those that other "
-        "machines make."
+        f"Bytecode for {python.request} is compiled by {interpreter.python.request} ({interpreter.executable}), "
+        "as this machine has no Python of the exact release: it works, but its bytes may differ from those of "
+        "other machines."
     )
 
 

@@ -37,7 +37,7 @@ class LocalRuntimes:
         """Copy an interpreter's own files, and ensure that the copy works."""
         if not on.runs_here:
             raise RuntimeProviderError(
-                f"An interpreter of this machine ({host_target().name}) cannot serve {on.describe()}.",
+                f"An interpreter of this machine ({host_target().name}) cannot be used for {on.describe()}.",
                 hint='use managed Pythons for other targets (local-runtime = "never")',
             )
         interpreter = self._find(exact_request(python))

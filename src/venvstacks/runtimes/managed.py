@@ -30,7 +30,7 @@ _MIRRORS = {
 }
 # Where a local interpreter is ready, waiting for a server that does not answer helps nobody.
 _IMPATIENT = {"UV_HTTP_RETRIES": "0", "UV_HTTP_CONNECT_TIMEOUT": "2", "UV_HTTP_TIMEOUT": "2"}
-_HINT = "look at the mirror that it came from, and build with --clean to download it again"
+_HINT = "check the mirror that it came from, and build with --clean to download it again"
 
 
 class _Download(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class ManagedRuntimes:
             where = ", ".join(each.describe() for each in lacking or on)
             raise RuntimeProviderError(
                 f"No managed {request} is published for {where if lacking else f'all of {where}'}.",
-                hint="give a version that is, or limit the runtime's `platforms`",
+                hint="use a version that is published, or limit the runtime's `platforms`",
             )
         return request.exactly(max(common, key=Version))
 
@@ -104,7 +104,7 @@ class ManagedRuntimes:
             remedy = local if on.runs_here else "limit its `platforms`"
             raise RuntimeProviderError(
                 f"No managed {python.request} is published for {on.describe()}.",
-                hint=f"give the runtime a version that is, or {remedy}",
+                hint=f"use a version that is published, or {remedy}",
             )
         return self._download(download, python, on)
 
@@ -117,7 +117,7 @@ class ManagedRuntimes:
             remove_tree(kept)  # uv would take what it left there for whole
             way = ", or use an interpreter of this machine (--local-runtime=fallback)" if on.runs_here else ""
             raise RuntimeProviderError(
-                f"{title} cannot be had. uv says:\n{explanation(done.stderr)}",
+                f"{title} is not available. uv says:\n{explanation(done.stderr)}",
                 hint=f"name a mirror (UV_PYTHON_INSTALL_MIRROR){way}",
             )
         missing = _missing_parts(kept, python, on)
@@ -136,7 +136,7 @@ class ManagedRuntimes:
         except DocumentError as error:
             raise RuntimeProviderError(
                 f"uv's list of Pythons for {wanted} cannot be read: {error}.",
-                hint="look at UV_PYTHON_DOWNLOADS_JSON_URL, if it is set",
+                hint="check UV_PYTHON_DOWNLOADS_JSON_URL, if it is set",
             ) from error
         variant = "freethreaded" if request.freethreaded else "default"
         return [

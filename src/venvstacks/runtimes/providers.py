@@ -70,7 +70,7 @@ class FallbackRuntimes:
                 self.local.fetch(python, on, folder)
             except RuntimeProviderError as error:
                 raise RuntimeProviderError(
-                    f"{unavailable.message}\nAnd this machine cannot stand in: {error.message}",
+                    f"{unavailable.message}\nNo interpreter of this machine can be used instead: {error.message}",
                     hint=f"the lock asks for exactly {python.release}: unless the definition does, lock again "
                     "with --local-runtime=fallback and --reset-lock to take what this machine has",
                 ) from error
@@ -89,7 +89,7 @@ def _portability_warning(python: PythonVersion, unavailable: VenvstacksError) ->
     causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
     reason = causes[-1] if causes else lines[-1].rstrip(".")
     return (
-        f"No managed {python.request} could be had ({reason}), so the one of this machine was copied. "
+        f"No managed {python.request} is available ({reason}), so the one of this machine was copied. "
         "It needs this machine's C library and system libraries (such as OpenSSL) of the same versions or newer: "
         "use it for trials, and publish from managed Pythons."
     )

@@ -59,7 +59,7 @@ def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str
         probe.unlink()
     if done.status != 0:
         reason = _reason(done.stderr) or f"exit status {done.status}"
-        raise RuntimeProviderError(f"{title} does not start from its new place: {reason}", hint=hint)
+        raise RuntimeProviderError(f"{title} does not start from its new location: {reason}", hint=hint)
     if problems := [*_problems(done.stdout, folder, python)]:
         raise RuntimeProviderError(f"{title} does not work as a runtime:{bullets(problems)}", hint=hint)
 
@@ -75,7 +75,7 @@ def _problems(stdout: str, folder: Path, python: PythonVersion) -> Iterator[str]
     try:
         answer = parse_json((stdout.splitlines() or [""])[-1], _Answer)
     except DocumentError:
-        yield f"it does not answer as a Python does: {stdout.strip()[:80]!r}"
+        yield f"it does not respond like a Python interpreter: {stdout.strip()[:80]!r}"
         return
     if answer.release != python.release:
         yield f"it is version {answer.release}, expected {python.release}"

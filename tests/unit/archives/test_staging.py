@@ -64,10 +64,10 @@ def test_trees_have_modes_and_times_whatever_the_umask(tmp_path: Path, umask: in
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lib/a": [b"abd"]}, "the content of 'lib/a' is not what its index says"),
-        ({"lib/a": [b"ab"]}, "the content of 'lib/a' is not what its index says"),
-        ({"lib/a": [b"abcd"]}, "the content of 'lib/a' is not what its index says"),
-        ({"lib/empty": [b"x"]}, "the content of 'lib/empty' is not what its index says"),
+        ({"lib/a": [b"abd"]}, "the content of 'lib/a' does not match its index"),
+        ({"lib/a": [b"ab"]}, "the content of 'lib/a' does not match its index"),
+        ({"lib/a": [b"abcd"]}, "the content of 'lib/a' does not match its index"),
+        ({"lib/empty": [b"x"]}, "the content of 'lib/empty' does not match its index"),
         ({"lib/a": None}, "the content of 'lib/a' is not there"),
         ({"lib/empty": None}, "the content of 'lib/empty' is not there"),
     ],

@@ -50,7 +50,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(0, capsys) == [
-        "   waiting  another run is at work in /some/folder",
+        "   waiting  another run is using /some/folder",
         "warning: Something is odd.",
         " published  app-a  1.0 kB, build 2, 0.2 s",
     ]
@@ -119,7 +119,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *events: Event, verbosity: int = 0) -
 
 def test_terminal_shows_the_same_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     text = drawn(monkeypatch, *EVENTS)
-    for line in ("another run is at work in /some/folder", "warning: Something is odd.", "1.0 kB, build 2, 0.2 s"):
+    for line in ("another run is using /some/folder", "warning: Something is odd.", "1.0 kB, build 2, 0.2 s"):
         assert line in text
     assert "app-b" not in text.partition("build 2")[2].splitlines()[0]
 
@@ -140,7 +140,7 @@ def test_terminal_shows_names_and_paths_as_they_are(monkeypatch: pytest.MonkeyPa
     )
     assert f"built  {name}  1 package" in text
     assert f"warning: Look at {path}." in text
-    assert f"another run is at work in {path}" in text
+    assert f"another run is using {path}" in text
 
 
 def test_reader_that_went_away_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,8 @@ def test_a_name_that_does_not_exist(spec: Path, capsys: pytest.CaptureFixture[st
 def test_none_of_the_layers_is_made_for_it(narrow: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", str(narrow), "--include", "app-b"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"error: None of the chosen layers is made for this machine's platform, {HOST}.",
-        f"hint: they are made for {OTHER}: choose with --platform",
+        f"error: None of the selected layers supports this machine's platform, {HOST}.",
+        f"hint: they support {OTHER}: choose with --platform",
     ]
 
 

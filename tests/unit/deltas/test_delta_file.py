@@ -41,7 +41,7 @@ def problem(pair: Pair) -> str:
 
 def test_something_behind_the_end(pair: Pair) -> None:
     pair.delta.write_bytes(pair.delta.read_bytes() + b"1")
-    assert problem(pair).startswith("is refused: its frames are said to have ")
+    assert problem(pair).startswith("is refused: its frames are declared to have ")
 
 
 def test_something_else(pair: Pair) -> None:
@@ -61,7 +61,7 @@ def test_newer_version(pair: Pair) -> None:
 def test_huge_header_is_not_read(pair: Pair) -> None:
     whole = pair.delta.read_bytes()
     pair.delta.write_bytes(whole[:12] + b"\xff\xff\xff\xff" + whole[16:])
-    assert problem(pair) == "is damaged: its header is said to have 4294967295 bytes."
+    assert problem(pair) == "is damaged: its header is declared to have 4294967295 bytes."
 
 
 @pytest.mark.parametrize(
@@ -123,17 +123,20 @@ SECOND = Source("kept", 50, "0" * 64)
         (entries(lambda _: {"sha256": "0" * 16}), "the hash of 'a.py' has 16 digits"),
         (entries(lambda _: {"sha256": "0" * 64}, "kept"), "the hash of 'kept' has 64 digits"),
         (entries(lambda _: {"sha256": "0" * 16}, "link"), "the hash of 'link' has 16 digits"),
-        (entries(lambda _: {"frame": 2}), "'a.py' is said to be where it cannot be"),
+        (entries(lambda _: {"frame": 2}), "'a.py' is declared to be where it cannot be"),
         (entries(lambda _: {"frame": 0, "sha256": "0" * 16}), "its frames hold 120 bytes, and its files 0"),
-        (entries(lambda _: {"offset": 1}), "'a.py' is said to be where it cannot be"),
-        (entries(lambda _: {"offset": 120}), "'a.py' is said to be where it cannot be"),
+        (entries(lambda _: {"offset": 1}), "'a.py' is declared to be where it cannot be"),
+        (entries(lambda _: {"offset": 120}), "'a.py' is declared to be where it cannot be"),
         (entries(lambda _: {"size": 119}), "its frames hold 120 bytes, and its files 119"),
         (entries(lambda _: {"size": 121}), "its frames hold 120 bytes, and its files 121"),
-        (entries(lambda _: {"frame": 1, "sha256": "0" * 64}, "kept"), "'kept' is said to be where it cannot be"),
-        (entries(lambda _: {"frame": 1}, "lib"), "'lib' is said to be where it cannot be"),
-        (lambda _: {"moved": {"a.py": "x"}}, "'a.py' is said to have been moved, and was not"),
-        (lambda _: {"moved": {"kept": "kept"}}, "'kept' is said to have been moved, and was not"),
-        (lambda _: {"moved": {"nowhere": "x"}}, "'nowhere' is said to have been moved, and was not"),
+        (
+            entries(lambda _: {"frame": 1, "sha256": "0" * 64}, "kept"),
+            "'kept' is declared to be where it cannot be",
+        ),
+        (entries(lambda _: {"frame": 1}, "lib"), "'lib' is declared to be where it cannot be"),
+        (lambda _: {"moved": {"a.py": "x"}}, "'a.py' is declared to have been moved, and was not"),
+        (lambda _: {"moved": {"kept": "kept"}}, "'kept' is declared to have been moved, and was not"),
+        (lambda _: {"moved": {"nowhere": "x"}}, "'nowhere' is declared to have been moved, and was not"),
         (lambda _: {"moved": {"kept": "../x"}}, "the path '../x' leads out of its folder"),
         (lambda h: {"sources": (*h.sources, h.sources[0])}, "an old file is named twice"),
         (lambda h: {"sources": (*h.sources, SECOND)}, "the old files that are named are not those that are used"),
@@ -144,18 +147,18 @@ SECOND = Source("kept", 50, "0" * 64)
         ),
         (
             lambda h: {"sources": (Structs.replace(h.sources[0], size=9),)},
-            "frame 1 is said to need what its old files do not hold",
+            "frame 1 is declared to need what its old files do not hold",
         ),
-        (frame(prefix=(Stretch(0, 0, 0),)), "frame 1 is said to need what its old files do not hold"),
-        (frame(prefix=(Stretch(0, 1, 120),)), "frame 1 is said to need what its old files do not hold"),
-        (frame(prefix=(Stretch(0, 0, 7),)), "frame 1 is said to need 7 bytes of old files"),
-        (frame(prefix=(Stretch(0, 0, 120),) * 17), "2.0 kB of old files are said to be needed for 120 bytes"),
-        (frame(content_size=0), "frame 1 is said to hold 0 bytes"),
-        (frame(content_size=(16 << 20) + 1), "frame 1 is said to hold 16777217 bytes"),
+        (frame(prefix=(Stretch(0, 0, 0),)), "frame 1 is declared to need what its old files do not hold"),
+        (frame(prefix=(Stretch(0, 1, 120),)), "frame 1 is declared to need what its old files do not hold"),
+        (frame(prefix=(Stretch(0, 0, 7),)), "frame 1 is declared to need 7 bytes of old files"),
+        (frame(prefix=(Stretch(0, 0, 120),) * 17), "2.0 kB of old files are declared to be needed for 120 bytes"),
+        (frame(content_size=0), "frame 1 is declared to contain 0 bytes"),
+        (frame(content_size=(16 << 20) + 1), "frame 1 is declared to contain 16777217 bytes"),
         (frame(content_size=121), "its frames hold 121 bytes, and its files 120"),
-        (frame(size=0), "frame 1 is said to have 0 bytes"),
-        (frame(size=1 << 40), "frame 1 is said to have 1099511627776 bytes"),
-        (frame(size=1), "its frames are said to have 1 bytes, and have {size}"),
+        (frame(size=0), "frame 1 is declared to have 0 bytes"),
+        (frame(size=1 << 40), "frame 1 is declared to have 1099511627776 bytes"),
+        (frame(size=1), "its frames are declared to have 1 bytes, and have {size}"),
     ],
 )
 def test_forged_headers(pair: Pair, change: Change, expected: str) -> None:
@@ -170,7 +173,7 @@ def test_frame_that_needs_too_much_of_old_files(pair: Pair) -> None:
     source = Structs.replace(header.sources[0], size=1 << 30)
     prefix = (Stretch(0, 0, 1 << 26), Stretch(0, 0, 1))
     rewrite(pair.delta, {"sources": (source,), "frames": (Structs.replace(header.frames[0], prefix=prefix),)})
-    assert problem(pair) == "is refused: frame 1 is said to need 67108865 bytes of old files."
+    assert problem(pair) == "is refused: frame 1 is declared to need 67108865 bytes of old files."
 
 
 def test_delta_made_to_fill_disks(pair: Pair) -> None:

@@ -114,7 +114,10 @@ def test_foreign_folder_is_never_overwritten(
     before = snapshot(options.folder)
     with pytest.raises(PublishError) as caught:
         export(built, replace(options, force=force))
-    assert caught.value.message == f"Cannot export application 'hello': {place} exists, and no export made it."
+    assert (
+        caught.value.message
+        == f"Cannot export application 'hello': {place} exists, but was not created by an export."
+    )
     assert caught.value.hint == "move it away, or choose another folder with --output-dir"
     assert snapshot(options.folder) == before
 

@@ -80,9 +80,9 @@ def test_another_release_of_the_minor_version_serves_with_a_warning(
     assert compilers.program(PYTHON) == compilers.program(PYTHON) == tmp_path / "new" / "python3.99"
     assert events == [
         Warned(
-            f"Bytecode for cpython@3.99.4 is made by cpython@3.99.3 ({tmp_path}/new/python3.99), as this machine "
-            "has none of the exact release: it works, but its bytes may differ from those that other machines "
-            "make."
+            f"Bytecode for cpython@3.99.4 is compiled by cpython@3.99.3 ({tmp_path}/new/python3.99), as this "
+            "machine has no Python of the exact release: it works, but its bytes may differ from those of other "
+            "machines."
         )
     ]
 
@@ -115,11 +115,11 @@ def test_where_there_is_none_the_error_says_how_to_get_one(make: Make, events: l
     with pytest.raises(RuntimeProviderError) as caught:
         make(UNAVAILABLE, free="3.99.4t", other="3.98.4").program(PYTHON)
     assert caught.value.message == (
-        "Bytecode for cpython@3.99.4 cannot be made: this machine has no cpython 3.99, and no managed "
+        "Bytecode for cpython@3.99.4 cannot be compiled: this machine has no cpython 3.99, and no managed "
         "cpython@3.99.4 is published for this machine."
     )
     assert caught.value.hint == (
         "install that Python (`uv python install cpython@3.99.4`, or your system's packages) and put it on PATH, "
-        "name a mirror of managed Pythons (UV_PYTHON_INSTALL_MIRROR), or do without bytecode (--bytecode none)"
+        "name a mirror of managed Pythons (UV_PYTHON_INSTALL_MIRROR), or build without bytecode (--bytecode none)"
     )
     assert events == []

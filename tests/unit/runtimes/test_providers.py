@@ -104,7 +104,7 @@ def test_fallback_copies_with_one_warning_that_says_why(
     assert [path.name for path in (tmp_path / "runtime").iterdir()] == ["local"]
     (warning,) = events
     assert isinstance(warning, Warned)
-    assert warning.message.startswith("No managed cpython@3.12.1 could be had (Connection refused), so the one of")
+    assert warning.message.startswith("No managed cpython@3.12.1 is available (Connection refused), so the one of")
     assert "publish from managed Pythons" in warning.message
 
 
@@ -116,7 +116,10 @@ def test_where_neither_serves_both_reasons_are_told(
     provider = choose_provider("fallback", managed, local, tmp_path / "downloads", Work(events.append))
     with pytest.raises(RuntimeProviderError) as caught:
         provider.fetch(OLDER, host(), tmp_path / "runtime")
-    assert caught.value.message == "No server answers.\nAnd this machine cannot stand in: This machine has none."
+    assert (
+        caught.value.message
+        == "No server answers.\nNo interpreter of this machine can be used instead: This machine has none."
+    )
     assert "--reset-lock" in (caught.value.hint or "")
     assert events == []
 

@@ -74,17 +74,17 @@ def test_all_problems_are_told_at_once(folder: Path) -> None:
 
 def test_an_answer_that_makes_no_sense_is_quoted(folder: Path) -> None:
     pretend(folder, "echo Hello, world")
-    assert "it does not answer as a Python does: 'Hello, world'" in complaint(folder)
+    assert "it does not respond like a Python interpreter: 'Hello, world'" in complaint(folder)
 
 
 def test_the_line_that_names_the_error_is_quoted(folder: Path) -> None:
     pretend(folder, "printf 'Fatal Python error: no encodings\\n\\n<no Python frame>\\n' >&2; exit 1")
-    assert complaint(folder) == "The copy does not start from its new place: Fatal Python error: no encodings"
+    assert complaint(folder) == "The copy does not start from its new location: Fatal Python error: no encodings"
 
 
 def test_silence_is_told_by_the_exit_status(folder: Path) -> None:
     pretend(folder, "exit 7")
-    assert complaint(folder) == "The copy does not start from its new place: exit status 7"
+    assert complaint(folder) == "The copy does not start from its new location: exit status 7"
 
 
 def test_a_program_that_is_none_is_told(folder: Path) -> None:
