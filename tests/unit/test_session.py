@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.api.layers import open_runtimes
+from venvstacks.api.steps import open_runtimes
 from venvstacks.definition.loading import load_stack
 from venvstacks.errors import FilesystemError
 from venvstacks.options import Options

@@ -127,7 +127,7 @@ class Project:
         Raises:
             LockError: A layer cannot be locked.
         """
-        from venvstacks.api.layers import open_runtimes, run_locking  # noqa: PLC0415
+        from venvstacks.api.steps import open_runtimes, run_locking  # noqa: PLC0415
 
         with self._session() as session:
             plan = self.plan.lock(include=include, reset=reset, if_needed=if_needed)
@@ -158,7 +158,7 @@ class Project:
             InvalidLockError: A layer has no valid lock.
             BuildError: A layer cannot be built.
         """
-        from venvstacks.api.layers import open_runtimes, run_building, run_locking  # noqa: PLC0415
+        from venvstacks.api.steps import open_runtimes, run_building, run_locking  # noqa: PLC0415
 
         with self._session() as session:
             chosen, reset = choose_layers(self.stack, include), choose_layers(self.stack, reset, "reset")
@@ -304,7 +304,7 @@ class Plans:
         self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
     ) -> "LockPlan":
         """Return what :meth:`Project.lock` would do."""
-        from venvstacks.api.layers import plan_locking  # noqa: PLC0415
+        from venvstacks.api.steps import plan_locking  # noqa: PLC0415
 
         return plan_locking(self._project.builds, include, reset, if_needed=if_needed)
 
@@ -318,7 +318,7 @@ class Plans:
             InvalidLockError: A layer has no valid lock.
             BuildError: A layer's folder holds what no build put there.
         """
-        from venvstacks.api.layers import plan_building  # noqa: PLC0415
+        from venvstacks.api.steps import plan_building  # noqa: PLC0415
 
         project = self._project
         return plan_building(project.builds, include, platforms, clean=project.options.clean)
