@@ -3,23 +3,10 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """What a finished program left.
-
-    Attributes:
-        status: Its exit status; negative for a signal, as in :mod:`subprocess`.
-        stdout: All it printed.
-        stderr: All it reported.
-    """
-
-    status: int
-    stdout: str
-    stderr: str
+Completed = subprocess.CompletedProcess[str]
+"""What a finished program left: exit status (negative for a signal) and all that it printed."""
 
 
 class CancelledError(Exception):
@@ -70,7 +57,8 @@ class Cancellation:
             finally:
                 self._running.discard(process)
         self.check()
-        return Completed(process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+        output, errors = stdout.decode(errors="replace"), stderr.decode(errors="replace")
+        return Completed(argv, process.returncode, output, errors)
 
 
 def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:

@@ -157,7 +157,7 @@ def compile_lock(
     done = _run(uv, [*arguments, "pyproject.toml"], cwd=project, work=work)
     if _SETTINGS_IGNORED in done.stderr:  # uv only warns, and resolves as if there were no settings
         raise ResolutionError(_settings_problem(done.stderr))
-    if done.status != 0:
+    if done.returncode != 0:
         raise ResolutionError(explanation(done.stderr))
 
 
@@ -189,7 +189,7 @@ def list_pythons(uv: Uv, settings: Mapping[str, str], request: str, work: Work) 
     everything = ("--only-downloads", "--all-versions", "--all-platforms", "--all-arches")
     arguments = ["python", "list", *everything, "--output-format", "json", request]
     done = _run(uv, arguments, settings=settings, work=work)
-    if done.status != 0:
+    if done.returncode != 0:
         raise ToolError(f"uv cannot list the Pythons for {request!r}:\n{explanation(done.stderr)}")
     return done.stdout
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.processes import Cancellation, CancelledError, Completed
+from venvstacks.processes import Cancellation, CancelledError
 
 WAIT = "import threading; threading.Event().wait(60)"
 
@@ -19,7 +19,7 @@ def python(code: str) -> list[str]:
 def test_what_a_program_leaves(tmp_path: Path) -> None:
     code = "import os, sys; print(os.environ['WHAT'], os.getcwd()); sys.stderr.buffer.write(b'\\xff'); sys.exit(3)"
     done = Cancellation().run(python(code), env={**os.environ, "WHAT": "here"}, cwd=tmp_path)
-    assert done == Completed(3, f"here {tmp_path}\n", "\N{REPLACEMENT CHARACTER}")
+    assert (done.returncode, done.stdout, done.stderr) == (3, f"here {tmp_path}\n", "\N{REPLACEMENT CHARACTER}")
 
 
 def test_programs_read_nothing() -> None:

@@ -186,7 +186,7 @@ def test_a_cancellation_from_outside_reaches_the_caller() -> None:
 
     def patient(_: Mapping[str, int]) -> int:
         started.set()
-        return work.cancellation.run(PATIENT).status
+        return work.cancellation.run(PATIENT).returncode
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_tasks, [_task("a", run=patient)], work)

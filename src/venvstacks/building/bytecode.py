@@ -85,9 +85,9 @@ class BytecodeCompiler:
         job.write_text(json.dumps(content), encoding="utf-8")
         done = self.work.cancellation.run([program, *_FLAGS, self.scratch / _SCRIPT, job], env=self.environ)
         try:
-            if done.status == 0:
+            if done.returncode == 0:
                 return parse_json(done.stdout, _Made)
-            reason = (done.stderr.strip().splitlines() or [f"exit status {done.status}"])[-1]
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         except DocumentError:
             reason = f"{program} does not respond like a Python interpreter"
         raise BuildError(

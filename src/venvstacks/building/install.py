@@ -58,7 +58,7 @@ def _install(
         no_index=session.options.no_index,
         work=session.work,
     )
-    if done.status != 0:
+    if done.returncode != 0:
         raise BuildError(
             f"The packages of {build.layer.title} for {build.target.name} cannot be installed. uv says:\n"
             f"{explanation(done.stderr).replace(str(project), '...')}",

@@ -119,6 +119,6 @@ def _ask(path: Path, environ: Mapping[str, str], work: Work) -> Interpreter | No
     clean = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     try:
         done = work.cancellation.run([path, "-I", "-S", "-c", _SCRIPT], env=clean)
-        return parse_json(done.stdout, Interpreter) if done.status == 0 else None
+        return parse_json(done.stdout, Interpreter) if done.returncode == 0 else None
     except (OSError, DocumentError):
         return None

@@ -113,7 +113,7 @@ class ManagedRuntimes:
         done = install_python(self.uv, self._environment(), download.key, self.downloads, self.work)
         kept = self.downloads / download.key
         title = f"The managed {python.request} for {on.describe()}"
-        if done.status != 0 or not kept.is_dir():
+        if done.returncode != 0 or not kept.is_dir():
             remove_tree(kept)  # uv would take what it left there for whole
             way = ", or use an interpreter of this machine (--local-runtime=fallback)" if on.runs_here else ""
             raise RuntimeProviderError(

@@ -57,8 +57,8 @@ def check_runtime(folder: Path, python: PythonVersion, work: Work, *, title: str
         raise RuntimeProviderError(f"{title} does not start: {error.strerror}.", hint=hint) from error
     finally:
         probe.unlink()
-    if done.status != 0:
-        reason = _reason(done.stderr) or f"exit status {done.status}"
+    if done.returncode != 0:
+        reason = _reason(done.stderr) or f"exit status {done.returncode}"
         raise RuntimeProviderError(f"{title} does not start from its new location: {reason}", hint=hint)
     if problems := [*_problems(done.stdout, folder, python)]:
         raise RuntimeProviderError(f"{title} does not work as a runtime:{bullets(problems)}", hint=hint)
