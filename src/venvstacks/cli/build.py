@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     help="Also apply every operation to the layers below the included ones, or only what they need.",
 )
 @option.archives
-@option.finding
+@option.sources
 @option.cache_dir
 @option.project
-@option.collected(publishing="PublishSettings")
+@option.collect(publishing="PublishSettings")
 def build(
     *,
     spec: Path,
@@ -79,7 +79,7 @@ def build(
     below = _choose_dependencies(selection)
     _check_use(selection, publishing, lock=lock, build=build, publish=publish)
     made: set[tuple[str, str]] = set()
-    options = replace(options, observe=_recording(made))
+    options = replace(options, observe=_record_builds(made))
     with open_project(spec, options, local_runtime, bytecode) as project:
         stack = project.stack
         included = select(stack, selection.include, selection)
@@ -118,7 +118,7 @@ def build(
         print_published(published, showing)
 
 
-def _recording(made: set[tuple[str, str]]) -> Observer:
+def _record_builds(made: set[tuple[str, str]]) -> Observer:
     """Return an observer that adds each layer that was built, with its platform."""
 
     def record(event: Event) -> None:

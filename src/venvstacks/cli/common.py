@@ -34,7 +34,7 @@ def load(spec: Path, local_runtime: "LocalRuntime | None" = None, bytecode: "Byt
 
 
 @contextmanager
-def observed(options: "Options") -> Iterator["Options"]:
+def report_events(options: "Options") -> Iterator["Options"]:
     """Return options whose observer draws on this terminal, and passes events on to the one that they have."""
     with reporter(option.get_verbosity()) as draw:
 
@@ -54,7 +54,7 @@ def open_project(
 ) -> Iterator["Project"]:
     """Load a definition, print its warnings, and draw what is done on this terminal."""
     stack = load(spec, local_runtime, bytecode)
-    with observed(options) as how, venvstacks.Project(stack, how) as project:
+    with report_events(options) as how, venvstacks.Project(stack, how) as project:
         yield project
 
 

@@ -39,7 +39,7 @@ def is_lively(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def painted(text: str, colour: str, stream: TextIO) -> str:
+def paint(text: str, colour: str, stream: TextIO) -> str:
     """Return a text in a colour (an ANSI code), if the stream shows any."""
     return f"\x1b[{colour}m{text}\x1b[0m" if has_colour(stream) else text
 
@@ -52,8 +52,8 @@ def print_lines(text: str) -> None:
 
 def print_error(message: str, hint: str | None) -> None:
     """Print one error message."""
-    lines = f"{painted('error:', '1;31', sys.stderr)} {message}"
-    print_lines(f"{lines}\n{painted('hint:', '36', sys.stderr)} {hint}" if hint else lines)
+    lines = f"{paint('error:', '1;31', sys.stderr)} {message}"
+    print_lines(f"{lines}\n{paint('hint:', '36', sys.stderr)} {hint}" if hint else lines)
 
 
 def print_warning(message: str) -> None:
@@ -62,7 +62,7 @@ def print_warning(message: str) -> None:
 
 
 def _format_warning(message: str) -> str:
-    return f"{painted('warning:', '33', sys.stderr)} {message}"
+    return f"{paint('warning:', '33', sys.stderr)} {message}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import click
 
 import venvstacks
 from venvstacks.cli import option_groups as option
-from venvstacks.cli.common import observed, print_json, print_result, shorten, warn
+from venvstacks.cli.common import print_json, print_result, report_events, shorten, warn
 from venvstacks.errors import UsageError
 from venvstacks.humanize import size_text
 
@@ -27,7 +27,7 @@ _SPEC = Path("venvstacks.toml")
 @option.json
 @option.jobs("Number of threads")
 @option.verbosity
-@option.collected(options="Options")
+@option.collect(options="Options")
 def unpack(
     *, archives: tuple[Path, ...], folder: Path, force: bool, dry_run: bool, as_json: bool, options: "Options"
 ) -> None:
@@ -43,7 +43,7 @@ def unpack(
       venvstacks unpack _artifacts/*.zst --to ~/deployed
     """
     archives = _leave_out_others(archives)
-    with observed(options) as how:
+    with report_events(options) as how:
         if dry_run:
             plan = venvstacks.plan_unpacking(archives, folder, force=force, options=how)
         else:
@@ -111,7 +111,7 @@ def _leave_out_others(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 @option.json
 @option.jobs("Number of threads")
 @option.verbosity
-@option.collected(options="Options")
+@option.collect(options="Options")
 def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool, options: "Options") -> None:
     """Create a new layer's folder from an old one and a delta.
 
@@ -129,7 +129,7 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
 
     plan = prepare_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))
     if not dry_run:
-        with observed(options) as how:
+        with report_events(options) as how:
             work = Work(how.observe, how.jobs)
             try:
                 run_patch(plan, work)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @option.flag("--if-needed", help="Keep locks that are valid.")
 @option.flag("--clean", help="Discard the downloads of earlier runs.")
 @option.locking
-@option.finding
+@option.sources
 @option.cache_dir
 @option.project
 def lock(

@@ -66,7 +66,7 @@ def _group(*options: Decorator) -> Decorator:
     )
 
 
-def collected(**kinds: type[Any] | str) -> Decorator:
+def collect(**kinds: type[Any] | str) -> Decorator:
     """Make a decorator that collects options that are named like the fields of a type into one value of it.
 
     Keys are names of the command's arguments. A type of the API is given by its name in ``venvstacks``, and
@@ -174,14 +174,14 @@ selection = _group(
         help="Only include layers whose build names match, such as 'app-*'; may be repeated.",
     ),
     flag("--allow-missing", help="Warn instead of failing when a pattern matches no layer."),
-    collected(selection=Selection),
+    collect(selection=Selection),
 )
 
 showing = _group(
     flag("--show", help="Print the selected layers and their operations first."),
     flag("--show-only", help="Print the selected layers and their operations, and exit."),
     flag("--json", "as_json", help="Output the plan as JSON, and exit unless --show is given."),
-    collected(showing=Showing),
+    collect(showing=Showing),
 )
 
 project = _group(
@@ -192,11 +192,11 @@ project = _group(
     jobs("Maximum number of layers to process at once"),
     flag("--wait", default=True, help="Wait while another run uses the build folder, instead of failing."),
     verbosity,
-    collected(options="Options"),
+    collect(options="Options"),
 )
 """What all commands have that lock, build or publish."""
 
-finding = _group(
+sources = _group(
     click.option("--no-index/--index", help="Only use local wheels, no package indexes."),
     click.option(
         "--local-wheels",

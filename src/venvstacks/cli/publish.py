@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @option.updating
 @option.cache_dir
 @option.project
-@option.collected(settings="PublishSettings")
+@option.collect(settings="PublishSettings")
 def publish(
     *,
     spec: Path,
@@ -66,7 +66,7 @@ def publish(
 @option.outputs
 @option.updating
 @option.project
-@option.collected(settings="ExportSettings")
+@option.collect(settings="ExportSettings")
 def local_export(
     *,
     spec: Path,

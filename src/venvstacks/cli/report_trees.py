@@ -22,17 +22,17 @@ def draw_libraries(layers: Sequence[LayerLibraries], *, everything: bool) -> Ite
 
 def _draw_layer_libraries(layer: LayerLibraries, *, everything: bool) -> Iterator[str]:
     for finding in layer.findings:
-        yield printable(str(finding))
+        yield quote_unprintable(str(finding))
     if layer.system_libraries:
-        yield f"the target's system has to provide {', '.join(map(printable, layer.system_libraries))}"
+        yield f"the target's system has to provide {', '.join(map(quote_unprintable, layer.system_libraries))}"
     for name, path in layer.hidden.items():
-        yield f"{printable(name)} is hidden by {printable(path)} in this environment"
+        yield f"{quote_unprintable(name)} is hidden by {quote_unprintable(path)} in this environment"
     files: dict[str, list[Use]] = {}
     for use in layer.linking.uses if layer.linking else ():
         files.setdefault(use.file, []).append(use)
     listed = {f: u for f, u in files.items() if everything or any(use.source is not Origin.SYSTEM for use in u)}
     for file, uses in listed.items():
-        yield f"{printable(file)}  ({uses[0].owner})"
+        yield f"{quote_unprintable(file)}  ({uses[0].owner})"
         yield from (f"    {line}" for line in _draw_needs(uses))
     if len(listed) < len(files):
         more = counted(len(files) - len(listed), "more file" if listed else "file")
@@ -41,22 +41,22 @@ def _draw_layer_libraries(layer: LayerLibraries, *, everything: bool) -> Iterato
         yield "offers"
     for name, file in layer.offers.items():
         hides = f"  (hides that of {', '.join(layer.shadowed[name])})" if layer.shadowed[name] else ""
-        yield f"    {printable(name)} -> {printable(file)}{hides}"
+        yield f"    {quote_unprintable(name)} -> {quote_unprintable(file)}{hides}"
 
 
 def _draw_needs(uses: Iterable[Use]) -> Iterator[str]:
     """Return a line for each library, but one for all that the system has."""
-    system = [printable(use.needed) for use in uses if use.source is Origin.SYSTEM]
+    system = [quote_unprintable(use.needed) for use in uses if use.source is Origin.SYSTEM]
     for use in uses:
-        name = printable(use.needed)
+        name = quote_unprintable(use.needed)
         match use.source:
             case Origin.SYSTEM:
                 pass
             case Origin.OWN_PATH:
-                yield f"{name} <- own path: {printable(use.provider)}"
+                yield f"{name} <- own path: {quote_unprintable(use.provider)}"
             case Origin.LAYER | Origin.BELOW:
                 hides = f"  (hides that of {', '.join(use.shadowed)})" if use.shadowed else ""
-                yield f"{name} <- {use.layer}: {printable(use.provider)}{hides}"
+                yield f"{name} <- {use.layer}: {quote_unprintable(use.provider)}{hides}"
             case _:
                 yield f"{name} <- {use.source.value}"
     if system:
@@ -75,6 +75,6 @@ def draw_dependency_paths(package: str, found: Sequence[DependencyPath]) -> Iter
             yield f"        {' -> '.join(each.chain) or 'nothing in this layer requires it'}"
 
 
-def printable(name: str) -> str:
+def quote_unprintable(name: str) -> str:
     """Return a name as it is, or quoted if it would disturb the lines."""
     return name if name.isprintable() else repr(name)

@@ -111,7 +111,7 @@ def _find_built(folder: Path, names: Collection[str], targets: "Iterable[Target]
 @option.platform
 @option.json
 @option.verbosity
-@option.collected(options="Options")
+@option.collect(options="Options")
 def why(*, package: str, spec: Path, platforms: tuple[str, ...], as_json: bool, options: "Options") -> None:
     """Show which layers contain a package, and why.
 
