@@ -3,9 +3,9 @@
 import hashlib
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,24 +26,17 @@ _KEPT_FRAMES = 2
 
 
 class ArchiveReader:
-    """An open archive; any thread may use it.
-
-    Args:
-        file: The archive.
-        name: How messages name it.
-        index: Its index, checked.
-        contents: What each frame holds, by :func:`~.index_validation.check_index`.
-    """
+    """An open archive whose index was checked; any thread may use it."""
 
     def __init__(
         self, file: BinaryIO, name: str, index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]
     ) -> None:
         self.index = index
         self.contents = contents
-        self._file = file
         self.name = name
-        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._file = file
         self._guard = threading.Lock()
+        self._kept_frame = lru_cache(_KEPT_FRAMES)(self.frame)
 
     def frame(self, number: int) -> bytes:
         """Read, verify and decompress a frame."""
@@ -56,7 +49,7 @@ class ArchiveReader:
         return content
 
     def walk(self, number: int) -> Iterator[tuple[Slice[IndexEntry], memoryview]]:
-        """Read, verify and decompress a frame, and give the contents in it while that is done."""
+        """Read, verify and decompress a frame, and return the contents in it while that is done."""
         pieces = self._decompressed(number)
         waiting = memoryview(b"")
         for part in self.contents[number]:
@@ -97,7 +90,7 @@ class ArchiveReader:
     def content(self, entry: IndexEntry) -> Iterator[bytes]:
         """Return a file's content in pieces, none larger than a frame.
 
-        The last piece is given only if the whole content has the hash that the index tells.
+        The last piece is returned only if the whole content has the hash in the index.
         """
         digest = hashlib.sha256()
         waiting = b""
@@ -113,23 +106,11 @@ class ArchiveReader:
             yield waiting
 
     def _slice(self, number: int, start: int, size: int) -> Iterator[bytes | memoryview]:
-        """Return a part of a frame's content; one that others will be wanted of as well is kept."""
+        """Return a part of a frame's content; frames of which other parts will be read as well are kept."""
         if sum(isinstance(part, Slice) for part in self.contents[number]) == 1:
             yield from (piece for _, piece in self.walk(number))
         else:
             yield self._kept_frame(number)[start : start + size]
-
-    def _kept_frame(self, number: int) -> bytes:
-        with self._guard:
-            content = self._kept.get(number)
-        if content is None:
-            content = self.frame(number)
-        with self._guard:
-            self._kept[number] = content
-            self._kept.move_to_end(number)
-            while len(self._kept) > _KEPT_FRAMES:
-                self._kept.popitem(last=False)
-        return content
 
     def _read(self, offset: int, size: int) -> bytes:
         if hasattr(os, "pread"):

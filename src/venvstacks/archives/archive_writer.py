@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,13 +23,7 @@ from venvstacks.manifests.manifest_format import index_beside
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A file that was written.
-
-    Attributes:
-        name: Of the file.
-        size: In bytes.
-        sha256: Of its content, 64 hexadecimal digits.
-    """
+    """A file that was written: its size is in bytes, its hash has 64 hexadecimal digits."""
 
     name: str
     size: int
@@ -50,12 +43,13 @@ def write_archive(
 ) -> tuple[WrittenFile, WrittenFile, str]:
     """Write a folder as an archive whose bytes depend on the plan and the contents of the files alone.
 
-    Archive and index appear under their names when they are complete, in this order. Memory use does not grow
-    with the sizes of files, and by some hundred bytes with each entry.
-    Returned are both, and the hash of the content, ``sha256:HEX``: the same in every format.
+    Archive and index appear under their names when they are complete, in this order. Both are returned, with the
+    content hash, which is the same in every format. Memory use does not grow with the sizes of files, and by some
+    hundred bytes with each entry.
     """
     packer = Packer(plan, folder, cache, pool, progress=progress)
-    with _output(destination) as output:
+    with files.atomic_path(destination) as temporary, temporary.open("xb") as file:
+        output = _Output(file)
         if plan.profile.format is ArchiveFormat.ZIP:
             frames = tuple(write_zip(output.write, plan, packer.pack()))
         else:
@@ -101,12 +95,6 @@ class _Output:
         """Let the disk hold what was written."""
         self._file.flush()
         os.fsync(self._file.fileno())
-
-
-@contextmanager
-def _output(destination: Path) -> Iterator[_Output]:
-    with files.atomic_path(destination) as temporary, temporary.open("xb") as file:
-        yield _Output(file)
 
 
 def _write_tar(output: _Output, plan: ArchivePlan, packed: Iterable[PackedFrame]) -> Iterator[Frame]:

@@ -131,24 +131,12 @@ def _first(one: Iterable[bytes], two: Iterable[bytes], where: str) -> Iterator[B
     while left or right:
         size = min(len(left), len(right))
         if not size or left[:size] != right[:size]:
-            at = _first_index(left[:size], right[:size])
+            at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
             shown = (_window(left[at:], lefts), _window(right[at:], rights))
             yield ByteDifference(where, place + at, *shown)
             return
         left, right, place = left[size:], right[size:], place + size
         left, right = left or next(lefts, b""), right or next(rights, b"")
-
-
-def _first_index(one: bytes, two: bytes) -> int:
-    """Return the place of the first byte that differs, of which there is one unless both are empty."""
-    low, high = 0, len(one)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if one[low:middle] == two[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _window(rest: bytes, more: Iterator[bytes]) -> bytes:

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from functools import cache
-from typing import Protocol
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -19,13 +18,13 @@ BLOCK_SIZE = 1 << 20
 """Bytes that a compressor is fed at once. Codecs promise nothing about other divisions, so it is fixed."""
 
 LARGEST_WINDOW_LOG = 27
-"""The largest window that ``zstd -d`` accepts without being told to, as the logarithm of its bytes to base 2."""
+"""The largest window that ``zstd -d`` accepts without an option, as the logarithm of its bytes to base 2."""
 
 _XZ_MEMORY = 160 << 20  # what decoding a preset's largest dictionary takes, and some more
 _XZ_DICTIONARIES = tuple(1 << log for log in (18, 20, 21, 22, 22, 23, 23, 24, 25, 26))  # bytes, by level
 _SMALLEST_XZ_DICTIONARY = 1 << 16
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no time, no name; zlib's own names the host's system
-_INPUT_SIZE = 1 << 16  # bytes that zlib is given at once; it gives back a copy of what it does not use yet
+_INPUT_SIZE = 1 << 16  # bytes that zlib gets at once; it returns a copy of what it does not use yet
 _FLUSHED = b"\x00\x00\xff\xff"  # ends a deflate stream that others follow
 
 
@@ -40,16 +39,6 @@ class Codec(StrEnum):
 
 class CodecError(ValueError):
     """Compressed data that is damaged, or not what it was said to be."""
-
-
-class Compressor(Protocol):
-    """What the compressors of the standard library have in common."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        """Take some input, and give the output that is ready."""
-
-    def flush(self) -> bytes:
-        """End the stream, and give the rest of its output."""
 
 
 class _Gzip:
@@ -84,6 +73,9 @@ class _Deflate:
 
     def flush(self) -> bytes:
         return self._deflate.flush(self._end)
+
+
+Compressor = zstd.ZstdCompressor | lzma.LZMACompressor | _Gzip | _Deflate
 
 
 def compressor(
@@ -126,27 +118,8 @@ def compress(stream: Compressor, pieces: Iterable[bytes | memoryview], check: Ca
     return b"".join(output)
 
 
-class _Stream(Protocol):
-    """What the decompressors of zstd and xz have in common."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the frame has ended."""
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether there is no more output without more input."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What stands behind the frame."""
-
-    def decompress(self, data: bytes, /, max_length: int) -> bytes:
-        """Take input, and give so many bytes of output at most."""
-
-
 class _Inflating:
-    """Gives zlib the interface of the others, and takes an unfinished deflate stream for what it may be."""
+    """Zlib with the interface of the other decompressors; a deflate stream may end where others follow."""
 
     def __init__(self, codec: Codec) -> None:
         self._partial = codec is Codec.DEFLATE
@@ -179,7 +152,7 @@ class _Inflating:
         return output
 
 
-def _decompressor(codec: Codec) -> _Stream:
+def _decompressor(codec: Codec) -> zstd.ZstdDecompressor | lzma.LZMADecompressor | _Inflating:
     match codec:
         case Codec.ZSTD:
             parameter = zstd.DecompressionParameter.window_log_max
@@ -239,9 +212,9 @@ def decompress_text(data: bytes, largest: int) -> bytes:
 
 
 def codec_identity(codec: Codec) -> str:
-    """Name the library that compresses, with its version where it tells: a new one may give other bytes.
+    """Name the library that compresses, and its version: another one may make other bytes.
 
-    The version of liblzma cannot be asked for from Python; what it makes of a sample stands for it.
+    Python does not tell the version of liblzma; what it makes of a sample takes its place.
     """
     match codec:
         case Codec.ZSTD:

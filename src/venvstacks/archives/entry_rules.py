@@ -32,7 +32,7 @@ def entry_problem(entries: Sequence[Entry | IndexEntry], top: str, *, windows: b
             return problem
         folders_end = folders_end or entry.type is not EntryKind.FOLDER
         if folders_end and entry.type is EntryKind.FOLDER:
-            return f"the folder {entry.path!r} stands behind what is not a folder"
+            return f"the folder {entry.path!r} comes after what is not a folder"
         known[entry.path] = entry.type
         if entry.type is EntryKind.SYMLINK:
             links[entry.path] = entry.target
@@ -47,7 +47,7 @@ def path_problem(path: str, *, windows: bool) -> str | None:
     if "/../" in framed:
         return f"the path {path!r} leads out of its folder"
     if "//" in framed or "/./" in framed or "\0" in path:
-        return f"the path {path!r} is none that a file can have"
+        return f"the path {path!r} is not one that a file can have"
     if (len(path) > _LONGEST_NAME or not path.isascii()) and (problem := _text_problem(path)):
         return problem
     if windows and (problem := windows_problem(path)):

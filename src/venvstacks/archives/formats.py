@@ -7,7 +7,7 @@ from venvstacks.archives.codecs import Codec
 from venvstacks.errors import UsageError
 
 WRITER_REVISION = 2
-"""Rises when the same entries would give other bytes, so that published archives are made anew."""
+"""Rises when the same entries would give other bytes, so that published archives are made again."""
 
 _MIB = 1 << 20
 
@@ -34,8 +34,6 @@ class Profile:
     """Everything beside a layer's content that decides the bytes of its archive.
 
     Attributes:
-        format: The archive's format.
-        level: Of the compression.
         shared: About how many bytes of small entries share a frame.
         own: An entry of more bytes has frames of its own.
         cut: A file of more bytes is cut whenever it has had as many.
@@ -63,6 +61,7 @@ CODECS = {
     ArchiveFormat.ZIP: Codec.DEFLATE,
 }
 """How the frames of a format are compressed."""
+
 _LEVELS = {  # lowest, highest, and those of the three kinds of compression
     ArchiveFormat.TAR_ZST: (1, 22, {Compression.FAST: 3, Compression.BALANCED: 9, Compression.BEST: 18}),
     ArchiveFormat.TAR_XZ: (0, 9, {Compression.FAST: 1, Compression.BALANCED: 6, Compression.BEST: 9}),

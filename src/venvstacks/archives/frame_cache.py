@@ -18,7 +18,7 @@ from venvstacks.errors import UsageError
 from venvstacks.humanize import read_size
 
 DEFAULT_LIMIT = 10 * 10**9
-"""Bytes that a cache may hold, unless it is told otherwise."""
+"""Bytes that a cache may hold by default."""
 
 _FOLDER = "v1"  # another form of entries gets another folder
 _MAGIC = b"venvstacks frame 1\n"
@@ -29,7 +29,7 @@ _PARTS = 10  # after so much of the limit was written, the cache is looked throu
 
 
 LIMIT_VARIABLE = "VENVSTACKS_CACHE_LIMIT"
-"""The environment variable that tells how much may be kept; 0 keeps nothing."""
+"""The environment variable for how much may be kept; 0 keeps nothing."""
 
 PackedFrame = tuple[bytes, str, int]
 """A frame as it is written, or whatever else is kept: its bytes, their SHA-256, for zip the content's CRC-32."""

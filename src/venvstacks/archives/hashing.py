@@ -1,4 +1,4 @@
-"""Hashes of files, remembered as long as size, time and place of a file say that it is still the same."""
+"""Hashes of files, remembered as long as size, time and inode of a file show that it is still the same."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from venvstacks.archives.frame_cache import FrameCache
 from venvstacks.entries import Entry
 from venvstacks.errors import PublishError
 
-_SECOND_NS = 10**9  # a time of whole seconds may be one that somebody set, and does not tell files apart
+_SECOND_NS = 10**9  # a time of whole seconds may be one that somebody set, and does not distinguish files
 _SETTLED_NS = 2 * 10**9  # a file that was changed a moment ago may be changed once more without showing it
 
 Fact = tuple[int, int, int, str]
@@ -20,12 +20,7 @@ Fact = tuple[int, int, int, str]
 
 
 class FileHashes:
-    """Hashes of the files of one folder.
-
-    Args:
-        folder: The folder, absolute.
-        cache: Where they are remembered; None to remember nothing.
-    """
+    """Hashes of the files of one folder, an absolute path, remembered in a cache if there is one."""
 
     def __init__(self, folder: Path, cache: FrameCache | None) -> None:
         self._folder = os.fspath(folder)

@@ -38,7 +38,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         offset: Where it begins in the archive file, in bytes.
         size: Its size there, in bytes.
         content_size: Its uncompressed size, in bytes.
-        sha256: Hash of its bytes as they stand in the archive, 64 hexadecimal digits.
+        sha256: Hash of its bytes as they are in the archive, 64 hexadecimal digits.
     """
 
     offset: Count
@@ -84,8 +84,8 @@ class ArchiveIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         target_platform: Target name.
         mtime: The time of every entry, seconds since 1970.
         content_hash: Of everything that unpacking makes, ``sha256:HEX``.
-        differs_in_case: Whether names differ in nothing but case: then only file systems that tell these
-            names apart can hold the layer.
+        differs_in_case: Whether names differ in nothing but case: then only file systems that distinguish such
+            names can hold the layer.
         frames: In the order of the archive.
         entries: Folders first; all in the order of the archive.
     """

@@ -27,14 +27,9 @@ _BATCH = 1 << 20  # bytes of small frames that are handled at once
 
 
 class Packer:
-    """Makes the frames of one archive, in any thread.
+    """Makes the frames of one archive in the threads of a pool; ``folder`` holds its entries.
 
-    Args:
-        plan: What the archive will hold.
-        folder: Holds the entries.
-        cache: Frames of earlier runs; None to use none.
-        pool: Does the work.
-        progress: Called with the number of content bytes handled since the last call.
+    ``progress`` is called with the number of content bytes handled since the last call.
     """
 
     def __init__(

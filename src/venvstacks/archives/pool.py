@@ -37,7 +37,7 @@ class FramePool:
         self._work.cancellation.check()
 
     def submit(self, run: Callable[[], Result]) -> Future[Result]:
-        """Let something done by one of the threads."""
+        """Let one of the threads do something, unless the work is cancelled before."""
 
         def checked() -> Result:
             self.check()
@@ -73,9 +73,9 @@ class FramePool:
                 future.cancel()
 
     def in_order(self, items: Iterable[Item], run: Callable[[Item], Result]) -> Iterator[Result]:
-        """Do something with each of many items, and give the results in their order.
+        """Do something with each of many items, and return the results in their order.
 
-        Only a few items are begun and not yet given, whatever number of callers there are. A caller never
+        Only a few items are begun and not yet returned, whatever number of callers there are. A caller never
         waits for the others while something of its own is under way.
         """
         begun: deque[Future[Result]] = deque()

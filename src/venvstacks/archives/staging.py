@@ -75,7 +75,7 @@ def _check_case(entries: Sequence[IndexEntry], folder: Path, what: str) -> None:
         raise ArchiveError(
             f"{what} is refused: {clash[0]!r} and {clash[1]!r} are one name on the file "
             f"system of {folder.parent}.",
-            hint="unpack it on a file system that tells upper and lower case apart",
+            hint="unpack it on a file system that distinguishes upper and lower case",
         )
 
 

@@ -1,8 +1,8 @@
 """The canonical tar stream: POSIX ustar headers, with pax records only where ustar has no room.
 
-The time stands once, in a global pax header at the very beginning, since it changes with every lock: if each
-header told it, no part of a new archive would be what it was in the old one. Readers that do not know global
-headers see the time of the headers, which is the earliest that zip can say.
+The time is in one place, a global pax header at the very beginning, since it changes with every lock: if it were
+in each header, no part of a new archive would be what it was in the old one. Readers that do not know global
+headers see the time of the headers, which is the earliest that zip can hold.
 """
 
 from functools import cache
@@ -37,7 +37,7 @@ def padding(size: int) -> bytes:
 
 
 def tar_header(name: str, kind: EntryKind, mode: int, *, size: int = 0, target: str = "") -> bytes:
-    """Return what stands before an entry's content: its header, and a pax header before that if it needs one."""
+    """Return what is before an entry's content: its header, and a pax header before that if it needs one."""
     full_name = name.encode() + b"/" if kind is EntryKind.FOLDER else name.encode()
     records = b""
     place = _split(full_name)

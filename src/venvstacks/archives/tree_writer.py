@@ -22,7 +22,7 @@ _TIMES_OF_OPEN_FILES = os.utime in os.supports_fd
 class TreeWriter:
     """Takes the contents of a layer's files, in any order and from any thread.
 
-    Each file must be given once, and each must have the size and the hash that its entry tells.
+    Each file must be written once, and have the size and the hash of its entry.
 
     Args:
         folder: An existing folder, empty.
@@ -41,7 +41,7 @@ class TreeWriter:
         self._masked = self._mask()
 
     def _mask(self) -> int:
-        """Find the permission bits that this process does not give to what it makes."""
+        """Return the permission bits that this process's umask removes."""
         probe = f"{self._folder}/probe"
         descriptor = os.open(probe, _CREATE, 0o777)
         try:
@@ -100,7 +100,7 @@ class TreeWriter:
             self._done.add(entry.path)
 
     def finish(self) -> None:
-        """Ensure that nothing is missing, and give folders their modes and times."""
+        """Ensure that nothing is missing, and set the modes and times of folders."""
         for entry in self._entries:
             if entry.type is EntryKind.FILE and entry.path not in self._done:
                 raise self._error(f"the content of {entry.path!r} is not there")
@@ -115,13 +115,7 @@ class TreeWriter:
 
 
 class FileWriter:
-    """Takes the content of one file, in order; made by :meth:`TreeWriter.open`.
-
-    Args:
-        descriptor: The open file.
-        entry: What it must become.
-        tree: Told when it is complete.
-    """
+    """Takes the content of one file, in order; made by :meth:`TreeWriter.open`, which completes it as well."""
 
     __slots__ = ("_digest", "_entry", "_left", "_tree", "descriptor")
 
