@@ -304,9 +304,9 @@ class Plans:
         self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
     ) -> "LockPlan":
         """Return what :meth:`Project.lock` would do."""
-        from venvstacks.api.steps import plan_locking  # noqa: PLC0415
+        from venvstacks.api.steps import make_lock_plan  # noqa: PLC0415
 
-        return plan_locking(self._project.builds, include, reset, if_needed=if_needed)
+        return make_lock_plan(self._project.builds, include, reset, if_needed=if_needed)
 
     def build(
         self, *, include: Collection[str] | None = None, platforms: Collection[str] = (HOST,)
@@ -318,10 +318,10 @@ class Plans:
             InvalidLockError: A layer has no valid lock.
             BuildError: A layer's folder holds what no build put there.
         """
-        from venvstacks.api.steps import plan_building  # noqa: PLC0415
+        from venvstacks.api.steps import make_build_plan  # noqa: PLC0415
 
         project = self._project
-        return plan_building(project.builds, include, platforms, clean=project.options.clean)
+        return make_build_plan(project.builds, include, platforms, clean=project.options.clean)
 
     def publish(
         self,
@@ -331,10 +331,10 @@ class Plans:
         **settings: Unpack[PublishSettings],
     ) -> "tuple[PublishPlan, ...]":
         """Return what :meth:`Project.publish` would do; locks and earlier manifests suffice for that."""
-        from venvstacks.api.publishing import plan_publishing  # noqa: PLC0415
+        from venvstacks.api.publishing import make_publish_plans  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
-        return plan_publishing(self._project.builds, PublishOptions(**settings), include, platforms)
+        return make_publish_plans(self._project.builds, PublishOptions(**settings), include, platforms)
 
     def export(
         self,
@@ -344,10 +344,10 @@ class Plans:
         **settings: Unpack[ExportSettings],
     ) -> "tuple[ExportPlan, ...]":
         """Return what :meth:`Project.export` would do; the layers need not be built."""
-        from venvstacks.api.publishing import plan_exporting  # noqa: PLC0415
+        from venvstacks.api.publishing import make_export_plans  # noqa: PLC0415
         from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
-        return plan_exporting(self._project.builds, ExportOptions(**settings), include, platforms)
+        return make_export_plans(self._project.builds, ExportOptions(**settings), include, platforms)
 
 
 def open_project(

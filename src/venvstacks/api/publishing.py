@@ -28,7 +28,7 @@ from venvstacks.session import Session
 from venvstacks.workspace import hold_output
 
 
-def plan_publishing(
+def make_publish_plans(
     builds: StackBuilds, options: PublishOptions, include: Collection[str] | None, platforms: Collection[str]
 ) -> tuple[PublishPlan, ...]:
     """Decide platform by platform which archives are made; locks and earlier manifests suffice for that."""
@@ -60,13 +60,13 @@ def run_publishing(
     """Publish layers that are built."""
     archive_profile(options)  # a level that no format has is refused before the output folder is made
     with _hold_output(session, options.output):
-        plans = plan_publishing(builds, options, include, platforms)
+        plans = make_publish_plans(builds, options, include, platforms)
         _check_built(builds, plans)
         cache = open_frame_cache(cache_folder(session.stack, session.options), session.options.environ)
         return tuple(run_publish(plan, session.work, cache) for plan in plans)
 
 
-def plan_exporting(
+def make_export_plans(
     builds: StackBuilds, options: ExportOptions, include: Collection[str] | None, platforms: Collection[str]
 ) -> tuple[ExportPlan, ...]:
     """Decide platform by platform which layers are exported; the layers need not be built."""
@@ -92,7 +92,7 @@ def run_exporting(
 ) -> tuple[Outputs[ExportManifest], ...]:
     """Export layers that are built."""
     with _hold_output(session, options.output):
-        plans = plan_exporting(builds, options, include, platforms)
+        plans = make_export_plans(builds, options, include, platforms)
         _check_built(builds, plans)
         return tuple(run_export(plan, session.work) for plan in plans)
 

@@ -29,7 +29,7 @@ def open_runtimes(session: Session) -> RuntimeProvider:
     return choose_provider(policy, managed, LocalRuntimes(environ, session.work), downloads, session.work)
 
 
-def plan_locking(
+def make_lock_plan(
     builds: StackBuilds, include: Collection[str] | None, reset: Collection[str], *, if_needed: bool
 ) -> LockPlan:
     """Decide which layers are locked."""
@@ -52,7 +52,7 @@ def run_locking(
     return tuple(locked.values())
 
 
-def plan_building(
+def make_build_plan(
     builds: StackBuilds, include: Collection[str] | None, platforms: Collection[str], *, clean: bool
 ) -> BuildPlan:
     """Look at the folders of layers, and decide which of them are built."""

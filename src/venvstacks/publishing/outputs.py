@@ -75,11 +75,11 @@ class PlannedOutput(Generic[Manifest]):
         return manifest == self.manifest
 
 
-Planned = TypeVar("Planned", bound=PlannedOutput[Any])
+AnyPlanned = TypeVar("AnyPlanned", bound=PlannedOutput[Any])
 
 
 @dataclass(frozen=True, slots=True)
-class OutputPlan(Generic[Planned]):
+class OutputPlan(Generic[AnyPlanned]):
     """What a publication or an export will do for one platform.
 
     Attributes:
@@ -91,7 +91,7 @@ class OutputPlan(Generic[Planned]):
     """
 
     output: Path
-    layers: tuple[Planned, ...]
+    layers: tuple[AnyPlanned, ...]
     stack: tuple[tuple[LayerKind, str], ...]
     others: Mapping[str, LayerManifest]
     manifest_path: Path
