@@ -36,7 +36,8 @@ if TYPE_CHECKING:
         stack_status,
         why,
     )
-    from venvstacks.api.project import ExportSettings, Plans, Project, PublishSettings
+    from venvstacks.api.plans import Plans
+    from venvstacks.api.project import Project
     from venvstacks.api.project import open_project as open  # noqa: A004 - what it is
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.staging import DeployedLayer
@@ -96,7 +97,7 @@ if TYPE_CHECKING:
         StackManifest,
     )
     from venvstacks.manifests.published import PublishedLayer
-    from venvstacks.options import Options
+    from venvstacks.options import ExportSettings, Options, PublishSettings
     from venvstacks.platforms.compatibility import Compatibility, PythonVersion
     from venvstacks.platforms.targets import Target, host_target
     from venvstacks.publishing.delta_bases import DeltaBase
@@ -228,7 +229,8 @@ _HOMES = {
         "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication "
         "publish select shared_libraries stack_status why"
     ),
-    "api.project": "ExportSettings Plans Project PublishSettings open_project",
+    "api.plans": "Plans",
+    "api.project": "Project open_project",
     "archives.formats": "ArchiveFormat Compression",
     "archives.staging": "DeployedLayer",
     "archives.unpack_plan": "PlannedUnpack UnpackAction",
@@ -257,7 +259,7 @@ _HOMES = {
         "ArchiveManifest DeltaManifest ExportManifest LayerManifest ModuleManifest StackManifest"
     ),
     "manifests.published": "PublishedLayer",
-    "options": "Options",
+    "options": "ExportSettings Options PublishSettings",
     "platforms.compatibility": "Compatibility PythonVersion",
     "platforms.targets": "Target host_target",
     "publishing.delta_bases": "DeltaBase",

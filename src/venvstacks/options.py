@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from venvstacks.errors import require_collection
 from venvstacks.events import Observer, silent
@@ -48,6 +48,26 @@ class Options:
 
     def __post_init__(self) -> None:
         require_collection(local_wheels=self.local_wheels)
+
+
+class PublishSettings(TypedDict, total=False):
+    """How to publish; what is not given is as in :class:`PublishOptions`."""
+
+    output: str | os.PathLike[str]
+    format: str | None
+    level: int | None
+    tag_outputs: bool
+    force: bool
+    compression: str | None
+    delta_from: Collection[str | os.PathLike[str]]
+    deltas: int
+
+
+class ExportSettings(TypedDict, total=False):
+    """How to export; what is not given is as in :class:`ExportOptions`."""
+
+    output: str | os.PathLike[str]
+    force: bool
 
 
 def in_definition(stack: "Stack", path: str | os.PathLike[str]) -> Path:

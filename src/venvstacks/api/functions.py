@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from venvstacks.api.project import ExportSettings, Project, PublishSettings
+from venvstacks.api.project import Project
 from venvstacks.definition import loading
 from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
 from venvstacks.errors import require_collection
-from venvstacks.options import Options
+from venvstacks.options import ExportSettings, Options, PublishSettings
 from venvstacks.selection import HOST, extend_selection, match_layers
 from venvstacks.status import StackStatus
 

@@ -7,50 +7,26 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
+from venvstacks.api.plans import Plans
 from venvstacks.builds import StackBuilds
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Bytecode, LocalRuntime, Stack
 from venvstacks.events import Event, Observer, Waiting, silent
-from venvstacks.options import Options, in_definition
+from venvstacks.options import ExportSettings, Options, PublishSettings, in_definition
 from venvstacks.selection import HOST, choose_layers, choose_targets, extend_selection
 from venvstacks.status import StackStatus
 from venvstacks.work import default_jobs
 
 if TYPE_CHECKING:
-    from venvstacks.archives.formats import ArchiveFormat, Compression
-    from venvstacks.building.build_run import BuildPlan
     from venvstacks.building.dependency_paths import DependencyPath
     from venvstacks.building.layer_build import LayerBuild
     from venvstacks.building.library_report import LayerLibraries
-    from venvstacks.locking.lock_plan import LockPlan
     from venvstacks.locking.lock_run import LockedLayer
     from venvstacks.manifests.manifest_format import ArchiveManifest, ExportManifest
-    from venvstacks.publishing.export_plan import ExportPlan
     from venvstacks.publishing.outputs import Outputs
-    from venvstacks.publishing.publish_plan import PublishPlan
     from venvstacks.session import Session
-
-
-class PublishSettings(TypedDict, total=False):
-    """How to publish; what is not given is as in :class:`PublishOptions`."""
-
-    output: str | os.PathLike[str]
-    format: "ArchiveFormat | str | None"
-    level: int | None
-    tag_outputs: bool
-    force: bool
-    compression: "Compression | str | None"
-    delta_from: Collection[str | os.PathLike[str]]
-    deltas: int
-
-
-class ExportSettings(TypedDict, total=False):
-    """How to export; what is not given is as in :class:`ExportOptions`."""
-
-    output: str | os.PathLike[str]
-    force: bool
 
 
 class Project:
@@ -69,7 +45,8 @@ class Project:
     def __init__(self, stack: Stack, options: Options | None = None) -> None:
         self.stack = stack
         self.options = options or Options()
-        self.plan = Plans(self)
+        self.builds = StackBuilds(stack, in_definition(stack, self.options.build_dir))
+        self.plan = Plans(self.builds, clean=self.options.clean)
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
@@ -83,11 +60,6 @@ class Project:
     def close(self) -> None:
         """Let other runs use the build folder."""
         self._resources.close()
-
-    @cached_property
-    def builds(self) -> StackBuilds:
-        """What was read of locks and builds."""
-        return StackBuilds(self.stack, in_definition(self.stack, self.options.build_dir))
 
     @cached_property
     def _scratch(self) -> Path:
@@ -292,62 +264,6 @@ class Project:
 
         found = self.builds.select(choose_layers(self.stack, None), platforms)
         return find_dependency_paths([build for of_target in found.values() for build in of_target], package)
-
-
-class Plans:
-    """What the steps of a project would do, with the parameters of these; nothing is written."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    def lock(
-        self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
-    ) -> "LockPlan":
-        """Return what :meth:`Project.lock` would do."""
-        from venvstacks.api.steps import make_lock_plan  # noqa: PLC0415
-
-        return make_lock_plan(self._project.builds, include, reset, if_needed=if_needed)
-
-    def build(
-        self, *, include: Collection[str] | None = None, platforms: Collection[str] = (HOST,)
-    ) -> "BuildPlan":
-        """Return what :meth:`Project.build` would do with the present locks.
-
-        Raises:
-            UsageError: There is no such platform, or none of the layers is made for it.
-            InvalidLockError: A layer has no valid lock.
-            BuildError: A layer's folder holds what no build put there.
-        """
-        from venvstacks.api.steps import make_build_plan  # noqa: PLC0415
-
-        project = self._project
-        return make_build_plan(project.builds, include, platforms, clean=project.options.clean)
-
-    def publish(
-        self,
-        *,
-        include: Collection[str] | None = None,
-        platforms: Collection[str] = (HOST,),
-        **settings: Unpack[PublishSettings],
-    ) -> "tuple[PublishPlan, ...]":
-        """Return what :meth:`Project.publish` would do; locks and earlier manifests suffice for that."""
-        from venvstacks.api.publishing import make_publish_plans  # noqa: PLC0415
-        from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
-
-        return make_publish_plans(self._project.builds, PublishOptions(**settings), include, platforms)
-
-    def export(
-        self,
-        *,
-        include: Collection[str] | None = None,
-        platforms: Collection[str] = (HOST,),
-        **settings: Unpack[ExportSettings],
-    ) -> "tuple[ExportPlan, ...]":
-        """Return what :meth:`Project.export` would do; the layers need not be built."""
-        from venvstacks.api.publishing import make_export_plans  # noqa: PLC0415
-        from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
-
-        return make_export_plans(self._project.builds, ExportOptions(**settings), include, platforms)
 
 
 def open_project(

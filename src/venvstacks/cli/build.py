@@ -24,9 +24,8 @@ from venvstacks.events import Event, Finished, Observer, Step
 from venvstacks.humanize import counted
 
 if TYPE_CHECKING:
-    from venvstacks.api.project import PublishSettings
     from venvstacks.definition.stack import Bytecode, LocalRuntime
-    from venvstacks.options import Options
+    from venvstacks.options import Options, PublishSettings
 
 
 @click.command()

@@ -20,10 +20,10 @@ from venvstacks.humanize import counted, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from venvstacks.api.project import ExportSettings, Project, PublishSettings
+    from venvstacks.api.project import Project
     from venvstacks.definition.stack import Bytecode
     from venvstacks.manifests.manifest_format import ArchiveManifest
-    from venvstacks.options import Options
+    from venvstacks.options import ExportSettings, Options, PublishSettings
     from venvstacks.publishing.outputs import Outputs
 
 

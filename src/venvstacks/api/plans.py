@@ -1,0 +1,70 @@
+"""What the steps of a project would do."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Unpack
+
+from venvstacks.builds import StackBuilds
+from venvstacks.options import ExportSettings, PublishSettings
+from venvstacks.selection import HOST
+
+if TYPE_CHECKING:
+    from venvstacks.building.build_run import BuildPlan
+    from venvstacks.locking.lock_plan import LockPlan
+    from venvstacks.publishing.export_plan import ExportPlan
+    from venvstacks.publishing.publish_plan import PublishPlan
+
+
+class Plans:
+    """What the steps of a project would do, with the parameters of these; nothing is written."""
+
+    def __init__(self, builds: StackBuilds, *, clean: bool) -> None:
+        self._builds = builds
+        self._clean = clean
+
+    def lock(
+        self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
+    ) -> "LockPlan":
+        """Return what :meth:`Project.lock` would do."""
+        from venvstacks.api.steps import make_lock_plan  # noqa: PLC0415
+
+        return make_lock_plan(self._builds, include, reset, if_needed=if_needed)
+
+    def build(
+        self, *, include: Collection[str] | None = None, platforms: Collection[str] = (HOST,)
+    ) -> "BuildPlan":
+        """Return what :meth:`Project.build` would do with the present locks.
+
+        Raises:
+            UsageError: There is no such platform, or none of the layers is made for it.
+            InvalidLockError: A layer has no valid lock.
+            BuildError: A layer's folder holds what no build put there.
+        """
+        from venvstacks.api.steps import make_build_plan  # noqa: PLC0415
+
+        return make_build_plan(self._builds, include, platforms, clean=self._clean)
+
+    def publish(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        **settings: Unpack[PublishSettings],
+    ) -> "tuple[PublishPlan, ...]":
+        """Return what :meth:`Project.publish` would do; locks and earlier manifests suffice for that."""
+        from venvstacks.api.publishing import make_publish_plans  # noqa: PLC0415
+        from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
+
+        return make_publish_plans(self._builds, PublishOptions(**settings), include, platforms)
+
+    def export(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        platforms: Collection[str] = (HOST,),
+        **settings: Unpack[ExportSettings],
+    ) -> "tuple[ExportPlan, ...]":
+        """Return what :meth:`Project.export` would do; the layers need not be built."""
+        from venvstacks.api.publishing import make_export_plans  # noqa: PLC0415
+        from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
+
+        return make_export_plans(self._builds, ExportOptions(**settings), include, platforms)
