@@ -28,7 +28,7 @@ class Read:
 
 
 def stream(path: Path, format: ArchiveFormat) -> bytes:  # noqa: A002
-    """Give the tar stream in an archive."""
+    """Return the tar stream in an archive."""
     packed = path.read_bytes()
     match format:
         case ArchiveFormat.TAR_GZ:
@@ -40,7 +40,7 @@ def stream(path: Path, format: ArchiveFormat) -> bytes:  # noqa: A002
 
 
 def read_archive(path: Path, format: ArchiveFormat) -> dict[str, Read]:  # noqa: A002
-    """Give an archive's members under their names, in order."""
+    """Return an archive's members under their names, in order."""
     return _read_zip(path) if format is ArchiveFormat.ZIP else read_tar(stream(path, format))
 
 

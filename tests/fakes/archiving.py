@@ -20,7 +20,7 @@ TOP = "app@1"
 
 
 def small_frames(kind: ArchiveFormat, level: int | None = 1, scale: int = 1 << 10) -> Profile:
-    """Give a profile with small frames, however those for users are chosen.
+    """Return a profile with small frames, however those for users are chosen.
 
     Args:
         kind: The format.
@@ -92,7 +92,7 @@ def unpack(archive: Path, destination: Path, *, jobs: int = 2, replace: bool = F
 
 
 def facts(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Give what an archive keeps of a folder, under the paths."""
+    """Return what an archive keeps of a folder, under the paths."""
     return {
         entry.path: (
             entry.type,

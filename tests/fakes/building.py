@@ -53,7 +53,7 @@ def link_tree(source: Path, destination: Path) -> None:
 
 @contextmanager
 def quick_runtimes(root: Path) -> Iterator[None]:
-    """Have local runtimes come from the session's copy."""
+    """Let local runtimes come from the session's copy."""
     source = own_runtime(root)
 
     def fetch(self: LocalRuntimes, python: PythonVersion, on: Compatibility, folder: Path) -> None:
@@ -99,7 +99,7 @@ class Ended:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Give a plain environment."""
+    """Return a plain environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FORGOTTEN)}
     kept |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
     return kept | changes
@@ -179,7 +179,7 @@ class Project:
             return built()
 
     def changed(self) -> list[str]:
-        """Give the build names of the layers that the last build made."""
+        """Return the build names of the layers that the last build made."""
         return sorted(e.layer for e in self.events if isinstance(e, Finished) and e.step == "build" and e.changed)
 
     def warnings(self) -> list[str]:
@@ -223,7 +223,7 @@ class Project:
         return ended
 
     def copied(self, folder: Path) -> "Project":
-        """Give a copy of all that there is now, built layers included.
+        """Return a copy of all that there is now, built layers included.
 
         What the program made is hardlinked: it must never be written through such links anyway.
         """

@@ -97,7 +97,7 @@ def _search(runpath: str, rpath: str) -> list[str]:
 
 
 def platform_tag(machine: str = "") -> str:
-    """Give a tag for wheels with libraries, for every Python."""
+    """Return a tag for wheels with libraries, for every Python."""
     return f"py3-none-manylinux_2_28_{machine or host().target.arch}"
 
 

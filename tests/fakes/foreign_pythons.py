@@ -21,14 +21,14 @@ _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 def key_of(target: Target, release: str, *, libc: str = "gnu") -> str:
-    """Give uv's name for a managed Python."""
+    """Return uv's name for a managed Python."""
     machine = _MACHINES.get(target.arch, target.arch)
     libc = libc if target.os == "linux" else "none"
     return f"cpython-{release}-{_SYSTEMS[target.os]}-{machine}-{libc}"
 
 
 def python_tree(target: Target, minor: str, *, libc: str = "glibc") -> Tree:
-    """Give what an installation for a target holds, with what runtimes leave out."""
+    """Return what an installation for a target holds, with what runtimes leave out."""
     if target.is_windows:
         return _windows_tree(target, minor)
     library = f"lib/python{minor}"

@@ -42,6 +42,6 @@ class StallingIndex:
 
 
 def closed_port() -> str:
-    """Give the address of an index where nobody listens."""
+    """Return the address of an index where nobody listens."""
     with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
         return f"http://127.0.0.1:{server.server_address[1]}/simple"

@@ -93,7 +93,7 @@ def make_project(folder: Path, root: Path) -> Project:
 
 @cache
 def locked_project(root: Path) -> Project:
-    """Give a project that is locked; whoever changes it makes a copy first. Once a session."""
+    """Return a project that is locked; whoever changes it makes a copy first. Once a session."""
     project = make_project(root / "locked 🐸", root)
     project.succeed("lock", *OFFLINE)
     return project
@@ -101,7 +101,7 @@ def locked_project(root: Path) -> Project:
 
 @cache
 def built_project(root: Path) -> Project:
-    """Give a project that is locked and built; whoever changes it makes a copy first. Once a session."""
+    """Return a project that is locked and built; whoever changes it makes a copy first. Once a session."""
     project = locked_project(root).copied(root / "built 🐸")
     project.succeed("build", *OFFLINE)
     return project
@@ -166,7 +166,7 @@ def await_line(stream: Iterator[str], words: str) -> list[str]:
 
 
 def content(folder: Path, *, without: Sequence[str] = ()) -> dict[str, bytes | str]:
-    """Give all that a folder holds, bytecode and some names aside: path -> bytes, or a link's target."""
+    """Return all that a folder holds, bytecode and some names aside: path -> bytes, or a link's target."""
     found: dict[str, bytes | str] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -27,7 +27,7 @@ _ABSENT = shutil.ignore_patterns(
 
 
 def own_python() -> PythonVersion:
-    """Give the Python that runs the tests."""
+    """Return the Python that runs the tests."""
     return PythonVersion("cpython", platform.python_version())
 
 
@@ -36,7 +36,7 @@ def host() -> Compatibility:
 
 
 def host_key(release: str, *, variant: str = "") -> str:
-    """Give uv's name for a Python of this machine's platform."""
+    """Return uv's name for a Python of this machine's platform."""
     libc = "gnu" if platform.libc_ver()[0] else "musl"
     plus = f"+{variant}" if variant else ""
     return f"cpython-{release}{plus}-linux-{platform.machine()}-{libc}"
@@ -56,7 +56,7 @@ class Download:
 
 
 def listed(key: str, url: str = "file:///nowhere.tar.gz", sha256: str = "0" * 64) -> Download:
-    """Give an entry for something that is never downloaded, or never well."""
+    """Return an entry for something that is never downloaded, or never well."""
     return Download(key, url, sha256)
 
 
@@ -150,7 +150,7 @@ def own_archive(root: Path) -> Path:
 
 
 def managed_runtimes(root: Path, list_address: str, *, impatient: bool = False, **environ: str) -> ManagedRuntimes:
-    """Give a provider of managed Pythons that knows one list.
+    """Return a provider of managed Pythons that knows one list.
 
     Args:
         root: What it downloads and its configuration go into this folder.
@@ -170,7 +170,7 @@ def managed_runtimes(root: Path, list_address: str, *, impatient: bool = False, 
 
 
 def tree(folder: Path) -> dict[str, tuple[str, bool]]:
-    """Give all that a folder holds: path -> hash or link target, and whether it is executable."""
+    """Return all that a folder holds: path -> hash or link target, and whether it is executable."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

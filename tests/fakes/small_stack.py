@@ -79,7 +79,7 @@ def publish(
 
 
 def options_of(step: str, output: Path) -> PublishOptions:
-    """Give the options of a step of the test of kills."""
+    """Return the options of a step of the test of kills."""
     return PublishOptions(output, tag_outputs=step == "publish-tagged", deltas=int(step == "publish-deltas"))
 
 
@@ -96,7 +96,7 @@ def export(
 
 
 def snapshot(folder: Path) -> dict[str, tuple[str, int, bytes]]:
-    """Give all that a folder holds: path -> kind or link target, mode, content."""
+    """Return all that a folder holds: path -> kind or link target, mode, content."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -79,7 +79,7 @@ def seeds() -> tuple[Seed, ...]:
 
 @cache
 def scratch() -> Path:
-    """Give a folder for this process, in memory where there is such a place."""
+    """Return a folder for this process, in memory where there is such a place."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
     folder = tempfile.mkdtemp(prefix="venvstacks-fuzz-", dir=memory if memory.is_dir() else None)
     Finalize(None, shutil.rmtree, [folder], {"ignore_errors": True}, exitpriority=0)  # atexit is not for workers
@@ -187,13 +187,13 @@ def fuzz_archive(data: bytes) -> bool:
 
 
 def seed_frame(seed: Seed, number: int) -> bytes:
-    """Give a frame of a seed as it stands in the archive."""
+    """Return a frame of a seed as it is in the archive."""
     frame = seed.index.frames[number]
     return seed.data[frame.offset : frame.offset + frame.size]
 
 
 def _gaps(seed: Seed) -> list[bytes]:
-    """Give what stands before each frame, and behind the last."""
+    """Return what is before each frame, and behind the last."""
     ends = [0, *(frame.offset + frame.size for frame in seed.index.frames)]
     starts = [*(frame.offset for frame in seed.index.frames), len(seed.data)]
     return [seed.data[end:start] for end, start in zip(ends, starts, strict=True)]

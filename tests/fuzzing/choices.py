@@ -112,7 +112,7 @@ def mutated_bytes(data: bytes, choices: Choices) -> bytes:
 
 
 def mutate_value(value: Any, choices: Choices) -> Any:
-    """Give a value of JSON with one change somewhere in it."""
+    """Return a value of JSON with one change somewhere in it."""
     match value:
         case dict() if value and choices.below(8):
             return _mutated_object(value, choices)

@@ -48,7 +48,7 @@ Facts = dict[str, tuple[Any, ...]]
 
 @cache
 def seed_header() -> Any:
-    """Give the header of the seed, as decoded JSON."""
+    """Return the header of the seed, as decoded JSON."""
     data = SEED.read_bytes()
     size = int.from_bytes(data[12:16], "little")
     return msgspec.json.decode(codecs.decompress_text(data[START : START + size], 1 << 20))
@@ -56,7 +56,7 @@ def seed_header() -> Any:
 
 @cache
 def seed_frames() -> tuple[bytes, ...]:
-    """Give the frames of the seed."""
+    """Return the frames of the seed."""
     sizes = [frame["size"] for frame in seed_header()["frames"]]
     data = SEED.read_bytes()[-sum(sizes) :]
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
@@ -65,7 +65,7 @@ def seed_frames() -> tuple[bytes, ...]:
 
 @cache
 def old_layer() -> tuple[Path, Facts]:
-    """Give the folder that the seed is for, and what it holds."""
+    """Return the folder that the seed is for, and what it holds."""
     folder = make_tree(scratch() / "old", OLD)
     return folder, full_facts(folder)
 
@@ -122,7 +122,7 @@ def _with_other_frame(header: Any, frames: list[bytes], choices: Choices) -> Any
 
 @cache
 def hashes() -> dict[str, str]:
-    """Give the hashes of all contents of the old layer, by what headers tell of them."""
+    """Return the hashes of all contents of the old layer, by what headers tell of them."""
     contents = [content for content in (*OLD.values(), b"") if isinstance(content, bytes)]
     return {files.sha256(content)[:SHORT]: files.sha256(content) for content in contents}
 

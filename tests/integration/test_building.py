@@ -35,7 +35,7 @@ def record(info: Path) -> dict[str, tuple[str, str]]:
 
 
 def recorded_files(layer: Path, site: Path) -> set[str]:
-    """See that all RECORD files of a layer are true; give the paths they name, relative to the layer."""
+    """Ensure that all RECORD files of a layer are true; return the paths they name, relative to the layer."""
     found = set()
     for info in site.glob("*.dist-info"):
         for path, (digest, size) in record(info).items():

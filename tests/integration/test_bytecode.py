@@ -107,7 +107,7 @@ def exported_once(root: Path) -> Path:
 
 @pytest.fixture
 def shipped(root: Path, tmp_path: Path) -> Path:
-    """Give an exported stack that a test may change."""
+    """Return an exported stack that a test may change."""
     return Path(shutil.copytree(exported_once(root), tmp_path / "another place", symlinks=True))
 
 

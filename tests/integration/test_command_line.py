@@ -39,7 +39,7 @@ def built(root: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def export(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an export that nobody changes."""
+    """Return an export that nobody changes."""
     folder = tmp_path_factory.mktemp("an export 🐸") / "folder"
     ended = built.succeed("local-export", "--output-dir", folder)
     assert ended.stdout == f"4 layers in {folder}, 4 copied\n"

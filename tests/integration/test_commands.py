@@ -137,7 +137,7 @@ def test_links_and_relative_paths_lead_to_the_layer(stack: Path, tmp_path: Path)
 
 @pytest.fixture
 def moved(stack: Path, tmp_path: Path) -> Iterator[Path]:
-    """Give a copy in another place that nobody can write to."""
+    """Return a copy in another place that nobody can write to."""
     place = tmp_path / "another place: 'quoted' & \"so\" $HOME"
     shutil.copytree(stack, place, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     folders = [place, *(path for path in place.rglob("*") if path.is_dir() and not path.is_symlink())]

@@ -47,7 +47,7 @@ def define(project: Project, **fields: Any) -> None:
 
 
 def links(layer: Path) -> dict[str, str]:
-    """Give what a layer shows of others."""
+    """Return what a layer shows of others."""
     found = {
         path.relative_to(layer).as_posix(): path for top in ("bin", "etc", "share") for path in _all(layer / top)
     }

@@ -64,7 +64,7 @@ class Stage:
 
 
 def settled(folder: Path) -> dict[str, bytes | str]:
-    """Give the content of a folder without what the clock decides."""
+    """Return the content of a folder without what the clock decides."""
     found = content(folder, without=PRIVATE)
     return {
         name: re.sub(rb'"locked_at": "[^"]+"', b"", value) if isinstance(value, bytes) else value
@@ -80,7 +80,7 @@ def linked(source: Path, destination: Path) -> Path:
 
 @cache
 def changed_project(root: Path) -> Project:
-    """Give a project whose lock and all that was made of it are of earlier inputs. Once a session."""
+    """Return a project whose lock and all that was made of it are of earlier inputs. Once a session."""
     project = built_project(root).copied(root / "changed 🐸")
     project.succeed("publish", "--compression-level", "1")
     for name in ("local-export", "unpack"):
@@ -122,7 +122,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def prepared(root: Path, name: str, tmp_path: Path) -> tuple[Stage, Project, Path]:
-    """Give a stage, its project (a copy where the step writes into it), and what the step is to replace."""
+    """Return a stage, its project (a copy where the step writes into it), and what the step is to replace."""
     set_up = stage(root, name)
     if name != "lock":
         return set_up, set_up.project, linked(set_up.earlier, tmp_path / "out")

@@ -49,7 +49,7 @@ def project(tmp_path: Path, root: Path) -> Project:
 
 
 def module_for(target: Target) -> tuple[str, bytes]:
-    """Give name and content of an extension module."""
+    """Return name and content of an extension module."""
     if target.os == "linux":
         return "core.so", elf(target.arch, versions={"libc.so.6": ["GLIBC_2.17"]})
     return ("core.so", macho(target.arch, kind=BUNDLE)) if target.os == "macosx" else ("core.pyd", pe(target.arch))
@@ -102,7 +102,7 @@ class Published:
     results: dict[str, venvstacks.Outputs[Any]]
 
     def read(self, target: str, layer: str) -> dict[str, Read]:
-        """Give what a layer's archive holds, relative to its only top folder."""
+        """Return what a layer's archive holds, relative to its only top folder."""
         (archive,) = (each for each in self.results[target].layers if each.layer == layer)
         found = read_archive(archive.path, ArchiveFormat.TAR_ZST)
         top = archive.manifest.install_target
@@ -160,7 +160,7 @@ def test_every_native_file_is_of_its_target(root: Path, tmp_path: Path, name: st
 
 
 def scheme_paths(target: Target) -> dict[str, str]:
-    """Give the folders of CPython's own schemes for a target, relative to the top of an installation."""
+    """Return the folders of CPython's own schemes for a target, relative to the top of an installation."""
     top = {"base": "", "platbase": "", "installed_base": "", "installed_platbase": "", "platlibdir": "lib"}
     versions = {"py_version_short": MINOR, "py_version_nodot_plat": "", "implementation_lower": "python"}
     paths = sysconfig.get_paths("nt" if target.is_windows else "posix_prefix", {**top, **versions})
@@ -168,7 +168,7 @@ def scheme_paths(target: Target) -> dict[str, str]:
 
 
 def prescribed(wheel: Path, target: Target) -> dict[str, str]:
-    """Say where the schemes put the files of a wheel: path in the layer -> digest in the wheel's RECORD."""
+    """Return where the schemes put the files of a wheel: path in the layer -> digest in the wheel's RECORD."""
     schemes = scheme_paths(target)
     if not target.is_windows:  # installers put the headers of packages apart from those of Python
         schemes["include"] = f"include/site/python{MINOR}"

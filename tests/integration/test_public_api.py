@@ -203,7 +203,7 @@ def test_two_runs_in_one_process(root: Path) -> None:
 
 
 def code_in(path: Path) -> str:
-    """Give the example in a docstring (indented) or a page (fenced)."""
+    """Return the example in a docstring (indented) or a page (fenced)."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         block = re.search(r"::\n\n((?:    .*\n|\n)+)", text)

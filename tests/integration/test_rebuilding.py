@@ -113,7 +113,7 @@ def test_what_others_put_into_a_layer_is_never_lost(project: Project, change: ob
 
 
 def identities(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """Give what would tell that something was replaced or changed."""
+    """Return what would tell that something was replaced or changed."""
     found = {path: path.lstat() for path in folder.rglob("*")}
     return {path: (info.st_ino, info.st_mtime_ns, info.st_mode) for path, info in found.items()}
 

@@ -98,7 +98,7 @@ def stack(root: Path) -> Path:
 
 @pytest.fixture
 def copied(stack: Path, tmp_path: Path) -> Path:
-    """Give a copy of the layers that a test may change."""
+    """Return a copy of the layers that a test may change."""
     folder = tmp_path / "copied stack"
     for name in LAYERS:
         shutil.copytree(stack / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns(".*"))
@@ -110,7 +110,7 @@ def python(folder: Path, layer: str = "app-🐸") -> Path:
 
 
 def works(folder: Path, **environ: str) -> None:
-    """See that the application runs, with all that it starts."""
+    """Ensure that the application runs, with all that it starts."""
     program = python(folder)
     printed = output(program, "-B", "-m", "main", "an argument", PYTHONDONTWRITEBYTECODE="1", **environ)
     assert printed.splitlines() == ["True", "True", "['an argument']"]

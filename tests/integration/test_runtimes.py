@@ -36,7 +36,7 @@ REQUEST = PythonRequest("cpython", "3.12")
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """Give the address of a server that accepts and never answers."""
+    """Return the address of a server that accepts and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -45,7 +45,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def closed() -> str:
-    """Give an address where nobody listens."""
+    """Return an address where nobody listens."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{server.getsockname()[1]}"

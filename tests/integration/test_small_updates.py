@@ -37,7 +37,7 @@ def _stack(project: Project) -> Stack:
 
 
 def _above_the_runtime(project: Project) -> dict[str, bytes | str]:
-    """Give locks, archives and the layers' own manifests, but for those of the runtime."""
+    """Return locks, archives and the layers' own manifests, but for those of the runtime."""
     made = content(project.folder / "requirements") | content(project.folder / "_artifacts")
     return {name: data for name, data in made.items() if not name.startswith("py") and "/py.json" not in name}
 

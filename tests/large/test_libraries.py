@@ -122,7 +122,7 @@ def test_torch_runs_and_every_library_resolves(torch: Stack) -> None:
 
 
 def unresolved(build: Path) -> list[str]:
-    """Give what the loader does not find for the files of the framework; Python itself is loaded before them."""
+    """Return what the loader does not find for the files of the framework; Python itself is loaded before them."""
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LD_LIBRARY_PATH": str(build / "base" / "lib")}
     missing = []
     for path in natives(build / "framework-torch"):
@@ -132,7 +132,7 @@ def unresolved(build: Path) -> list[str]:
 
 
 def natives(folder: Path) -> list[Path]:
-    """Give the ELF files that processes load."""
+    """Return the ELF files that processes load."""
     found = []
     for path in sorted(folder.rglob("*")):
         images = read_binary(path) if path.is_file() and not path.is_symlink() else ()

@@ -14,7 +14,7 @@ from venvstacks.errors import BinaryFormatError
 
 
 def _program_head() -> bytes:
-    """Give a program of this machine: more tables than the hand-made files have."""
+    """Return a program of this machine: more tables than the hand-made files have."""
     found = shutil.which("env")
     assert found is not None
     return Path(found).read_bytes()

@@ -49,7 +49,7 @@ def with_constants(constants: tuple[Any, ...]) -> CodeType:
 
 
 def described(value: Any) -> Any:
-    """Give what tells 1 from True and 0.0 from -0.0, which compare equal."""
+    """Return what tells 1 from True and 0.0 from -0.0, which compare equal."""
     if isinstance(value, tuple):
         return [described(each) for each in value]
     if isinstance(value, frozenset):

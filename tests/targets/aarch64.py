@@ -51,7 +51,7 @@ class Aarch64:
 
 
 def prepare_aarch64() -> Aarch64:
-    """Give the interpreter, from the cache if it is there."""
+    """Return the interpreter, from the cache if it is there."""
     folder = prepare("linux_aarch64", [Path(__file__).read_bytes()], _make)
     return Aarch64(folder / "root", entry(KEY, folder / "python.tar.gz"))
 

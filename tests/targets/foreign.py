@@ -39,7 +39,7 @@ class Run(Protocol):
 
 
 def entry(key: str, archive: Path) -> Download:
-    """Give uv's entry for an archive."""
+    """Return uv's entry for an archive."""
     return Download(key, archive.as_uri(), hashlib.sha256(archive.read_bytes()).hexdigest())
 
 

@@ -18,13 +18,13 @@ class PreparationError(Exception):
 
 
 def cache_folder() -> Path:
-    """Give the folder that keeps interpreters: shared by checkouts if the environment names one."""
+    """Return the folder that keeps interpreters: shared by checkouts if the environment names one."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen).absolute() if chosen else PROJECT / ".targets"
 
 
 def prepare(name: str, recipe: Sequence[str | bytes], make: Callable[[Path], None]) -> Path:
-    """Give a folder that is made once for each recipe.
+    """Return a folder that is made once for each recipe.
 
     Args:
         name: What it holds.

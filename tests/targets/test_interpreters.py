@@ -29,7 +29,7 @@ print(json.dumps({
 
 @pytest.fixture
 def install(downloads_list: str, tmp_path: Path) -> Install:
-    """Have uv install a foreign Python from the list, by its key."""
+    """Let uv install a foreign Python from the list, by its key."""
 
     def install(download: Download) -> Path:
         own = {"UV_PYTHON_DOWNLOADS_JSON_URL": downloads_list, "UV_CACHE_DIR": str(tmp_path / "cache")}

@@ -37,7 +37,7 @@ _IDLE_SECONDS = 20
 
 
 def windows_path(path: Path) -> str:
-    """Give the path under which wine's programs see a file of this machine."""
+    """Return the path under which wine's programs see a file of this machine."""
     return str(PureWindowsPath("Z:" + path.absolute().as_posix()))
 
 
@@ -59,7 +59,7 @@ class Windows:
         return _environment(self.prefix)
 
     def start(self) -> None:
-        """See that the machine is up, and goes down by itself some time after its last program ended.
+        """Ensure that the machine is up, and goes down by itself some time after its last program ended.
 
         Otherwise it would be booted for each program, and its services would keep that program's pipes open.
         """
@@ -90,7 +90,7 @@ class Windows:
 
 
 def prepare_windows() -> Windows:
-    """Give the interpreter, from the cache if it is there."""
+    """Return the interpreter, from the cache if it is there."""
     recipe = [Path(__file__).read_bytes(), _LAUNCHER.read_bytes()]
     python = prepare("win_amd64", recipe, _make_python)
     machine = prepare("wine", [*_SETTINGS.values(), *_WINDOWS_10], _make_machine)

@@ -41,7 +41,7 @@ def plan(sizes: dict[str, int], *, format: ArchiveFormat = ArchiveFormat.TAR_ZST
 
 
 def names(made: ArchivePlan) -> list[list[str]]:
-    """Give for each frame the files of which it holds something."""
+    """Return for each frame the files of which it holds something."""
     return [[part.entry.path for part in slices_of(parts)] for parts in made.frames]
 
 

@@ -76,7 +76,7 @@ def with_frame(number: int, **changes: Any) -> Callable[[ArchiveIndex], ArchiveI
 
 
 def refused(archive: Path) -> str:
-    """Give the message with which an archive is refused, and see that nothing of it was left."""
+    """Return the message with which an archive is refused, and ensure that nothing of it was left."""
     destination = archive.parent / "out" / "app"
     with pytest.raises(ArchiveError) as caught:
         unpack(archive, destination)

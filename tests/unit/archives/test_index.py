@@ -34,7 +34,7 @@ NAME = "x.tar.zst.index.zst"
 
 @pytest.fixture
 def text(tmp_path: Path) -> bytes:
-    """Give the JSON of an index."""
+    """Return the JSON of an index."""
     tree = make_tree(tmp_path / "tree", {"!bin/python": b"x", "bin/python3": "python", "empty": b""})
     pack(tree, tmp_path / "x.tar.zst", ArchiveFormat.TAR_ZST)
     return zstd.decompress((tmp_path / "x.tar.zst.index.zst").read_bytes())

@@ -46,7 +46,7 @@ class Application:
         return self.folder / layer / self.layout.site
 
     def build(self, *names: str) -> LayerBuild:
-        """Give a build with launchers of some commands, or of all."""
+        """Return a build with launchers of some commands, or of all."""
         plain = make_built_layer(self.programs, "app-a", launch_module=self.launch_module).layer
         layer = replace(plain, name=self.name, entry_points=names, all_entry_points=not names)
         on = Compatibility(self.target)
@@ -65,7 +65,7 @@ class Application:
         self.warnings.append(event.message)
 
     def bring(self, program: str, layer: str) -> None:
-        """Have a package in a layer below bring a program."""
+        """Let a package in a layer below bring a program."""
         path = self.folder / layer / self.layout.scripts / program
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(layer)

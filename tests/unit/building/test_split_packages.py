@@ -29,7 +29,7 @@ def joined(*path: Parts) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
 
 
 def folders(*path: Parts) -> dict[str, list[str]]:
-    """Give the layers that packages are found in."""
+    """Return the layers that packages are found in."""
     found, clashes = joined(*path)
     assert not clashes
     assert all(

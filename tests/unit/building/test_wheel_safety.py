@@ -19,7 +19,7 @@ EVERYWHERE = [LINUX, MAC, WIN]
 
 
 def with_entries(folder: Path, *names: str, link: bool = False) -> Path:
-    """Give a valid wheel with some more entries, their names as they are."""
+    """Return a valid wheel with some more entries, their names as they are."""
     wheel = make_wheel(folder, "crafted", "1.0")
     with ZipFile(wheel, "a") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile warns of names that are there already

@@ -37,7 +37,7 @@ requirements = []
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
-    """Give the path of a definition that is not locked."""
+    """Return the path of a definition that is not locked."""
     (tmp_path / "main.py").write_text("")
     path = tmp_path / "stack.toml"
     path.write_text(DEFINITION)

@@ -15,7 +15,7 @@ OTHER = next(name for name in TARGETS if name != HOST)
 
 @pytest.fixture
 def narrow(spec: Path) -> Path:
-    """Give a definition whose framework 'two', and what stands on it, is made for one foreign platform only."""
+    """Return a definition whose framework 'two', and what depends on it, is made for one foreign platform only."""
     text = spec.read_text().replace("versioned = true\n", f'versioned = true\nplatforms = ["{OTHER}"]\n')
     spec.write_text(text)
     return spec

@@ -42,7 +42,7 @@ def copy(source: Path, destination: Path) -> None:
 
 
 def shared(source: Path, destination: Path) -> set[str]:
-    """Give the files that are hardlinks."""
+    """Return the files that are hardlinks."""
     return {
         entry.path
         for entry in scan(source)

@@ -49,7 +49,7 @@ def plan_one(
 def published(
     built: LayerBuild, options: PublishOptions = OPTIONS, *, build: int = 1, **changes: Any
 ) -> PublishedLayer:
-    """Give what a publication leaves that found an earlier build."""
+    """Return what a publication leaves that found an earlier build."""
     planned = plan_one(built, None, options)
     name = planned.manifest.archive_name.replace("-1.tar", f"-{build}.tar")
     facts = {
