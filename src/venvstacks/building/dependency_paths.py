@@ -1,7 +1,7 @@
 """Dependency paths: which layers have a package, which requirements lead to it, and what it costs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -49,24 +49,31 @@ class DependencyPath:
 def find_dependency_paths(builds: Sequence[LayerBuild], package: str) -> tuple[DependencyPath, ...]:
     """Find the shortest dependency path to a package in each layer that has it, or uses it from a layer below."""
     name = canonicalize_name(package)
-    by_key = {build.key: build for build in builds}
-    found = (_dependency_path(build, [by_key[key] for key in build.keys_below], name) for build in builds)
-    return tuple(each for each in found if each is not None)
+    providers = {build.key: found for build in builds if (found := _find_provider(build, name))}
+    having = [build for build in builds if build.key in providers]
+    read = {key for build in having for key in (build.key, *build.keys_below)}
+    contents = {b.key: read_contents(b, {}) for b in builds if b.key in read and built_state(b) is not None}
+    paths = []
+    for build in having:
+        platform, layer = build.key
+        shortest = DependencyPath(layer, platform, *providers[build.key])
+        path = [contents[key] for key in (build.key, *build.keys_below) if key in contents]
+        if len(path) > len(build.keys_below):  # all of them are built
+            size = 0 if shortest.provider else _size(build, name)
+            shortest = replace(shortest, is_built=True, chain=_find_chain(path, name), size=size)
+        paths.append(shortest)
+    return tuple(paths)
 
 
-def _dependency_path(build: LayerBuild, below: Sequence[LayerBuild], name: str) -> DependencyPath | None:
-    platform, layer = build.key
-    own = next((p for p, _ in build.lock.wheels_on(build.target) if p.name == name), None)
-    shared = next((s for s in build.lock.shared if s.name == name and build.target in s.targets), None)
-    if own is None and shared is None:
-        return None
-    version = str(own.version if own else shared.version if shared else "")
-    provider = shared.layer if own is None and shared else ""
-    if any(built_state(each) is None for each in (build, *below)):
-        return DependencyPath(layer, platform, version, provider)
-    chain = _chain([read_contents(each, {}) for each in (build, *below)], name)
-    size = _size(build, name) if own else 0
-    return DependencyPath(layer, platform, version, provider, is_built=True, chain=chain, size=size)
+def _find_provider(build: LayerBuild, name: str) -> tuple[str, str] | None:
+    """Return the version of a package and the layer below that it is used from; None if the layer has none."""
+    for package, _ in build.lock.wheels_on(build.target):
+        if package.name == name:
+            return str(package.version), ""
+    for shared in build.lock.shared:
+        if shared.name == name and build.target in shared.targets:
+            return str(shared.version), shared.layer
+    return None
 
 
 def _size(build: LayerBuild, name: str) -> int:
@@ -79,7 +86,7 @@ def _size(build: LayerBuild, name: str) -> int:
     return 0
 
 
-def _chain(path: Sequence[Contents], name: str) -> tuple[str, ...]:
+def _find_chain(path: Sequence[Contents], name: str) -> tuple[str, ...]:
     """Find the shortest way from a layer's own requirements to a package."""
     build = path[0].build
     environment = build.compatibility.marker_environment(build.lock.python)
