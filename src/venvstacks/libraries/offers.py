@@ -26,6 +26,7 @@ def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
     return lambda path: any(_matches(path.split("/"), pattern) for pattern in patterns)
 
 
+# Not the rules of .gitignore, by which a pattern for a folder matches everything in it, and `!` and `#` mean more.
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     starts = {*range(len(parts))}  # where in the path the rest of the pattern may begin
     for glob in pattern:

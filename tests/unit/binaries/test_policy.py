@@ -95,7 +95,7 @@ def test_programs_anywhere_in_a_wheel_for_a_platform_count(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("on", [X86, ARM, MUSL, MAC, WIN, WIN_ARM])
-def test_what_pure_wheels_bring_for_other_systems_is_let_be(tmp_path: Path, on: Compatibility) -> None:
+def test_what_pure_wheels_bring_for_other_systems_is_left_alone(tmp_path: Path, on: Compatibility) -> None:
     files = {
         "setuptools/cli.exe": EXE_32,
         "setuptools/cli-arm64.exe": EXE_ARM,
@@ -112,7 +112,7 @@ def test_what_pure_wheels_bring_for_other_systems_is_let_be(tmp_path: Path, on: 
     assert check(tmp_path, on, PURE, files) == []
 
 
-def test_what_wheels_for_a_platform_bring_for_other_systems_is_let_be(tmp_path: Path) -> None:
+def test_what_wheels_for_a_platform_bring_for_other_systems_is_left_alone(tmp_path: Path) -> None:
     files = {
         "debugpy/own.so": GLIBC,
         "debugpy/attach_x86.dll": native.pe("i686"),

@@ -99,7 +99,7 @@ def test_a_new_runpath_takes_nothing_away() -> None:
     assert f"{UP}{DYNLIB}" in found["libs/libone.so"]
 
 
-def test_the_base_python_is_let_be() -> None:
+def test_the_base_python_is_left_alone() -> None:
     module = native_file("/lib/python3.12/lib-dynload/_ssl.so", "libssl.so.3", "libfoo.so.1", owner=BASE_PYTHON)
     layer = library_layer("a", module, LIBRARY)
     linking = link(layer, [])
