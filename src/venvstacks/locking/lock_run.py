@@ -42,7 +42,7 @@ ChoosePython = Callable[[Layer, PythonVersion | None], PythonVersion]
 
 @dataclass(frozen=True, slots=True)
 class LockedLayer:
-    """What came of one layer.
+    """The result of locking one layer.
 
     Attributes:
         lock: Its lock.
@@ -61,7 +61,7 @@ def run_lock(session: Session, plan: LockPlan, choose_python: ChoosePython) -> d
         Planned(Step.LOCK, tuple(s.layer.build_name for s in plan.states if s.layer.build_name in plan.resolve))
     )
 
-    def lock(state: LockState, done: Mapping[str, LockedLayer]) -> LockedLayer:
+    def lock_layer(state: LockState, done: Mapping[str, LockedLayer]) -> LockedLayer:
         name = state.layer.build_name
         if name not in plan.resolve:
             return LockedLayer(load_lock(session.stack, state), changed=False)
@@ -87,7 +87,9 @@ def run_lock(session: Session, plan: LockPlan, choose_python: ChoosePython) -> d
         return LockedLayer(lock, changed)
 
     tasks = [
-        Task(f"lock {state.layer.build_name}", state.layer.build_name, state.layer.below, partial(lock, state))
+        Task(
+            f"lock {state.layer.build_name}", state.layer.build_name, state.layer.below, partial(lock_layer, state)
+        )
         for state in plan.states
     ]
     return run_tasks(tasks, work)
