@@ -41,7 +41,7 @@ class LayerLibraries:
         data = {"name": self.layer, "platform": self.platform, "is_built": self.linking is not None}
         if self.linking is None:
             return data
-        additions = self.linking.additions or {}
+        additions = self.linking.additions
         files: dict[str, dict[str, Any]] = {}
         for use in self.linking.uses:
             file = files.setdefault(

@@ -144,7 +144,7 @@ def _make_links(build: LayerBuild, links: Mapping[str, str], staging: Path) -> N
 def _add_searches(build: LayerBuild, linking: Linking, staging: Path) -> Iterator[Finding]:
     """Let files look in further folders; they are replaced, as they may be shared with uv's cache."""
     owners = {use.file: use.owner for use in linking.uses}
-    for path, entries in (linking.additions or {}).items():
+    for path, entries in linking.additions.items():
         file = staging / path
         copy = temporary_beside(file)
         try:
