@@ -24,7 +24,6 @@ from venvstacks.archives.codecs import (
     Codec,
     compress,
     compress_text,
-    compressor,
     decompress,
     decompress_text,
 )
@@ -200,7 +199,7 @@ def _gaps(seed: Seed) -> list[bytes]:
 
 
 def _packed(codec: Codec, content: bytes, *, last: bool) -> bytes:
-    return compress(compressor(codec, 1, len(content), last=last), [content], lambda: None)
+    return compress(codec, 1, len(content), [content], last=last)
 
 
 def _with_entry(index: ArchiveIndex, number: int, choices: Choices) -> ArchiveIndex:

@@ -7,7 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,58 +41,43 @@ class CodecError(ValueError):
     """Compressed data that is damaged, or not what it was said to be."""
 
 
-class _Gzip:
-    """A gzip member without time and file name."""
-
-    def __init__(self, level: int) -> None:
-        self._pending = _GZIP_HEADER
-        self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._crc = 0
-        self._size = 0
-
-    def compress(self, data: bytes, /) -> bytes:
-        self._crc = zlib.crc32(data, self._crc)
-        self._size += len(data)
-        output = self._pending + self._deflate.compress(data)
-        self._pending = b""
-        return output
-
-    def flush(self) -> bytes:
-        return self._pending + self._deflate.flush() + struct.pack("<LL", self._crc, self._size & 0xFFFFFFFF)
-
-
-class _Deflate:
-    """A bare deflate stream, or a part of one that others follow."""
-
-    def __init__(self, level: int, *, last: bool) -> None:
-        self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._end = zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH
-
-    def compress(self, data: bytes, /) -> bytes:
-        return self._deflate.compress(data)
-
-    def flush(self) -> bytes:
-        return self._deflate.flush(self._end)
+def compress(
+    codec: Codec,
+    level: int,
+    size: int,
+    pieces: Iterable[bytes | memoryview],
+    *,
+    window_log: int | None = None,
+    last: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> bytes:
+    """Compress a frame that holds so many bytes; it may be the part of a deflate stream that is not the last."""
+    feed, end = _compressor(codec, level, size, window_log=window_log, last=last)
+    output = []
+    crc = 0
+    for block in _blocks(pieces):
+        check()
+        output.append(feed(block))
+        if codec is Codec.GZIP:
+            crc = zlib.crc32(block, crc)
+    output.append(end())
+    if codec is Codec.GZIP:
+        output = [_GZIP_HEADER, *output, struct.pack("<LL", crc, size & 0xFFFFFFFF)]
+    return b"".join(output)
 
 
-Compressor = zstd.ZstdCompressor | lzma.LZMACompressor | _Gzip | _Deflate
-
-
-def compressor(
-    codec: Codec, level: int, size: int, *, window_log: int | None = None, last: bool = True
-) -> Compressor:
-    """Start a frame."""
+def _compressor(
+    codec: Codec, level: int, size: int, *, window_log: int | None, last: bool
+) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
+    """Start a frame: what takes its content, and what ends it."""
     match codec:
         case Codec.XZ:
             # the level's own dictionary, but not more of it than there is content: that takes time and memory
             own = _XZ_DICTIONARIES[level]
             needed = max(1 << (size - 1).bit_length() if size else 0, _SMALLEST_XZ_DICTIONARY)
             filters = [{"id": lzma.FILTER_LZMA2, "preset": level, "dict_size": min(own, needed)}]
-            return lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC64, filters=filters)
-        case Codec.GZIP:
-            return _Gzip(level)
-        case Codec.DEFLATE:
-            return _Deflate(level, last=last)
+            xz = lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC64, filters=filters)
+            return xz.compress, xz.flush
         case Codec.ZSTD:
             parameter = zstd.CompressionParameter
             options: dict[int, int] = {parameter.compression_level: level, parameter.checksum_flag: 1}
@@ -100,22 +85,22 @@ def compressor(
                 options[parameter.window_log] = window_log
             stream = zstd.ZstdCompressor(options=options)
             stream.set_pledged_input_size(size)
-            return stream
+            return stream.compress, stream.flush
+        case Codec.GZIP | Codec.DEFLATE:
+            deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+            goes_on = codec is Codec.DEFLATE and not last
+            return deflate.compress, partial(deflate.flush, zlib.Z_SYNC_FLUSH if goes_on else zlib.Z_FINISH)
 
 
-def compress(stream: Compressor, pieces: Iterable[bytes | memoryview], check: Callable[[], None]) -> bytes:
-    """Compress a frame, fed in blocks of one size however its content is divided."""
-    output = []
+def _blocks(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """Divide a content into blocks of one size, however it was divided before."""
     waiting = bytearray()
     for piece in pieces:
         waiting += piece
         while len(waiting) >= BLOCK_SIZE:
-            check()
-            output.append(stream.compress(bytes(waiting[:BLOCK_SIZE])))
+            yield bytes(waiting[:BLOCK_SIZE])
             del waiting[:BLOCK_SIZE]
-    check()
-    output += [stream.compress(bytes(waiting)), stream.flush()]
-    return b"".join(output)
+    yield bytes(waiting)
 
 
 class _Inflating:
@@ -196,8 +181,7 @@ def decompress(codec: Codec, data: bytes, size: int) -> bytes:
 
 def compress_text(text: bytes, level: int) -> bytes:
     """Compress a text as one zstd frame with a checksum."""
-    stream = compressor(Codec.ZSTD, level, len(text))
-    return compress(stream, [text], lambda: None)
+    return compress(Codec.ZSTD, level, len(text), [text])
 
 
 def decompress_text(data: bytes, largest: int) -> bytes:
@@ -229,5 +213,5 @@ def codec_identity(codec: Codec) -> str:
 def _xz_sample() -> str:
     blocks = (hashlib.sha256(b"%d" % (number * number % 251)).digest()[: number % 32] for number in range(1500))
     sample = b"".join(blocks)
-    packed = compress(compressor(Codec.XZ, 6, len(sample)), [sample], lambda: None)
+    packed = compress(Codec.XZ, 6, len(sample), [sample])
     return hashlib.sha256(packed).hexdigest()[:16]

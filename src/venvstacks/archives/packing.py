@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from venvstacks import files
 from venvstacks.archives.archive_plan import ArchivePlan
-from venvstacks.archives.codecs import BLOCK_SIZE, Codec, codec_identity, compress, compressor
+from venvstacks.archives.codecs import BLOCK_SIZE, Codec, codec_identity, compress
 from venvstacks.archives.formats import CODECS
 from venvstacks.archives.frame_cache import FrameCache, PackedFrame
 from venvstacks.archives.frame_layout import FrameParts, Slice, content_size, slices_of
@@ -103,8 +103,15 @@ class Packer:
         last = parts[-1]
         ends = isinstance(last, bytes) or last.start + last.size == last.entry.size
         profile = self._plan.profile
-        stream = compressor(self._codec, profile.level, size, window_log=profile.window_log, last=ends)
-        packed = compress(stream, self._content(parts, data), self._pool.check)
+        packed = compress(
+            self._codec,
+            profile.level,
+            size,
+            self._content(parts, data),
+            window_log=profile.window_log,
+            last=ends,
+            check=self._pool.check,
+        )
         crc = zlib.crc32(data[slices[0].entry.path]) if self._codec is Codec.DEFLATE else 0
         if cache is None:
             return packed, files.sha256(packed), crc

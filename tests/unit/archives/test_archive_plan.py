@@ -140,7 +140,7 @@ def test_many_folders_and_many_frames_take_time_in_proportion_to_their_number() 
 @pytest.mark.parametrize(("sizes", "message"), [([15], "less"), ([16, 1], "more"), ([17], "more"), ([], "less")])
 def test_sizes_must_add_up(sizes: list[int], message: str) -> None:
     parts: list[bytes | Slice[Entry]] = [b"12345", Slice(Entry("a", EntryKind.FILE, 11), 0, 11)]
-    with pytest.raises(ValueError, match=f"frames hold {message} than there is"):
+    with pytest.raises(ValueError, match=f"frames contain {message} than there is"):
         cut_into_frames(parts, sizes)
 
 

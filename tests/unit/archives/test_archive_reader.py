@@ -15,7 +15,7 @@ from fakes.built_layers import make_tree
 from fakes.manifests import archive_manifest, place_manifest
 from venvstacks import files
 from venvstacks.archives.archive_reader import open_archive, read_index
-from venvstacks.archives.codecs import Codec, compress, compressor
+from venvstacks.archives.codecs import Codec, compress
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.frame_layout import tar_parts
 from venvstacks.archives.index import ArchiveIndex, Frame, IndexEntry, content_hash, decode_index, encode_index
@@ -102,7 +102,7 @@ def make_tar(
         else:
             places[part.entry.path] = len(stream)
             stream += contents[part.entry.path]
-    data = compress(compressor(Codec.ZSTD, 1, len(stream)), [stream], lambda: None)
+    data = compress(Codec.ZSTD, 1, len(stream), [stream])
     archive.write_bytes(data)
     listed = tuple(
         msgspec.structs.replace(
@@ -257,7 +257,7 @@ def test_frames_that_hold_more_than_the_index_says(tree: Path, kind: ArchiveForm
     index = index_of(archive)
     number = next(entry.frame for entry in index.entries if entry.path == "lib/large")
     frame = index.frames[number]
-    bomb = compress(compressor(index.codec, 1, 50 << 20), [bytes(50 << 20)], lambda: None)
+    bomb = compress(index.codec, 1, 50 << 20, [bytes(50 << 20)])
     data = archive.read_bytes()
     archive.write_bytes(data[: frame.offset] + bomb + data[frame.offset + frame.size :])
 

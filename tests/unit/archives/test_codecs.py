@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from venvstacks.archives import codecs as codecs_module
 from venvstacks.archives.codecs import (
     BLOCK_SIZE,
     Codec,
@@ -13,7 +14,6 @@ from venvstacks.archives.codecs import (
     codec_identity,
     compress,
     compress_text,
-    compressor,
     decompress,
     decompress_text,
 )
@@ -28,7 +28,7 @@ CONTENT = b"content" * 1000
 
 
 def packed(codec: Codec, content: bytes = CONTENT, level: int = 6) -> bytes:
-    return compress(compressor(codec, level, len(content)), [content], lambda: None)
+    return compress(codec, level, len(content), [content])
 
 
 @codecs
@@ -51,7 +51,7 @@ def test_xz_has_a_checksum() -> None:
 @pytest.mark.parametrize("level", range(10))
 def test_xz_dictionaries_are_those_of_the_levels_as_far_as_there_is_content(level: int) -> None:
     for size in (0, 1, 65_537, 1 << 20):
-        data = compress(compressor(Codec.XZ, level, size), [bytes(size)], lambda: None)
+        data = compress(Codec.XZ, level, size, [bytes(size)])
         bits = (
             data[12 + 2 + 2] if size else 8
         )  # of the block's header: size, flags, filter, its size, the dictionary
@@ -67,7 +67,7 @@ def test_zstd_frame_tells_its_size_and_has_a_checksum() -> None:
 
 
 def test_parts_of_a_deflate_stream_follow_each_other() -> None:
-    first = compress(compressor(Codec.DEFLATE, 6, 7, last=False), [b"content"], lambda: None)
+    first = compress(Codec.DEFLATE, 6, 7, [b"content"], last=False)
     assert decompress(Codec.DEFLATE, first, 7) == b"content"
     assert decompress(Codec.DEFLATE, first + packed(Codec.DEFLATE), 7 + len(CONTENT)) == b"content" + CONTENT
     with pytest.raises(CodecError, match="does not end where it should"):
@@ -75,21 +75,21 @@ def test_parts_of_a_deflate_stream_follow_each_other() -> None:
 
 
 @pytest.mark.parametrize("piece", [1000, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 3 * BLOCK_SIZE])
-def test_compressors_are_fed_the_same_blocks_whatever_the_pieces(piece: int) -> None:
+def test_compressors_are_fed_the_same_blocks_whatever_the_pieces(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
     content = bytes(range(256)) * (BLOCK_SIZE // 100)
     fed: list[bytes] = []
     checks: list[None] = []
 
-    class Recorder:
-        def compress(self, data: bytes, /) -> bytes:
-            fed.append(data)
-            return b"<"
+    def feed(data: bytes) -> bytes:
+        fed.append(data)
+        return b"<"
 
-        def flush(self) -> bytes:
-            return b">"
-
+    monkeypatch.setattr(codecs_module, "_compressor", lambda *_, **__: (feed, lambda: b">"))
     pieces = (content[start : start + piece] for start in range(0, len(content), piece))
-    assert compress(Recorder(), pieces, lambda: checks.append(None)) == b"<<<>"  # type: ignore[arg-type]
+    written = compress(Codec.ZSTD, 1, len(content), pieces, check=lambda: checks.append(None))
+    assert written == b"<<<>"
     assert b"".join(fed) == content
     assert [len(block) for block in fed] == [BLOCK_SIZE, BLOCK_SIZE, len(content) - 2 * BLOCK_SIZE]
     assert len(checks) == 3

@@ -9,7 +9,7 @@ import pytest
 
 from venvstacks.archives import zips
 from venvstacks.archives.archive_plan import plan_archive
-from venvstacks.archives.codecs import Codec, compress, compressor
+from venvstacks.archives.codecs import Codec, compress
 from venvstacks.archives.formats import ArchiveFormat, profile_for
 from venvstacks.archives.frame_layout import Slice
 from venvstacks.archives.zips import combined_crc
@@ -31,8 +31,7 @@ def written(files: list[tuple[Entry, bytes]], mtime: int = 1_700_000_000, cut: i
         assert isinstance(part, Slice)
         end = part.start + part.size
         piece = contents[part.entry.path][part.start : end]
-        stream = compressor(Codec.DEFLATE, 6, part.size, last=end == part.entry.size)
-        data = compress(stream, [piece], lambda: None)
+        data = compress(Codec.DEFLATE, 6, part.size, [piece], last=end == part.entry.size)
         packed.append((data, sha256(data), zlib.crc32(piece)))
     out = bytearray()
     for frame in zips.write_zip(out.extend, plan, packed):
