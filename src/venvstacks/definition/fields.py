@@ -38,8 +38,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     """What every layer may have."""
 
     name: Annotated[
-        str,
-        Meta(description="The layer's name, used verbatim in references.", extra_json_schema={"minLength": 1}),
+        str, Meta(description="The layer's name, used verbatim in references.", extra_json_schema={"minLength": 1})
     ]
     requirements: Annotated[
         list[str],
@@ -51,8 +50,8 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     platforms: Annotated[
         list[TargetName] | UnsetType,
         Meta(
-            description="The platforms the layer is made for. Default: all that the layers below are made "
-            "for. An empty array disables the layer.",
+            description="The platforms the layer is made for. Default: all that the layers below are made for. "
+            "An empty array disables the layer.",
             examples=[["linux_x86_64", "macosx_arm64"]],
         ),
     ] = UNSET
@@ -75,8 +74,8 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     dynlib_exclude: Annotated[
         list[str] | UnsetType,
         Meta(
-            description="Globs of shared libraries that are not offered to the layers above; matched against "
-            "the end of the path.",
+            description="Globs of shared libraries that are not offered to the layers above; matched against the "
+            "end of the path.",
             examples=[["libfoo.so.*", "vendored/**"]],
         ),
     ] = UNSET
@@ -99,17 +98,14 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     index_overrides: Annotated[
         dict[str, str] | UnsetType,
         Meta(
-            description="Index -> index: declares that a disagreement between layers about a package's index "
-            "is intended, and which index gives way to which.",
+            description="Index -> index: declares that a disagreement between layers about a package's index is "
+            "intended, and which index gives way to which.",
             examples=[{"pytorch-cpu": "pytorch-cuda"}],
         ),
     ] = UNSET
     priority_indexes: Annotated[
         list[str] | UnsetType,
-        Meta(
-            description="Indexes that are asked first, for this layer only.",
-            examples=[["pytorch-cpu"]],
-        ),
+        Meta(description="Indexes that are asked first, for this layer only.", examples=[["pytorch-cpu"]]),
     ] = UNSET
     exclude_packages: Annotated[
         list[str] | UnsetType,
@@ -122,15 +118,11 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
         bool | UnsetType,
         Meta(
             description="Whether the installed layer's name carries a number that rises whenever its lock "
-            "changes. Default: false.",
+            "changes. Default: false."
         ),
     ] = UNSET
     build_requirements: Annotated[
-        Any | UnsetType,
-        Meta(
-            description="Has no effect any more.",
-            extra_json_schema={"deprecated": True},
-        ),
+        Any | UnsetType, Meta(description="Has no effect any more.", extra_json_schema={"deprecated": True})
     ] = UNSET
 
 
@@ -140,10 +132,7 @@ class RuntimeFields(LayerFields, kw_only=True, forbid_unknown_fields=True):
     python_implementation: PythonName | UnsetType = UNSET
     fully_versioned_name: Annotated[
         str | UnsetType,
-        Meta(
-            description="The former name of 'python_implementation'.",
-            extra_json_schema={"deprecated": True},
-        ),
+        Meta(description="The former name of 'python_implementation'.", extra_json_schema={"deprecated": True}),
     ] = UNSET
 
 
@@ -151,8 +140,7 @@ class LayeredFields(LayerFields, kw_only=True, forbid_unknown_fields=True):
     """What a layer on others may have."""
 
     runtime: Annotated[
-        str | UnsetType,
-        Meta(description="The runtime the layer depends on directly.", examples=["cpython-3.12"]),
+        str | UnsetType, Meta(description="The runtime the layer depends on directly.", examples=["cpython-3.12"])
     ] = UNSET
     frameworks: Annotated[
         list[str] | UnsetType,
@@ -185,8 +173,8 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
         bool | list[str] | UnsetType,
         Meta(
             description="Commands and programs of packages that the layer has to have: names, or patterns of "
-            "names, that packages of this layer or of those below it offer, or true for all commands of its "
-            "own packages. Default: none.",
+            "names, that packages of this layer or of those below it offer, or true for all commands of its own "
+            "packages. Default: none.",
             examples=[["hello", "jupyter*"], True],
         ),
     ] = UNSET
@@ -194,7 +182,7 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
         bool | UnsetType,
         Meta(
             description="Whether the application ignores Python's environment variables, the user's "
-            "site-packages and the current folder when it is started. Default: false.",
+            "site-packages and the current folder when it is started. Default: false."
         ),
     ] = UNSET
 
@@ -205,22 +193,22 @@ class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     local_runtime: Annotated[
         LocalRuntime | UnsetType,
         Meta(
-            description="Whether an interpreter of this machine may serve as a runtime: never, where no "
-            "managed one can be had (fallback), or always. Default: never.",
+            description="Whether an interpreter of this machine may serve as a runtime: never, where no managed "
+            "one can be had (fallback), or always. Default: never."
         ),
     ] = field(default=UNSET, name="local-runtime")
     bytecode: Annotated[
         Bytecode | UnsetType,
         Meta(
             description="Whether layers hold their modules compiled, so that applications start at full speed "
-            "from read-only disks: none or ship. Default: none.",
+            "from read-only disks: none or ship. Default: none."
         ),
     ] = UNSET
     strict: Annotated[
         bool | UnsetType,
         Meta(
-            description="Whether what may be wrong with a built layer, such as a shared library that nobody "
-            "is known to provide, is an error. Default: false.",
+            description="Whether what may be wrong with a built layer, such as a shared library that nobody is "
+            "known to provide, is an error. Default: false."
         ),
     ] = UNSET
 
