@@ -359,7 +359,8 @@ def test_a_failed_check_is_repeated_until_it_passes(project: Project, monkeypatc
         assert caught.value.message == expected
     assert project.changed() == []
     with pytest.raises(
-        BuildError, match=r"Runtime 'base' in .* the build that made it failed before its packages were found"
+        BuildError,
+        match=r"Runtime 'base' in .* its build failed before the requirements of its packages were checked",
     ):
         usable(project)
     monkeypatch.undo()

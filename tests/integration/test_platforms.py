@@ -392,7 +392,7 @@ def test_an_interpreter_of_this_machine_serves_no_other_target(project: Project)
     project.define(runtime(platforms=["win_amd64"]))
     project.lock()
     stack = load_stack(project.folder / "venvstacks.toml")
-    with pytest.raises(RuntimeProviderError, match=f"{HOST}.* cannot serve win_amd64"):
+    with pytest.raises(RuntimeProviderError, match=f"{HOST}.* cannot be used for win_amd64"):
         venvstacks.build(stack, platforms=["win_amd64"], options=project.options())
 
 

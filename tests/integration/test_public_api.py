@@ -191,7 +191,7 @@ def test_two_runs_in_one_process(root: Path) -> None:
 
     first = build(hold)
     assert holding.wait(60)
-    with pytest.raises(venvstacks.BusyError, match="Another run is at work"):
+    with pytest.raises(venvstacks.BusyError, match="Another run is using"):
         venvstacks.build(stack, options=Options(wait=False, environ=project.environment()))
     second = build(tell)
     assert waiting.wait(60)

@@ -189,7 +189,9 @@ def test_versioned_layers_are_reached_under_their_versions(project: Project) -> 
 def test_a_foreign_folder_under_a_versioned_name_is_left_alone(project: Project) -> None:
     project.define(runtime(versioned=True))
     (project.built / "base@1").mkdir(parents=True)
-    with pytest.raises(BuildError, match=r"Runtime 'base' cannot be named base@1: .* was not made by venvstacks"):
+    with pytest.raises(
+        BuildError, match=r"Runtime 'base' cannot be named base@1: .* was not created by venvstacks"
+    ):
         project.build()
     (project.built / "base@1").rmdir()
     project.build()

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 _SPEC = Path("venvstacks.toml")
 
 
+def _deployment_options(metavar: str, help: str, *, checked: str) -> option.Decorator:  # noqa: A002 - as click calls it
+    return option.group(
+        click.option("--to", "folder", type=option.FOLDER, required=True, metavar=metavar, help=help),
+        option.flag("--dry-run", help=f"Check {checked} and print what would be done without doing it."),
+        option.json,
+        option.jobs("Number of threads"),
+        option.verbosity,
+        option.collect(options="Options"),
+    )
+
+
 @click.command()
 @click.argument("archives", metavar="ARCHIVE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--to", "folder", type=option.FOLDER, required=True, metavar="DIR", help="Folder to unpack the layers into."
-)
 @option.flag("--force", help="Replace folders with other content.")
-@option.flag("--dry-run", help="Check the indexes and print what would be done without doing it.")
-@option.json
-@option.jobs("Number of threads")
-@option.verbosity
-@option.collect(options="Options")
+@_deployment_options("DIR", "Folder to unpack the layers into.", checked="the indexes")
 def unpack(
     *, archives: tuple[Path, ...], folder: Path, force: bool, dry_run: bool, as_json: bool, options: "Options"
 ) -> None:
@@ -99,19 +103,7 @@ def _leave_out_others(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 @click.command()
 @click.argument("old", metavar="OLD_DIR", type=option.FOLDER)
 @click.argument("delta", metavar="DELTA", type=click.Path(path_type=Path))
-@click.option(
-    "--to",
-    "folder",
-    type=option.FOLDER,
-    required=True,
-    metavar="NEW_DIR",
-    help="Folder to create for the new layer; must not exist.",
-)
-@option.flag("--dry-run", help="Check the delta and print what would be done without doing it.")
-@option.json
-@option.jobs("Number of threads")
-@option.verbosity
-@option.collect(options="Options")
+@_deployment_options("NEW_DIR", "Folder to create for the new layer; must not exist.", checked="the delta")
 def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool, options: "Options") -> None:
     """Create a new layer's folder from an old one and a delta.
 

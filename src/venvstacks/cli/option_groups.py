@@ -59,7 +59,7 @@ class Showing:
         return self.stops or (self.show and not (self.as_json and self.dry_run))
 
 
-def _group(*options: Decorator) -> Decorator:
+def group(*options: Decorator) -> Decorator:
     """Make a decorator that adds options in this order."""
     return lambda command: functools.reduce(
         lambda decorated, option: option(decorated), reversed(options), command
@@ -111,7 +111,7 @@ def _verbosity_option(*names: str, help: str) -> Decorator:  # noqa: A002 - as c
     return click.option(*names, count=True, expose_value=False, callback=_change_verbosity, help=help)
 
 
-verbosity = _group(
+verbosity = group(
     _verbosity_option("-v", "--verbose", help="Increase verbosity; may be repeated."),
     _verbosity_option("-q", "--quiet", help="Only print errors."),
 )
@@ -166,7 +166,7 @@ platform = click.option(
     help="Target platform: a name such as win_amd64, host or all; may be repeated.",
 )
 
-selection = _group(
+selection = group(
     click.option(
         "--include",
         multiple=True,
@@ -177,14 +177,14 @@ selection = _group(
     collect(selection=Selection),
 )
 
-showing = _group(
+showing = group(
     flag("--show", help="Print the selected layers and their operations first."),
     flag("--show-only", help="Print the selected layers and their operations, and exit."),
     flag("--json", "as_json", help="Output the plan as JSON, and exit unless --show is given."),
     collect(showing=Showing),
 )
 
-project = _group(
+project = group(
     spec,
     selection,
     showing,
@@ -196,7 +196,7 @@ project = _group(
 )
 """What all commands have that lock, build or publish."""
 
-sources = _group(
+sources = group(
     click.option("--no-index/--index", help="Only use local wheels, no package indexes."),
     click.option(
         "--local-wheels",
@@ -221,7 +221,7 @@ cache_dir = click.option(
     "folder (default: uv's own cache, and the user's cache folder).",
 )
 
-locking = _group(
+locking = group(
     click.option(
         "--reset-lock",
         multiple=True,
@@ -231,7 +231,7 @@ locking = _group(
     flag("--lock-dependencies", default=None, help="Also lock the layers below the included ones."),
 )
 
-outputs = _group(
+outputs = group(
     platform,
     click.option(
         "--bytecode",
@@ -244,7 +244,7 @@ outputs = _group(
 """What all commands have whose results are for one platform."""
 
 
-archives = _group(
+archives = group(
     flag("--tag-outputs", help="Add platform and build number to file names."),
     click.option(
         "--format",
@@ -280,7 +280,7 @@ archives = _group(
     ),
 )
 
-updating = _group(
+updating = group(
     flag("--force", help="Create outputs again even if nothing has changed."),
     flag("--dry-run", help="Print what would be done without doing it."),
 )
