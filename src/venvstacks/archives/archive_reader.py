@@ -12,7 +12,7 @@ from typing import BinaryIO
 from msgspec import UNSET
 
 from venvstacks import files
-from venvstacks.archives.codecs import CodecError, decompressed
+from venvstacks.archives.codecs import CodecError, decompress_pieces
 from venvstacks.archives.frame_layout import FrameParts, Slice, part_size
 from venvstacks.archives.index import FETCH_AGAIN, LARGEST_INDEX, ArchiveIndex, IndexEntry, decode_index
 from venvstacks.archives.index_validation import check_index
@@ -40,7 +40,7 @@ class ArchiveReader:
 
     def frame(self, number: int) -> bytes:
         """Read, verify and decompress a frame."""
-        content = b"".join(self._decompressed(number))
+        content = b"".join(self._decompress(number))
         place = 0
         for part in self.contents[number]:
             if isinstance(part, bytes):
@@ -50,7 +50,7 @@ class ArchiveReader:
 
     def walk(self, number: int) -> Iterator[tuple[Slice[IndexEntry], memoryview]]:
         """Read, verify and decompress a frame, and return the contents in it while that is done."""
-        pieces = self._decompressed(number)
+        pieces = self._decompress(number)
         waiting = memoryview(b"")
         for part in self.contents[number]:
             place, size = 0, part_size(part)
@@ -65,13 +65,13 @@ class ArchiveReader:
         for _ in pieces:  # there is none, but this is where the frame's own end is looked at
             raise self._error(f"frame {number} contains more than the index declares")
 
-    def _decompressed(self, number: int) -> Iterator[bytes]:
+    def _decompress(self, number: int) -> Iterator[bytes]:
         frame = self.index.frames[number]
         packed = self._read(frame.offset, frame.size)
         if files.sha256(packed) != frame.sha256:
             raise self._error(f"frame {number} is not the one that the index describes")
         try:
-            yield from decompressed(self.index.codec, packed, frame.content_size)
+            yield from decompress_pieces(self.index.codec, packed, frame.content_size)
         except CodecError as error:
             raise self._error(f"frame {number} does not match the index: {error}") from error
 

@@ -86,7 +86,7 @@ class FrameCache:
             content = path.read_bytes()
         except OSError:
             return None
-        found = _decoded(key, content)
+        found = _decode(key, content)
         with suppress(OSError):
             if found is None:
                 path.unlink()
@@ -183,11 +183,11 @@ class FrameCache:
                         os.unlink(item.path)  # noqa: PTH108 - as above
 
     def _scan(self) -> Iterator[os.DirEntry[str]]:
-        for folder in _listed(self._entries):
-            yield from _listed(folder.path)
+        for folder in _list(self._entries):
+            yield from _list(folder.path)
 
 
-def _listed(folder: str | Path) -> list[os.DirEntry[str]]:
+def _list(folder: str | Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             return list(found)
@@ -204,7 +204,7 @@ def _check(key: str, facts: bytes) -> bytes:
     return hashlib.sha256(key.encode() + facts).digest()
 
 
-def _decoded(key: str, content: bytes) -> PackedFrame | None:
+def _decode(key: str, content: bytes) -> PackedFrame | None:
     facts_at = len(_MAGIC)
     check_at = facts_at + _FACTS.size
     data_at = check_at + _DIGEST_SIZE

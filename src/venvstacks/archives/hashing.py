@@ -38,7 +38,7 @@ class FileHashes:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return {}
 
-    def known(self, entry: Entry) -> str | None:
+    def look_up(self, entry: Entry) -> str | None:
         """Return a file's hash if it is remembered, and the file is still what it was."""
         fact = self._known.get(entry.path)
         if fact is None or fact[0] != entry.size or fact[1] != entry.changed_ns:
@@ -73,15 +73,10 @@ def read_part(folder: Path, entry: Entry, start: int, size: int) -> tuple[bytes,
         while len(data) < size and (more := file.read(size - len(data))):
             data += more
         info = os.fstat(file.fileno())
-    if info.st_size != entry.size:
-        raise _changed(entry, f": it had {entry.size} bytes when the layer was built")
-    if info.st_mtime_ns != entry.changed_ns:
-        raise _changed(entry, "")
+    if (info.st_size, info.st_mtime_ns) != (entry.size, entry.changed_ns):
+        how = "" if info.st_size == entry.size else f": it had {entry.size} bytes when the layer was built"
+        raise PublishError(
+            f"{entry.path!r} changed while it was archived{how}.",
+            hint="let nothing write into the build folder, and build the layer again",
+        )
     return data, info.st_ino
-
-
-def _changed(entry: Entry, how: str) -> PublishError:
-    return PublishError(
-        f"{entry.path!r} changed while it was archived{how}.",
-        hint="let nothing write into the build folder, and build the layer again",
-    )

@@ -148,10 +148,10 @@ def decode_index(data: bytes, name: str) -> ArchiveIndex:
 
 def index_schema() -> dict[str, Any]:
     """Return the JSON Schema of an index's JSON."""
-    return described_schema("Index of a venvstacks archive", ArchiveIndex, Frame, IndexEntry)
+    return describe_schema("Index of a venvstacks archive", ArchiveIndex, Frame, IndexEntry)
 
 
-def described_schema(title: str, kind: type[msgspec.Struct], *parts: type[msgspec.Struct]) -> dict[str, Any]:
+def describe_schema(title: str, kind: type[msgspec.Struct], *parts: type[msgspec.Struct]) -> dict[str, Any]:
     """Return the JSON Schema of a kind and its parts, with descriptions from their docstrings.
 
     msgspec would take the docstrings as they are, and since Python 3.13 those are no longer indented.

@@ -123,7 +123,7 @@ class Packer:
         path = part.entry.path
         if path in self._hashing:
             self._hashes[path] = self._hashing[path].result()
-        elif (known := self._known.known(part.entry)) is not None:
+        elif (known := self._known.look_up(part.entry)) is not None:
             self._hashes[path] = known
         else:
             data[path] = self._read(part)
@@ -160,7 +160,7 @@ class Packer:
         return data
 
     def _hash_file(self, entry: Entry) -> str:
-        if (known := self._known.known(entry)) is not None:
+        if (known := self._known.look_up(entry)) is not None:
             return known
         digest = hashlib.sha256()
         inode = 0

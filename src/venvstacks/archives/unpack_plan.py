@@ -63,7 +63,7 @@ def prepare_unpack(
             try:
                 index, contents = read_index(archive)
                 destination = folder / index.install_target
-                action = _action(archive, index, destination, pool, force=force)
+                action = _choose_action(archive, index, destination, pool, force=force)
             except OSError as error:
                 raise files.explain_os_error(error, f"unpack {archive.name}") from error
             other = planned.get(index.install_target)
@@ -76,7 +76,7 @@ def prepare_unpack(
     return tuple(planned.values())
 
 
-def _action(
+def _choose_action(
     archive: Path, index: ArchiveIndex, destination: Path, pool: FramePool, *, force: bool
 ) -> UnpackAction:
     if not os.path.lexists(destination):

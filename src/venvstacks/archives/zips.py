@@ -53,7 +53,7 @@ def write_zip(
             size = content_size(parts)
             write(data)
             yield Frame(offset, len(data), size, sha256)
-            crc = combined_crc(crc, own_crc, size)
+            crc = combine_crcs(crc, own_crc, size)
             packed_size += len(data)
             offset += len(data)
             left -= size
@@ -69,7 +69,7 @@ def write_zip(
     write(_end(len(directory), sum(map(len, directory)), offset))
 
 
-def combined_crc(first: int, second: int, size: int) -> int:
+def combine_crcs(first: int, second: int, size: int) -> int:
     """Return the CRC-32 of two contents one after the other, from theirs.
 
     That of the first is what it would be if as many zero bytes followed as the second has; CRC-32 is linear, so

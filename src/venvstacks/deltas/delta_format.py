@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256, described_schema
+from venvstacks.archives.index import ContentHash, Count, IndexEntry, Sha256, describe_schema
 
 LARGEST_CONTENT = 16 << 20
 """Bytes of the largest content of a frame. What is written now has half as much."""
@@ -123,4 +123,4 @@ class DeltaHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 def header_schema() -> dict[str, Any]:
     """Return the JSON Schema of a header's JSON."""
-    return described_schema("Header of a venvstacks delta", DeltaHeader, DeltaFrame, DeltaEntry, Source, Stretch)
+    return describe_schema("Header of a venvstacks delta", DeltaHeader, DeltaFrame, DeltaEntry, Source, Stretch)

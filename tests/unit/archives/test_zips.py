@@ -12,7 +12,7 @@ from venvstacks.archives.archive_plan import plan_archive
 from venvstacks.archives.codecs import Codec, compress
 from venvstacks.archives.formats import ArchiveFormat, profile_for
 from venvstacks.archives.frame_layout import Slice
-from venvstacks.archives.zips import combined_crc
+from venvstacks.archives.zips import combine_crcs
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.files import sha256
 
@@ -87,4 +87,4 @@ def test_times_are_utc_within_what_zip_can_say(mtime: int, expected: tuple[int, 
 @pytest.mark.parametrize("sizes", [(0, 0), (0, 5), (5, 0), (1, 1), (100, 70_000), (70_000, 100)])
 def test_checksums_of_parts_give_that_of_the_whole(sizes: tuple[int, int]) -> None:
     one, two = map(os.urandom, sizes)
-    assert combined_crc(zlib.crc32(one), zlib.crc32(two), len(two)) == zlib.crc32(one + two)
+    assert combine_crcs(zlib.crc32(one), zlib.crc32(two), len(two)) == zlib.crc32(one + two)
