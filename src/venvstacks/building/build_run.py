@@ -102,7 +102,7 @@ def _check(
     builds: Sequence[LayerBuild], states: Mapping[LayerKey, BuildState], session: Session
 ) -> tuple[LayerBuild, ...]:
     """Check all layers: also one that was not built now may depend on one that was."""
-    contents = {build.key: read_contents(build, states[build.key].parts) for build in builds}
+    contents = {build.key: read_contents(replace(build, state=states[build.key])) for build in builds}
     checks = {key: check_layer(contents, key, session.stack.uv) for key in contents}
     for warning in dict.fromkeys(warning for check in checks.values() for warning in check.warnings):
         session.work.observe(Warned(warning))

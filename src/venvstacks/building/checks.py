@@ -15,7 +15,7 @@ from venvstacks.building.exclusions import idle_exclusions
 from venvstacks.building.installed import info_folders
 from venvstacks.building.layer_build import LayerBuild, LayerKey
 from venvstacks.building.layer_layout import OWN_MODULES
-from venvstacks.building.split_packages import Parts, plan_joining
+from venvstacks.building.split_packages import plan_joining
 from venvstacks.definition.stack import UvSettings
 from venvstacks.humanize import listed
 from venvstacks.platforms.targets import host_target
@@ -37,23 +37,18 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What one built layer offers to importers.
-
-    ``modules`` are the names of its top-level modules and packages without namespace packages, ``parts`` the
-    packages of which other layers may have parts.
-    """
+    """What one built layer offers to importers; ``modules`` are at its top, without namespace packages."""
 
     build: LayerBuild
     distributions: Mapping[str, Metadata]
     modules: frozenset[str]
-    parts: Parts
 
 
-def read_contents(build: LayerBuild, parts: Parts) -> Contents:
+def read_contents(build: LayerBuild) -> Contents:
     """Read what a built layer offers."""
     site = build.folder / build.layout.site
     found = (_read_metadata(info) for info in info_folders(site))
-    return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)), parts)
+    return Contents(build, {item.name: item for item in found}, frozenset(_modules(site)))
 
 
 def _read_metadata(info: Path) -> Metadata:
@@ -174,10 +169,10 @@ def hidden_modules(path: Sequence[Contents]) -> list[str]:
     other are meant to have the same.
     """
     own = path[0].build.layer
-    joined, clashes = plan_joining(path[0].build, [each.build for each in path[1:]], [each.parts for each in path])
+    joined, clashes = plan_joining(path[0].build, [each.build for each in path[1:]])
     split = {*joined, *(name for name, _, _ in clashes)}
     warnings = [
-        _clash_text(name, path[upper], path[lower])
+        _clash_text(name, path[upper].build, path[lower].build)
         for name, upper, lower in clashes
         if not upper or path[lower].build.layer.build_name not in path[upper].build.layer.below
         if not _replace_each_other(path[0], path[upper], path[lower])
@@ -204,11 +199,11 @@ def _replace_each_other(top: Contents, upper: Contents, lower: Contents) -> bool
     return any(other in optional.get(one, {}).get("replaced_by", ()) for one, other in (names, names[::-1]))
 
 
-def _clash_text(name: str, upper: Contents, lower: Contents) -> str:
-    ours, theirs = listed(upper.parts[name].owners), listed(lower.parts[name].owners)
+def _clash_text(name: str, upper: LayerBuild, lower: LayerBuild) -> str:
+    ours, theirs = (f"{each.layer.title} ({listed(each.recorded.parts[name].owners)})" for each in (upper, lower))
     return (
-        f"Package {name!r} is in {upper.build.layer.title} ({ours}) and in {lower.build.layer.title} ({theirs}), "
-        f"with different code in __init__.py: only the part in {upper.build.layer.title} can be imported. "
+        f"Package {name!r} is in {ours} and in {theirs}, with different code in __init__.py: "
+        f"only the part in {upper.layer.title} can be imported. "
         "If these are parts of one package, put them into one layer."
     )
 

@@ -56,13 +56,17 @@ def data_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], l
     return Data(dict(sorted(recorded.items())), tuple(sorted(others)), offered_commands(installed))
 
 
-def plan_data_links(build: LayerBuild, below: Sequence[LayerBuild], data: Sequence[Data]) -> dict[str, DataLink]:
+def plan_data_links(build: LayerBuild, below: Sequence[LayerBuild]) -> dict[str, DataLink]:
     """Decide which links a layer has to those below it. Of one file, the first on the path is meant."""
-    own, *others = data
-    layers: list[tuple[str, _Files]] = [("", [*own.files.items(), *dict.fromkeys(own.others).items()])]
-    for lower, found in zip(below, others, strict=True):
-        files = [(path, digest if _is_offered(lower, path) else None) for path, digest in found.files.items()]
-        layers.append((lower.lock.install_target, [*files, *dict.fromkeys(found.others).items()]))
+    layers = []
+    for each in (build, *below):
+        data = each.recorded.data
+        files: _Files = [
+            (path, digest if _is_offered(each, path) else None) for path, digest in data.files.items()
+        ]
+        layers.append(
+            ("" if each is build else each.lock.install_target, [*files, *((o, None) for o in data.others)])
+        )
     return dict(sorted(_merge(build, layers)))
 
 

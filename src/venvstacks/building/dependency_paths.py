@@ -52,7 +52,7 @@ def find_dependency_paths(builds: Sequence[LayerBuild], package: str) -> tuple[D
     providers = {build.key: found for build in builds if (found := _find_provider(build, name))}
     having = [build for build in builds if build.key in providers]
     read = {key for build in having for key in (build.key, *build.keys_below)}
-    contents = {b.key: read_contents(b, {}) for b in builds if b.key in read and built_state(b) is not None}
+    contents = {b.key: read_contents(b) for b in builds if b.key in read and built_state(b) is not None}
     paths = []
     for build in having:
         platform, layer = build.key

@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, EntryPoints, PathDistribution
 from pathlib import Path
 
-from venvstacks.building.build_state import Data
 from venvstacks.building.installed import Installed, info_folders, name_of
 from venvstacks.building.launchers import CONSOLE, GUI, launcher, launcher_of
 from venvstacks.building.layer_build import LayerBuild
@@ -30,7 +29,7 @@ def add_launchers(
     build: LayerBuild,
     staging: Path,
     installed: Installed,
-    below: Sequence[tuple[LayerBuild, Data]],
+    below: Sequence[LayerBuild],
     observe: Observer,
 ) -> str:
     """Put launchers of what the definition asks for into an unfinished layer, and one of an application itself.
@@ -96,12 +95,12 @@ def _programs(build: LayerBuild, files: Iterable[str]) -> dict[str, str]:
 
 
 def _find_named(
-    build: LayerBuild, staging: Path, offers: _Offers, below: Sequence[tuple[LayerBuild, Data]]
+    build: LayerBuild, staging: Path, offers: _Offers, below: Sequence[LayerBuild]
 ) -> Mapping[str, Sequence[tuple[str, EntryPoint]] | Path]:
     """Return who offers what the definition names; the first layer of the path that has it counts."""
     known: dict[str, Sequence[tuple[str, EntryPoint]] | Path] = {}
-    for lower, data in reversed(below):
-        known |= {name: lower.folder / path for name, path in _programs(lower, data.files).items()}
+    for lower in reversed(below):
+        known |= {name: lower.folder / path for name, path in _programs(lower, lower.recorded.data.files).items()}
         infos = info_folders(lower.folder / lower.layout.site)
         known |= _offers((name_of(info), PathDistribution(info).entry_points) for info in infos)
     own = (f"{build.layout.scripts}/{path.name}" for path in (staging / build.layout.scripts).iterdir())
@@ -133,11 +132,12 @@ def offered_commands(installed: Installed) -> dict[str, str]:
     return {name: f"{point.group}: {point.value}" for name, point in points.items()}
 
 
-def chosen_commands(build: LayerBuild, path: Sequence[Data]) -> dict[str, str]:
+def chosen_commands(build: LayerBuild, below: Sequence[LayerBuild]) -> dict[str, str]:
     """Return what the definition names of what a layer and those below it have, with what decides each."""
     known: dict[str, str] = {}
-    for data in reversed(path):
-        for name, file in _programs(build, data.files).items():
+    for each in reversed((build, *below)):
+        data = each.recorded.data
+        for name, file in _programs(each, data.files).items():
             known[name] = data.files[file] if build.target.is_windows else "a program"
         known |= data.commands
     names = {name for wanted in build.layer.entry_points for name in _match_names(wanted, known)}

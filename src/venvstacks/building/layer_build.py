@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from venvstacks.building.build_state import BuildState
+from venvstacks.building.build_state import BuildState, new_state
 from venvstacks.building.exclusions import ExcludedPackage, installed_wheels
 from venvstacks.building.layer_layout import Layout
 from venvstacks.definition.stack import Bytecode, Layer
@@ -72,6 +72,11 @@ class LayerBuild:
     def headline(self) -> str:
         """How a sentence about the layer begins: ``Framework 'Torch'``."""
         return self.layer.title[0].upper() + self.layer.title[1:]
+
+    @property
+    def recorded(self) -> BuildState:
+        """What the last build of the folder recorded; that of an empty layer if nothing is."""
+        return self.state or new_state(self.inputs_hash, self.local_runtime, ())
 
     @property
     def entries(self) -> tuple[Entry, ...]:

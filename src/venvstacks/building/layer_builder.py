@@ -160,8 +160,8 @@ class LayerBuilder:
         installed = self._installed = install_packages(self._session, build, staging)
         assemble(build, staging, self._runtime.folder)
         named = self._below if build.layer.entry_points else ()
-        offered = [(each, done["finish", each.key].data) for each in named]
-        launcher = add_launchers(build, staging, installed, offered, self._session.work.observe)
+        below = [replace(each, state=done["finish", each.key]) for each in named]
+        launcher = add_launchers(build, staging, installed, below, self._session.work.observe)
         entries = self._entries()
         check_names(entries, build.layer.title, build.compatibility)
         native = read_native(build, installed, entries, staging)

@@ -37,13 +37,11 @@ class LayerLinks:
 
 def plan_links(build: LayerBuild, below: Sequence[LayerBuild]) -> LayerLinks:
     """Decide what a layer takes from those below it, all of them with their states."""
-    states = [each.state for each in (build, *below) if each.state is not None]
-    data = [state.data for state in states]
     return LayerLinks(
         plan_linking(build, below),
-        plan_data_links(build, below, data),
-        plan_joining(build, below, [state.parts for state in states])[0],
-        chosen_commands(build, data),
+        plan_data_links(build, below),
+        plan_joining(build, below)[0],
+        chosen_commands(build, below),
     )
 
 

@@ -23,7 +23,7 @@ from venvstacks.errors import BinaryFormatError, BuildError
 from venvstacks.files import canonical_json, json_hash, temporary_beside
 from venvstacks.findings import Finding
 from venvstacks.libraries import linkage
-from venvstacks.libraries.linkage import DYNLIB, NO_NATIVES, LibraryLayer, Linking
+from venvstacks.libraries.linkage import DYNLIB, LibraryLayer, Linking
 from venvstacks.libraries.linking import link
 
 _TOKEN = re.compile(r"\$(\{|ORIGIN|LIB|PLATFORM)")
@@ -78,7 +78,7 @@ def library_layer(build: LayerBuild) -> LibraryLayer:
         title=build.layer.title,
         install_target=build.lock.install_target,
         compatibility=build.compatibility,
-        natives=build.state.natives if build.state is not None else NO_NATIVES,
+        natives=build.recorded.natives,
         exclude=build.layer.dynlib_exclude,
         allow_missing=build.layer.dynlib_allow_missing,
         is_top=build.layer.kind is LayerKind.APPLICATION,

@@ -5,7 +5,6 @@ In one site-packages folder the parts of several distributions lie in one folder
 equal or empty, the layer's activation lets Python look for modules of the package in all parts.
 """
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,10 +19,6 @@ from venvstacks.file_names import parents
 from venvstacks.files import file_sha256
 
 _INIT = "__init__.py"
-
-
-Parts = Mapping[str, Part]
-"""Name of a package with its parents' -> the layer's part of it."""
 
 
 Clash = tuple[str, int, int]
@@ -68,18 +63,18 @@ def _digest(path: Path) -> str | None:
     return file_sha256(path) if any(line and not line.startswith(b"#") for line in lines) else ""
 
 
-def plan_joining(
-    build: LayerBuild, below: Sequence[LayerBuild], parts: Sequence[Parts]
-) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
+def plan_joining(build: LayerBuild, below: Sequence[LayerBuild]) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
     """Decide which packages are found in several layers, and find those of which that is not possible.
 
     The former lead to folders, relative to the layer: that of the ``__init__.py`` that runs, then all that the
     package is found in, in path order.
     """
+    parts = [each.recorded.parts for each in (build, *below)]
+    sites = [build.layout.site, *(f"../{each.lock.install_target}/{each.layout.site}" for each in below)]
     packages: dict[str, tuple[str, ...]] = {}
     clashes: list[Clash] = []
     visible: set[str] = set()  # packages whose parts are all looked into
-    for name in sorted({name for each in parts for name in each}):
+    for name in sorted(set[str]().union(*parts)):
         parent, _, _ = name.rpartition(".")
         having = {place: each[name] for place, each in enumerate(parts) if name in each}
         if (parent and parent not in visible) or len(having) < 2:  # noqa: PLR2004 - a part alone
@@ -92,7 +87,7 @@ def plan_joining(
         if len(places) > 1:
             visible.add(name)
             order = (_choose_running(places, having), *places)
-            packages[name] = tuple(_folder(place, build, below, name) for place in order)
+            packages[name] = tuple(f"{sites[place]}/{name.replace('.', '/')}" for place in order)
     return packages, clashes
 
 
@@ -122,12 +117,6 @@ def _choose_running(places: Sequence[int], parts: Mapping[int, Part]) -> int:
     What others require is below them, and finds its data beside itself.
     """
     return max(places, key=lambda place: (bool(parts[place].init), parts[place].init is not None, place))
-
-
-def _folder(place: int, build: LayerBuild, below: Sequence[LayerBuild], name: str) -> str:
-    layer = below[place - 1] if place else build
-    start = f"../{layer.lock.install_target}" if place else ""
-    return posixpath.join(start, layer.layout.site, *name.split("."))
 
 
 def apply_joining(

@@ -75,7 +75,7 @@ class Layers:
 
     def check(self, layer: str, **settings: list[str]) -> Check:
         table = {name.replace("_", "-"): value for name, value in settings.items()}
-        contents = {build.key: read_contents(build, {}) for build in self.builds.values()}
+        contents = {build.key: read_contents(build) for build in self.builds.values()}
         return check_layer(contents, (LINUX.target.name, layer), UvSettings(table, self.folder))
 
     def problems(self, layer: str, **settings: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fakes.built_layers import make_built_layer
@@ -20,14 +22,18 @@ def build_of(name: str, target: str, **configuration: object) -> LayerBuild:
     return LayerBuild(layer, lock, (), on, Path(name), layout, configuration, {}, "")
 
 
+def recorded(build: LayerBuild, data: Data) -> LayerBuild:
+    return replace(build, state=msgspec.structs.replace(build.recorded, data=data))
+
+
 def data(*files: str, others: Collection[str] = ()) -> Data:
     return Data({path: f"hash of {path}" for path in files}, (*others,))
 
 
 def shown(own: Data, *below: Data, target: str = "linux_x86_64") -> dict[str, DataLink]:
-    """Plan with layers ``one``, ``two`` ... below an application, in path order."""
-    layers = [build_of(name, target) for name, _ in zip(("one", "two", "three"), below, strict=False)]
-    return plan_data_links(build_of("app-a", target), layers, [own, *below])
+    """Plan with layers ``one`` and ``two`` below an application, in path order."""
+    layers = [recorded(build_of(name, target), data) for name, data in zip(("one", "two"), below, strict=False)]
+    return plan_data_links(recorded(build_of("app-a", target), own), layers)
 
 
 def links(own: Data, *below: Data, target: str = "linux_x86_64") -> dict[str, str]:
@@ -86,9 +92,9 @@ def test_where_case_does_not_count() -> None:
 def test_same_data_of_layers_that_stand_for_each_other_is_copied() -> None:
     one = Data({"share/j/same": "1", "share/j/other": "2", "share/only": "3", "bin/tool": "4"})
     two = Data({"share/j/same": "1", "share/j/other": "5", "bin/tool": "4"})
-    layers = [build_of(name, "linux_x86_64") for name in ("one", "two")]
+    layers = [recorded(build_of(name, "linux_x86_64"), data) for name, data in (("one", one), ("two", two))]
     app = build_of("app-a", "linux_x86_64", optional_layers={"one": {}, "two": {}})
-    assert plan_data_links(app, layers, [Data(), one, two]) == {
+    assert plan_data_links(app, layers) == {
         "bin/tool": DataLink("one", "bin/tool"),
         "share/j/other": DataLink("one", "share/j/other"),
         "share/j/same": DataLink("one", "share/j/same", "1"),

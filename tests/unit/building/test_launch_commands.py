@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,10 @@ from venvstacks.errors import BuildError
 from venvstacks.events import Event, Warned
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
+
+
+def recorded(build: LayerBuild, data: Data, folder: Path) -> LayerBuild:
+    return replace(build, folder=folder, state=msgspec.structs.replace(build.recorded, data=data))
 
 
 class Application:
@@ -55,7 +58,7 @@ class Application:
     def add(self, *names: str, below: tuple[str, ...] = ()) -> set[str]:
         """Add launchers of some commands, or of all; give what there is then."""
         build = self.build(*names)
-        lower = [(replace(build, folder=self.folder / name), self.data.get(name, Data())) for name in below]
+        lower = [recorded(build, self.data.get(name, Data()), self.folder / name) for name in below]
         staging = self.folder / "staging"
         add_launchers(build, staging, read_installed(staging, self.layout.site), lower, self.observe)
         return {path.name for path in self.programs.iterdir()}
@@ -168,8 +171,12 @@ def test_what_is_named_matters_and_nothing_else(application: Application) -> Non
     lower = Data(
         {"bin/ninja": "1", "bin/python3": "2"}, commands={"tool": "console_scripts: low:main", "own": "low"}
     )
-    chosen = partial(chosen_commands, application.build("own", "tool", "nin*"))
-    assert chosen([own, lower]) == {
+    build, folder = application.build("own", "tool", "nin*"), application.folder
+
+    def chosen(data: Data) -> dict[str, str]:
+        return chosen_commands(recorded(build, own, folder), [recorded(build, data, folder)])
+
+    assert chosen(lower) == {
         "own": own.commands["own"],
         "tool": lower.commands["tool"],
         "ninja": "a program",
@@ -177,8 +184,8 @@ def test_what_is_named_matters_and_nothing_else(application: Application) -> Non
     more = msgspec.structs.replace(
         lower, files={"bin/ninja": "3"}, commands={**lower.commands, "new": "x", "own": "y"}
     )
-    assert chosen([own, lower]) == chosen([own, more])
-    assert chosen([own, Data()]) == {"own": own.commands["own"]}
+    assert chosen(lower) == chosen(more)
+    assert chosen(Data()) == {"own": own.commands["own"]}
     application.offer("one", "tool = one:gui", group="gui_scripts")
     installed = read_installed(application.folder / "staging", application.layout.site)
     assert offered_commands(installed) == {"tool": "gui_scripts: one:gui"}

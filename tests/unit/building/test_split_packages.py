@@ -1,5 +1,8 @@
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fakes.built_layers import make_built_layer
@@ -8,10 +11,12 @@ from venvstacks.building.build_state import Part
 from venvstacks.building.installed import read_installed
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.building.layer_layout import layer_layout
-from venvstacks.building.split_packages import Clash, Parts, parts_of, plan_joining
+from venvstacks.building.split_packages import Clash, parts_of, plan_joining
 from venvstacks.entries import scan
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
+
+Parts = Mapping[str, Part]
 
 SITE = "lib/python3.12/site-packages"
 
@@ -24,8 +29,12 @@ def build_of(name: str) -> LayerBuild:
 
 def joined(*path: Parts) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
     """Plan for an application above layers ``one``, ``two`` ..."""
-    below = [build_of(name) for name, _ in zip(("one", "two", "three"), path[1:], strict=False)]
-    return plan_joining(build_of("app-a"), below, path)
+    builds = [build_of(name) for name in ("app-a", "one", "two", "three")]
+    build, *below = (
+        replace(build, state=msgspec.structs.replace(build.recorded, parts=parts))
+        for build, parts in zip(builds, path, strict=False)
+    )
+    return plan_joining(build, below)
 
 
 def folders(*path: Parts) -> dict[str, list[str]]:
