@@ -4,6 +4,7 @@
 
     python3 dev.py demo            lock, build, publish, export and run examples/science
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
+    python3 dev.py coverage [ARGS] the same, measured; fails below the share of branches in pyproject.toml
     python3 dev.py test-versions [ARGS]
                                    the unit tests on every CPython, and at the lowest versions of dependencies
     python3 dev.py test-targets [ARGS]
@@ -15,6 +16,7 @@
     python3 dev.py bench           measure, into bench-results.json
     python3 dev.py fuzz [ARGS]     try the readers of archives and deltas on damaged and forged inputs
     python3 dev.py constraints     pin the newest releases of everything that is installed here
+    python3 dev.py dist            build the distributions, into dist/
 
 Each command creates ``.venv`` if it is not there and installs what it needs, exact versions checked against the
 hashes in ``constraints/``. Nothing is installed again until those files or ``pyproject.toml`` change.
@@ -233,10 +235,22 @@ def demo(_arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Run the tests, one worker a core unless the arguments say otherwise."""
     provide("test")
-    workers = (
-        [] if any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments) else ["-n", "auto"]
-    )
-    return show(PYTHON, "-m", "pytest", *workers, *arguments)
+    return show(PYTHON, "-m", "pytest", *workers(arguments), *arguments)
+
+
+def workers(arguments: list[str]) -> list[str]:
+    """Return the option for one worker a core, unless pytest's arguments say otherwise."""
+    return [] if any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments) else ["-n", "auto"]
+
+
+def coverage(arguments: list[str]) -> int:
+    """Run the tests, measure which branches they take, in processes that they start too, and report the others."""
+    provide("test")
+    for old in ROOT.glob(".coverage*"):
+        old.unlink()
+    measure: list[str | Path] = [PYTHON, "-m", "coverage"]
+    failed = show(*measure, "run", "-m", "pytest", *workers(arguments), *arguments)
+    return failed or show(*measure, "combine", "--quiet") or show(*measure, "report")
 
 
 def test_versions(arguments: list[str]) -> int:
@@ -375,6 +389,13 @@ def constraints(_arguments: list[str]) -> int:
     return 0
 
 
+def dist(_arguments: list[str]) -> int:
+    """Build the wheel and the source distribution with the pinned build tools."""
+    provide("test")
+    options = ["--no-config", "--clear", "--no-build-isolation", "--offline"]
+    return show(UV, "build", *options, "--python", PYTHON, "--out-dir", ROOT / "dist", ROOT)
+
+
 def resolve(arguments: list[str | Path]) -> str:
     """Resolve requirements for every platform and return the pins as text."""
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
@@ -384,9 +405,12 @@ def resolve(arguments: list[str | Path]) -> str:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (demo, test, test_versions, test_targets, test_large, lint, docs, bench, fuzz, constraints)
+    for command in (
+        *(demo, test, coverage, test_versions, test_targets, test_large),
+        *(lint, docs, bench, fuzz, constraints, dist),
+    )
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-versions", "test-targets", "test-large", "bench", "fuzz")
+WITH_ARGUMENTS = ("test", "coverage", "test-versions", "test-targets", "test-large", "bench", "fuzz")
 
 
 def main() -> int:

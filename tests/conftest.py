@@ -20,6 +20,13 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _only_some_processes_are_measured() -> None:
+    """Keep coverage out of the processes that tests start, but for whole commands (`fakes.building`)."""
+    if "COVERAGE_PROCESS_CONFIG" in os.environ:
+        os.environ["_MEASURING"] = os.environ.pop("COVERAGE_PROCESS_CONFIG")
+
+
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of the session (with several workers, of this one) for what is made once and shared."""

@@ -26,7 +26,7 @@ from venvstacks.runtimes.local import LocalRuntimes
 from venvstacks.work import Work
 
 # Variables that would change what is tested; the cache is shared by all projects of a session.
-_FORGOTTEN = ("UV_", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH", "_VENVSTACKS", "COLUMNS")
+_FORGOTTEN = ("UV_", "NO_COLOR", "FORCE_COLOR", "PYTHONPATH", "_VENVSTACKS", "COLUMNS", "_MEASURING")
 SITE = f"lib/{own_python().lib_name}/site-packages"
 
 
@@ -204,10 +204,12 @@ class Project:
         program: Sequence[str | Path] | None = None,
     ) -> Ended:
         """Run the command line to its end."""
+        # measuring changes files, too: it is kept out of what is killed at such a moment
+        measuring = {} if program else {"COVERAGE_PROCESS_CONFIG": os.environ.get("_MEASURING", "")}
         done = subprocess.run(
             [*map(str, program), *map(str, arguments)] if program else self.command(*arguments),
             cwd=cwd or self.folder,
-            env=self.environment(**(environ or {})),
+            env=measuring | self.environment(**(environ or {})),
             input=stdin,
             capture_output=True,
             encoding="utf-8",
