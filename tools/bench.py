@@ -84,7 +84,7 @@ class Bench:
         return seconds
 
     def medians(self, *actions: Action) -> list[float]:
-        """Give the median time of each action over several runs.
+        """Return the median time of each action over several runs.
 
         The actions take turns, so that whatever else the machine does hits all of them. What an action needs
         beforehand is not measured, nor is writing what the one before left in memory.
@@ -110,7 +110,7 @@ class Bench:
     # ---- What is measured
 
     def locking(self) -> None:
-        """Lock anew, and with nothing to do, against uv resolving the same requirements once."""
+        """Lock again, and with nothing to do, against uv resolving the same requirements once."""
         wanted = self.folder / "wanted.in"
         wanted.write_text("numpy\nscikit-learn\nhttpx\n", encoding="utf-8")
         uv = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
@@ -280,12 +280,12 @@ class Bench:
         self.add(Result(what, shown_in, "python -c pass", start, *below_seconds(shown_in, 0.3)))
 
     def layers(self) -> list[Path]:
-        """Give the built layers."""
+        """Return the built layers."""
         return sorted(config.parents[3] for config in self.stack.glob(f"_build/*/{CONFIGURATION}"))
 
 
 def size_of(folder: Path, layer: str) -> int:
-    """Give the bytes of all files in the folder or archive of a layer; of all layers if it has no name."""
+    """Return the bytes of all files in the folder or archive of a layer; of all layers if it has no name."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     tops = {path: path.relative_to(folder).parts[0] for path in files}
     return sum(

@@ -45,19 +45,12 @@ class Stack:
 
     @property
     def folders(self) -> list[Path]:
-        """Give the built layers that are measured."""
+        """Return the built layers that are measured."""
         return [self.folder / "_build" / name for name in self.layers]
 
 
 class ArchiveBench:
-    """Measures one stack.
-
-    Args:
-        runner: Runs and keeps.
-        program: The command line.
-        stack: What is measured.
-        add: Takes a row: what, value, rival, its value, aim, whether it is met, unit.
-    """
+    """Measures one stack; `add` takes a row: what, value, rival, its value, aim, whether it is met, unit."""
 
     def __init__(self, runner: Runner, program: Path, stack: Stack, add: Callable[..., None]) -> None:
         self._runner = runner
@@ -177,7 +170,7 @@ def _shipped(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def grown(text: str, framework: str, version: str) -> str:
-    """Give a definition in which a framework needs one package more."""
+    """Return a definition in which a framework needs one package more."""
     head, found, tail = text.partition(f'name = "{framework}"')
     before, opened, after = tail.partition("requirements = [")
     return f'{head}{found}{before}{opened}"bench-small=={version}", {after}'
@@ -209,12 +202,7 @@ def _digest(content: bytes) -> str:
 
 
 def torch_stack(folder: Path, wheels: str) -> Stack:
-    """Write a definition with a layer of PyTorch.
-
-    Args:
-        folder: An empty folder to work in.
-        wheels: A folder with a CPU wheel of it for Python 3.11.
-    """
+    """Write a definition with a layer of PyTorch, from a folder with a CPU wheel of it for Python 3.11."""
     place = folder / "torch"
     place.mkdir()
     (place / "venvstacks.toml").write_text(
@@ -224,6 +212,6 @@ def torch_stack(folder: Path, wheels: str) -> Stack:
 
 
 def science_stack(folder: Path) -> Stack:
-    """Give the example, which stands in a folder of its own."""
+    """Return the example, which is in a folder of its own."""
     layers = tuple(sorted(path.name for path in (folder / "_build").iterdir() if (path / CONFIGURATION).is_file()))
     return Stack("science", folder, layers, "sklearn")

@@ -28,7 +28,7 @@ class Update:
     most: float
 
     def table(self, package: str) -> str:
-        """Give the framework's table in the definition."""
+        """Return the framework's table in the definition."""
         wanted = ", ".join(f'"{each}"' for each in (*self.requirements, package))
         return FRAMEWORK.format(name=self.layer, requirements=wanted)
 
@@ -53,14 +53,7 @@ TORCH = (
 
 
 class DeltaBench:
-    """Measures updates.
-
-    Args:
-        runner: Runs and keeps.
-        program: The command line.
-        folder: Where the definition is made.
-        add: Takes a row: what, value, rival, its value, aim, whether it is met, unit.
-    """
+    """Measures updates; `add` takes a row: what, value, rival, its value, aim, whether it is met, unit."""
 
     def __init__(self, runner: Runner, program: Path, folder: Path, add: Callable[..., None]) -> None:
         self._runner = runner
@@ -70,12 +63,7 @@ class DeltaBench:
         self._commands = Commands(runner.env)
 
     def measure(self, updates: tuple[Update, ...], *options: str) -> None:
-        """Publish old and new layers with deltas, and apply these.
-
-        Args:
-            updates: What changes.
-            options: For locking and building.
-        """
+        """Publish old and new layers with deltas, and apply these."""
         self._folder.mkdir()
         output = self._folder / "_artifacts"
         self._publish([update.table(update.old) for update in updates], options)

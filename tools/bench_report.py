@@ -62,12 +62,7 @@ def table(results: list[Result]) -> str:
 
 
 def report(results: list[Result], runs: int) -> dict[str, Any]:
-    """Give all results, and what they were measured on.
-
-    Args:
-        results: All of them.
-        runs: How often each step was measured.
-    """
+    """Return all results, what they were measured on, and how often each step was."""
     return {
         "machine": {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()},
         "runs": runs,

@@ -37,7 +37,7 @@ class Runner(Protocol):
     env: dict[str, str]
 
     def medians(self, *actions: tuple[Callable[[], float], Callable[[], object]]) -> list[float]:
-        """Give the median time of each action."""
+        """Return the median time of each action."""
 
 
 class Commands:
@@ -82,12 +82,9 @@ class Commands:
 
 
 class NewFolders:
-    """Gives a new folder for each run, and removes them all at the end.
+    """A new folder for each run; all are removed at the end.
 
     Some file systems, ext4 among them, make files many times slower for some seconds after others were removed.
-
-    Args:
-        folder: Will hold them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,7 +104,7 @@ class NewFolders:
 
 @contextmanager
 def errors_of(command: list[str]) -> "Iterator[IO[bytes]]":
-    """Give a file for a command's errors, and end the benchmark with them if there are any."""
+    """Return a file for a command's errors, and end the benchmark with them if there are any."""
     with tempfile.TemporaryFile() as file:
         yield file
         file.seek(0)
@@ -117,6 +114,6 @@ def errors_of(command: list[str]) -> "Iterator[IO[bytes]]":
 
 
 def settle() -> None:
-    """Have everything written that is still to be written."""
+    """Write everything that is still to be written."""
     if hasattr(os, "sync"):
         os.sync()

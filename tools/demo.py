@@ -24,7 +24,7 @@ class Row:
 
     Attributes:
         layer: Install target.
-        below: Install targets of all layers it stands on.
+        below: Install targets of all layers it depends on.
         is_application: Whether it is launched.
         packages: How many packages its lock lists.
         unpacked: Bytes of its files in the export.
@@ -50,7 +50,7 @@ def venvstacks(*arguments: str) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Give the bytes of all files in a folder; links and bytecode of earlier runs weigh nothing."""
+    """Return the bytes of all files in a folder; links and bytecode of earlier runs weigh nothing."""
     total = 0
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
@@ -84,7 +84,7 @@ def measure() -> list[Row]:
 
 
 def apart(rows: Iterable[Row]) -> tuple[int, int]:
-    """Give unpacked and archived bytes if each application came with everything it stands on."""
+    """Return unpacked and archived bytes if each application came with everything it depends on."""
     by_name = {row.layer: row for row in rows}
     carried = [by_name[name] for row in by_name.values() if row.is_application for name in (row.layer, *row.below)]
     return sum(row.unpacked for row in carried), sum(row.archived for row in carried)

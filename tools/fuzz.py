@@ -44,7 +44,7 @@ class Round:
 
 
 def targets() -> dict[str, Callable[[bytes], bool]]:
-    """Give what can be tried."""
+    """Return what can be tried."""
     sys.path.insert(0, str(ROOT / "tests"))
     from fuzzing.readers import TARGETS  # noqa: PLC0415 - found on the path that was just extended
 
@@ -52,13 +52,7 @@ def targets() -> dict[str, Callable[[bytes], bool]]:
 
 
 def run_round(target: str, cases: int, seed: int) -> Round:
-    """Try some cases.
-
-    Args:
-        target: What to try.
-        cases: How many.
-        seed: Other cases for another number.
-    """
+    """Try a number of cases on a target; another seed gives other cases."""
     from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415 - not in the main process
     from hypothesis import seed as seeded  # noqa: PLC0415
     from hypothesis import strategies as st  # noqa: PLC0415
@@ -97,7 +91,7 @@ def run_round(target: str, cases: int, seed: int) -> Round:
 
 
 def limit_memory() -> None:
-    """See that a case that takes too much memory fails."""
+    """Ensure that a case that takes too much memory fails."""
     if os.name == "posix":
         import resource  # noqa: PLC0415 - not there on Windows
 
@@ -105,7 +99,7 @@ def limit_memory() -> None:
 
 
 def peak_memory() -> int:
-    """Give the bytes of memory that this process had at most."""
+    """Return the bytes of memory that this process had at most."""
     if os.name != "posix":
         return 0
     import resource  # noqa: PLC0415 - not there on Windows

@@ -64,7 +64,7 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 
 
 def settled(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
-    """Make a context in which help texts do not depend on the terminal."""
+    """Return a context in which help texts do not depend on the terminal."""
     settings = {
         **command.context_settings,
         "terminal_width": WIDTH,
@@ -75,7 +75,7 @@ def settled(command: click.Command, name: str, parent: click.Context | None = No
 
 
 def render() -> str:
-    """Give the page's text."""
+    """Return the page's text."""
     from venvstacks.cli.app import cli  # noqa: PLC0415 - the rest can be used without the program
 
     parts = [INTRODUCTION]
@@ -116,7 +116,7 @@ def render_api() -> str:
 
 
 def render_schema() -> str:
-    """Give the text of the definition file's JSON Schema."""
+    """Return the text of the definition file's JSON Schema."""
     from venvstacks.definition.schema import definition_schema  # noqa: PLC0415 - as above
     from venvstacks.files import canonical_json  # noqa: PLC0415 - as above
 
@@ -124,7 +124,7 @@ def render_schema() -> str:
 
 
 def render_index_schema() -> str:
-    """Give the text of the JSON Schema of an archive's index."""
+    """Return the text of the JSON Schema of an archive's index."""
     from venvstacks.archives.index import index_schema  # noqa: PLC0415 - as above
     from venvstacks.files import canonical_json  # noqa: PLC0415 - as above
 
@@ -132,7 +132,7 @@ def render_index_schema() -> str:
 
 
 def render_delta_schema() -> str:
-    """Give the text of the JSON Schema of a delta's header."""
+    """Return the text of the JSON Schema of a delta's header."""
     from venvstacks.deltas.delta_format import header_schema  # noqa: PLC0415 - as above
     from venvstacks.files import canonical_json  # noqa: PLC0415 - as above
 

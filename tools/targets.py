@@ -28,12 +28,12 @@ class MissingError(Exception):
 
 
 def missing() -> list[str]:
-    """Give the packages whose programs are not there."""
+    """Return the packages whose programs are not there."""
     return [package for program, package in NEEDED.items() if shutil.which(program) is None]
 
 
 def commands(packages: Sequence[str]) -> list[list[str]]:
-    """Give what installs packages: nothing is asked, and nothing comes along that is merely recommended."""
+    """Return the commands that install packages, without questions and without what is merely recommended."""
     quiet = ["apt-get", "-qq", "-oAcquire::Retries=2"]
     # headers come with the cross compiler only as a recommendation
     headers = ["libc6-dev-arm64-cross"] if "gcc-aarch64-linux-gnu" in packages else []
@@ -41,7 +41,7 @@ def commands(packages: Sequence[str]) -> list[list[str]]:
 
 
 def install(packages: Sequence[str]) -> None:
-    """Install packages, or say who could.
+    """Install packages, or report who could.
 
     Raises:
         MissingError: This is not Debian, not root, or the package archive does not answer.
@@ -70,14 +70,7 @@ def install(packages: Sequence[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest on ``tests/targets``, with everything that it needs.
-
-    Args:
-        arguments: For pytest, in addition.
-
-    Returns:
-        The exit code.
-    """
+    """Run pytest on ``tests/targets``, with everything that it needs, and return its exit code."""
     packages = missing()
     if packages:
         try:
@@ -85,8 +78,8 @@ def main(arguments: list[str]) -> int:
         except MissingError as error:
             print(f"dev.py: {error}", file=sys.stderr)
             return 1
-    told = any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments)
-    workers = [] if told else ["-n", "auto"]
+    is_given = any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments)
+    workers = [] if is_given else ["-n", "auto"]
     command = [sys.executable, "-m", "pytest", *workers, "tests/targets", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
