@@ -27,6 +27,7 @@
 A message is one block of text: what failed, where, why. ``hint`` says what to do next.
 """
 
+import os
 from dataclasses import dataclass
 
 
@@ -75,17 +76,18 @@ class Problem:
 
 
 def require_collection(**parameters: object) -> None:
-    """Refuse a single string where several are expected: it would be taken for its letters.
+    """Refuse a single string or path where several are expected: a string would be taken for its letters.
 
     Args:
         parameters: Name of a parameter -> what was given.
 
     Raises:
-        UsageError: One of them is a string.
+        UsageError: One of them is a string or a path.
     """
     for name, value in parameters.items():
-        if isinstance(value, str):
-            raise UsageError(f"{name}={value!r} is a string, not a collection.", hint=f"write {name}=[{value!r}]")
+        if isinstance(value, str | os.PathLike):
+            kind = "string" if isinstance(value, str) else "path"
+            raise UsageError(f"{name}={value!r} is a {kind}, not a collection.", hint=f"write {name}=[{value!r}]")
 
 
 class DefinitionError(VenvstacksError):

@@ -43,11 +43,11 @@ def choose_layers(stack: Stack, include: Collection[str] | None, parameter: str 
     """
     require_collection(**{parameter: include})
     names = frozenset(layer.build_name for layer in stack.layers)
-    unknown = sorted(frozenset(include or ()) - names)
-    if unknown:
+    chosen = names if include is None else frozenset(include)
+    if unknown := sorted(chosen - names):
         hint = f"the build names are: {', '.join(sorted(names))}; venvstacks.select finds layers by patterns"
         raise UsageError(f"There is no layer with the build name {', '.join(map(repr, unknown))}.", hint=hint)
-    return names if include is None else frozenset(include)
+    return chosen
 
 
 def extend_selection(stack: Stack, names: Iterable[str], *, dependencies: bool, derived: bool) -> frozenset[str]:
@@ -62,7 +62,7 @@ def extend_selection(stack: Stack, names: Iterable[str], *, dependencies: bool, 
     return frozenset(result)
 
 
-def choose_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[str]) -> tuple[Target, ...]:
+def choose_targets(stack: Stack, chosen: Collection[str], platforms: Collection[str]) -> tuple[Target, ...]:
     """Find the targets that an operation on some layers is for."""
     require_collection(platforms=platforms)
     layers = stack.named(chosen)
@@ -78,6 +78,8 @@ def choose_targets(stack: Stack, chosen: Collection[str], platforms: Iterable[st
         if layers and not any(target in layer.targets for layer in layers):
             raise _made_for_others(target, {target.name for layer in layers for target in layer.targets})
         found.add(target)
+    if layers and not platforms:
+        raise UsageError("No platform is named.", hint=f"name target platforms, {HOST!r} or {ALL!r}")
     if layers and not found:
         raise UsageError("None of the selected layers supports any platform.", hint="see their `platforms`")
     return tuple(sorted(found))

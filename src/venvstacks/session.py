@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 from venvstacks.definition.stack import Stack
-from venvstacks.errors import VenvstacksError
 from venvstacks.files import explain_os_error
 from venvstacks.options import Options, cache_folder, in_definition
 from venvstacks.uv import Uv, find_uv
@@ -63,8 +62,6 @@ def open_session(stack: Stack, options: Options, scratch: Path) -> Iterator[Sess
     session = Session(stack, options, scratch, Work(options.observe, options.jobs))
     try:
         yield session
-    except VenvstacksError:
-        raise
     except OSError as error:
         raise explain_os_error(error, f"work in {session.build_folder}") from error
     finally:

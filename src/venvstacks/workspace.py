@@ -53,13 +53,14 @@ def hold_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if sys.platform != "win32":
+            descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise explain_os_error(error, f"use the output folder {folder}") from error
     if sys.platform == "win32":  # where the lock's file is removed with the lock
         with _hold(folder / f"{PRIVATE_FOLDER}-lock", folder, wait=wait, observe=observe, option="--output-dir"):
             yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,7 @@ from venvstacks.manifests.manifest_format import ArchiveManifest, ExportManifest
 from venvstacks.manifests.published import find_published
 from venvstacks.publishing.delta_bases import find_delta_bases
 from venvstacks.publishing.describe import stack_order
-from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
+from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, plan_export, read_exported
 from venvstacks.publishing.export_run import run_export
 from venvstacks.publishing.outputs import Outputs
 from venvstacks.publishing.publication import run_publish
@@ -56,15 +56,15 @@ def planned(
     order = stack_order([each.layer for each in built], target)
     names = [name for _, name in order]
     published = find_published(options.folder, names, target.name, tagged=options.tag_outputs)
-    chosen = names if selected is None else selected
+    chosen = [each for each in built if selected is None or each.layer.build_name in selected]
     bases = find_delta_bases(
         options.folder,
-        chosen,
+        [each.layer.build_name for each in chosen],
         target,
         requested=[Path(path) for path in options.delta_from],
         earlier=options.deltas > 0,
     )
-    return plan_publish(built, chosen, options, order, published=published, bases=bases)
+    return plan_publish(chosen, options, order, published=published, bases=bases)
 
 
 def publish(
@@ -90,9 +90,16 @@ def export(
     selected: tuple[str, ...] | None = None,
     work: Work | None = None,
 ) -> Outputs[ExportManifest]:
-    exported = read_exported([each.layer for each in built], built[0].target, options.folder)
-    names = [each.layer.build_name for each in built] if selected is None else selected
-    return run_export(plan_export(built, names, options, exported), work or Work())
+    return run_export(planned_export(built, options, selected), work or Work())
+
+
+def planned_export(
+    built: tuple[LayerBuild, ...], options: ExportOptions, selected: tuple[str, ...] | None = None
+) -> ExportPlan:
+    chosen = [each for each in built if selected is None or each.layer.build_name in selected]
+    order = stack_order([each.layer for each in built], built[0].target)
+    exported, present = read_exported(options.folder)
+    return plan_export(chosen, options, order, exported=exported, present=present)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[str, int, bytes]]:

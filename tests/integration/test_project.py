@@ -1,5 +1,6 @@
 """A project reads each file once, and holds the build folder until it is closed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import venvstacks
 from fakes.building import Project as Fake
 from fakes.building import application, runtime
 from venvstacks import builds
-from venvstacks.building import build_plan, build_state
+from venvstacks.building import build_state
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_each_file_is_read_once(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(module, name, record)
 
     spy(builds, "lock_states")
-    spy(build_plan, "load_lock")
+    spy(builds, "load_lock")
     spy(build_state, "read_state")
     with venvstacks.Project(fake.stack(), fake.options()) as project:
         project.status()
@@ -86,3 +87,33 @@ def test_opening_loads_the_definition(fake: Fake, monkeypatch: pytest.MonkeyPatc
         ]
     with pytest.raises(venvstacks.UsageError, match="local_wheels='wheels' is a string"):
         venvstacks.open(local_wheels="wheels")
+
+
+def test_a_step_after_closing_holds_the_build_folder_again(fake: Fake) -> None:
+    project = venvstacks.Project(fake.stack(), fake.options())
+    project.build()
+    project.close()
+    before = project.builds.states
+    project.close()
+    assert project.builds.states is not before, "another run may have written locks"
+    with project:
+        project.build()
+        with pytest.raises(venvstacks.BusyError):
+            venvstacks.export(fake.stack(), options=venvstacks.Options(wait=False))
+
+
+def test_no_layers_at_all(fake: Fake) -> None:
+    with venvstacks.Project(fake.stack(), fake.options()) as project:
+        assert project.build(include=[]) == ()
+        assert project.plan.publish(include=[]) == project.publish(include=[]) == ()
+        assert project.plan.export(include=[]) == project.export(include=[]) == ()
+    assert not (fake.folder / "_artifacts" / "__venvstacks__").exists()
+
+
+def test_levels_are_those_of_the_format_in_the_definition(fake: Fake) -> None:
+    stack = replace(fake.stack(), archive_formats=dict.fromkeys(fake.stack().archive_formats, "tar.xz"))
+    with venvstacks.Project(stack, fake.options()) as project:
+        project.publish(level=0, output="out")
+        with pytest.raises(venvstacks.UsageError, match="levels of tar.xz are 0 to 9, not 10"):
+            project.publish(level=10, output="other")
+    assert not (fake.folder / "other").exists()

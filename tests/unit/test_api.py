@@ -159,6 +159,31 @@ def test_one_archive_is_no_collection(tmp_path: Path) -> None:
         venvstacks.unpack("a.zip", tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (lambda path: venvstacks.unpack(path, "out"), "archives"),
+        (lambda path: venvstacks.Options(local_wheels=path), "local_wheels"),
+        (lambda path: venvstacks.PublishOptions(delta_from=path), "delta_from"),
+    ],
+)
+def test_a_path_is_no_collection(function: Callable[[Path], object], arguments: str) -> None:
+    with pytest.raises(
+        venvstacks.UsageError, match=rf"{arguments}=PosixPath\('old'\) is a path, not a collection"
+    ):
+        function(Path("old"))
+
+
+def test_delta_from_a_string(stack: venvstacks.Stack) -> None:
+    with pytest.raises(venvstacks.UsageError, match="delta_from='old' is a string, not a collection"):
+        venvstacks.publish(stack, delta_from="old")
+
+
+def test_no_platform_at_all(stack: venvstacks.Stack) -> None:
+    with pytest.raises(venvstacks.UsageError, match="No platform is named"):
+        venvstacks.build(stack, platforms=[])
+
+
 def test_selection(stack: venvstacks.Stack) -> None:
     assert venvstacks.select(stack, ["app-*"]) == {"app-a"}
     assert venvstacks.select(stack, ["app-*"], dependencies=True) == {"app-a", "py"}

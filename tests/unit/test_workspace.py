@@ -97,6 +97,20 @@ def test_a_folder_that_cannot_be_used_is_one_message(tmp_path: Path, monkeypatch
         raise AssertionError
 
 
+def test_an_output_folder_that_cannot_be_opened_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with (
+        pytest.raises(FilesystemError, match=f"^Cannot use the output folder {tmp_path}: Permission denied"),
+        hold_output(tmp_path, wait=True, observe=silent),
+    ):
+        raise AssertionError
+
+
 def test_errors_of_the_work_are_not_reworded(tmp_path: Path) -> None:
     with (
         pytest.raises(PermissionError, match="mine"),

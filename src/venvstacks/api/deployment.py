@@ -25,7 +25,7 @@ def plan_unpacking(
     options = options or Options()
     folder = Path(to).expanduser().absolute()
     return prepare_unpack(
-        [Path(archive) for archive in archives], folder, force=force, work=Work(jobs=options.jobs)
+        [Path(archive).expanduser() for archive in archives], folder, force=force, work=Work(jobs=options.jobs)
     )
 
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from venvstacks.api.plans import Plans
@@ -52,13 +51,13 @@ class Project:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._resources.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Let other runs use the build folder."""
+        """Let other runs use the build folder; a step after that holds it again, and reads everything again."""
+        self.__dict__.pop("_scratch", None)
+        self.builds.forget()
         self._resources.close()
 
     @cached_property
@@ -239,8 +238,7 @@ class Project:
         from venvstacks.building.library_report import describe_libraries  # noqa: PLC0415
 
         chosen = choose_layers(self.stack, include)
-        found = self.builds.select(chosen, platforms)
-        builds = {build.key: build for of_target in found.values() for build in of_target}
+        builds = {build.key: build for build in self.builds.select(chosen, platforms)}
         return tuple(
             describe_libraries(build, [builds[key] for key in build.keys_below], self.options.environ)
             for build in builds.values()
@@ -262,8 +260,7 @@ class Project:
         """
         from venvstacks.building.dependency_paths import find_dependency_paths  # noqa: PLC0415
 
-        found = self.builds.select(choose_layers(self.stack, None), platforms)
-        return find_dependency_paths([build for of_target in found.values() for build in of_target], package)
+        return find_dependency_paths(self.builds.select(choose_layers(self.stack, None), platforms), package)
 
 
 def open_project(

@@ -56,8 +56,7 @@ def make_build_plan(
     builds: StackBuilds, include: Collection[str] | None, platforms: Collection[str], *, clean: bool
 ) -> BuildPlan:
     """Look at the folders of layers, and decide which of them are built."""
-    by_target = builds.select(choose_layers(builds.stack, include), platforms)
-    layers = tuple(build for of_target in by_target.values() for build in of_target)
+    layers = builds.select(choose_layers(builds.stack, include), platforms)
     return BuildPlan(layers, inspect_layers(layers, clean=clean))
 
 

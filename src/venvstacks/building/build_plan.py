@@ -15,20 +15,11 @@ from venvstacks.definition.stack import Layer, LayerKind, Stack
 from venvstacks.files import json_hash
 from venvstacks.libraries.linkage import DYNLIB
 from venvstacks.locking.layer_lock import LayerLock, lock_folder
-from venvstacks.locking.states import LockState, load_lock
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import Target, host_target
 
 REVISION = 3
 """Rises when the same inputs give a layer with other content."""
-
-
-def load_locks(stack: Stack, states: Mapping[str, LockState], build_names: set[str]) -> dict[str, LayerLock]:
-    """Read the locks of some layers and of all below them."""
-    wanted = set(build_names)
-    for layer in stack.named(build_names):
-        wanted.update(layer.below)
-    return {layer.build_name: load_lock(stack, states[layer.build_name]) for layer in stack.named(wanted)}
 
 
 def plan_layers(

@@ -46,7 +46,8 @@ class _Stack(msgspec.Struct, frozen=True):
 
 def read_published(path: Path) -> tuple[PublishedLayer, ...]:
     """Read what is published in a folder, its platforms' folders included, or described by one manifest in it."""
-    inspected = (_inspect(folder, m) for folder, m in (_in_folder(path) if path.is_dir() else _in_manifest(path)))
+    described = _in_folder(path) if path.is_dir() else _in_manifest(path.absolute())
+    inspected = (_inspect(folder, manifest) for folder, manifest in described)
     found = [layer for layer in inspected if layer is not None]
     if not found:
         what = "No layers are published in" if path.is_dir() else "There is no manifest of published layers:"

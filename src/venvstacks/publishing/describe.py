@@ -48,6 +48,15 @@ def _support_modules(modules: Iterable[SourceModule], build: LayerBuild) -> tupl
     return tuple(ModuleManifest(module.name, build.module_hashes[module.name]) for module in ordered)
 
 
+def output_inputs(build: LayerBuild) -> dict[str, str]:
+    """Return what decides the content of a layer's output, however it is shipped."""
+    return {
+        "layer": build.content_hash,
+        "install_target": build.lock.install_target,
+        "target_platform": build.target.name,
+    }
+
+
 def stack_order(layers: Iterable[Layer], target: Target) -> tuple[tuple[LayerKind, str], ...]:
     """Return kinds and build names of the layers that are made for a target, in the stack's order."""
     return tuple((layer.kind, layer.build_name) for layer in layers if layer.on(target) is not None)

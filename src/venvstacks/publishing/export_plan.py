@@ -1,7 +1,7 @@
 """Deciding which layers are exported."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import msgspec
 
 from venvstacks import files
 from venvstacks.building.layer_build import LayerBuild
-from venvstacks.definition.stack import Layer, LayerKind
+from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import PublishError
 from venvstacks.manifests.manifest_format import (
     ExportManifest,
@@ -17,8 +17,7 @@ from venvstacks.manifests.manifest_format import (
     read_manifests,
     stack_manifest_name,
 )
-from venvstacks.platforms.targets import Target
-from venvstacks.publishing.describe import describe_layer, stack_order
+from venvstacks.publishing.describe import describe_layer, output_inputs
 from venvstacks.publishing.outputs import OutputPlan, PlannedOutput, Reason
 
 
@@ -40,29 +39,12 @@ class ExportOptions:
         return Path(self.output)
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What earlier exports left in a folder.
-
-    Attributes:
-        stack: Kinds and build names of all layers made for the target, in the stack's order.
-        manifests: Build name -> manifest, for the layers that have a usable one.
-        own: Names of folders that some manifest of an export names, those of removed layers included.
-        present: Names of everything that the folder holds.
-    """
-
-    stack: tuple[tuple[LayerKind, str], ...]
-    manifests: Mapping[str, ExportManifest]
-    own: frozenset[str]
-    present: frozenset[str]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedExport(PlannedOutput[ExportManifest]):
     """What will be done about one layer's export.
 
     Attributes:
-        claimed: Whether a manifest names the folder already; if none does, it is absent.
+        claimed: Whether the folder is there already, and some manifest names it.
         replaces: The layer's earlier folder if it has another name (versioned layers); None otherwise.
     """
 
@@ -76,71 +58,80 @@ class ExportPlan(OutputPlan[PlannedExport]):
     __slots__ = ()
 
 
-def read_exported(layers: Iterable[Layer], target: Target, output: Path) -> Exported:
-    """Read what earlier exports left."""
+def read_exported(output: Path) -> tuple[dict[str, ExportManifest], dict[str, bool]]:
+    """Read what earlier exports left.
+
+    Returns:
+        Build name -> manifest, and the name of everything in the folder -> whether some manifest names it, even that
+        of a layer which was removed from the stack.
+    """
     found = {path.name: manifest for path, manifest in read_manifests(output, ExportManifest)}
-    return Exported(
-        stack_order(layers, target),
-        {
-            manifest.layer_name: manifest
-            for name, manifest in found.items()
-            if name == Path(layer_manifest_name(manifest.layer_name, None)).name
-        },
-        frozenset(manifest.install_target for manifest in found.values()),
-        frozenset(os.listdir(output)) if output.is_dir() else frozenset(),  # noqa: PTH208 - names are what is needed
+    names = (Path(layer_manifest_name(manifest.layer_name, None)).name for manifest in found.values())
+    own = {manifest.install_target for manifest in found.values()}
+    present = os.listdir(output) if output.is_dir() else ()  # noqa: PTH208 - names are what is needed
+    return (
+        {found[name].layer_name: found[name] for name in names if name in found},
+        {name: name in own for name in present},
     )
 
 
 def plan_export(
-    builds: Sequence[LayerBuild], selected: Collection[str], options: ExportOptions, exported: Exported
+    builds: Sequence[LayerBuild],
+    options: ExportOptions,
+    stack: Sequence[tuple[LayerKind, str]],
+    *,
+    exported: Mapping[str, ExportManifest],
+    present: Mapping[str, bool],
 ) -> ExportPlan:
-    """Decide what an export for one target will do; nothing is read or written."""
-    layers = {build.layer.build_name: build for build in builds}
-    for name in sorted(set(selected) - set(layers)):
-        raise PublishError(f"{name!r} cannot be exported for {builds[0].target.name}: it is not built.")
-    order = [name for _, name in exported.stack]
-    exports = tuple(
-        _plan_layer(layers[name], options, exported) for name in sorted(set(selected), key=order.index)
-    )
-    there = {name: m for name, m in exported.manifests.items() if m.install_target in exported.present}
-    others = {name: manifest for name, manifest in there.items() if name not in selected}
-    output = options.folder
-    return ExportPlan(output, exports, exported.stack, others, output / stack_manifest_name(None))
+    """Decide what an export for one target will do; nothing is read or written.
+
+    Args:
+        builds: The layers that are exported, in the stack's order.
+        options: How to export, with the output folder for this target, absolute.
+        stack: Kinds and build names of all layers that are made for the target, in the stack's order.
+        exported: What :func:`read_exported` returns first: build name -> manifest.
+        present: What it returns second: name of what is there -> whether it is an export's own.
+    """
+    exports = tuple(_plan_layer(build, options, exported.get(build.layer.build_name), present) for build in builds)
+    selected = {export.layer for export in exports}
+    others = {n: m for n, m in exported.items() if m.install_target in present and n not in selected}
+    return ExportPlan(options.folder, exports, tuple(stack), others, options.folder / stack_manifest_name(None))
 
 
-def _plan_layer(build: LayerBuild, options: ExportOptions, exported: Exported) -> PlannedExport:
+def _plan_layer(
+    build: LayerBuild, options: ExportOptions, earlier: ExportManifest | None, present: Mapping[str, bool]
+) -> PlannedExport:
     described = describe_layer(build)
     name, output = described.install_target, options.folder
-    if name in exported.present and name not in exported.own:
+    if not present.get(name, True):
         raise PublishError(
             f"Cannot export {build.layer.title}: {output / name} exists, but was not created by an export.",
             hint="move it away, or choose another folder with --output-dir",
         )
     manifest = ExportManifest(
         **msgspec.structs.asdict(described),
-        export_inputs_hash=_inputs_hash(build),
+        export_inputs_hash=files.json_hash(output_inputs(build)),
         export_links_hash=build.links_hash or msgspec.UNSET,
     )
-    earlier = exported.manifests.get(described.layer_name)
-    reason = _reason(manifest, earlier, exported, force=options.force)
+    reason = _reason(manifest, earlier, present, force=options.force)
     if earlier is not None and reason is Reason.UNCHANGED:
         manifest = msgspec.structs.replace(
             manifest, export_links_hash=earlier.export_links_hash, system_libraries=earlier.system_libraries
         )
-    moved = earlier is not None and earlier.install_target != name and earlier.install_target in exported.present
+    moved = earlier is not None and earlier.install_target != name and earlier.install_target in present
     return PlannedExport(
         build=build,
         reason=reason,
         destination=output / name,
         manifest_path=output / layer_manifest_name(described.layer_name, None),
         manifest=manifest,
-        claimed=name in exported.own,
+        claimed=present.get(name, False),
         replaces=output / earlier.install_target if earlier is not None and moved else None,
     )
 
 
 def _reason(
-    manifest: ExportManifest, earlier: ExportManifest | None, exported: Exported, *, force: bool
+    manifest: ExportManifest, earlier: ExportManifest | None, present: Collection[str], *, force: bool
 ) -> Reason:
     if earlier is None:
         return Reason.FIRST_EXPORT
@@ -150,15 +141,4 @@ def _reason(
         return Reason.CHANGED
     if force:
         return Reason.FORCED
-    return Reason.UNCHANGED if manifest.install_target in exported.present else Reason.MISSING_FOLDER
-
-
-def _inputs_hash(build: LayerBuild) -> str:
-    """Hash everything that decides an exported folder."""
-    return files.json_hash(
-        {
-            "layer": build.content_hash,
-            "install_target": build.lock.install_target,
-            "target_platform": build.target.name,
-        }
-    )
+    return Reason.UNCHANGED if manifest.install_target in present else Reason.MISSING_FOLDER

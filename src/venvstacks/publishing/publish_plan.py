@@ -14,7 +14,7 @@ from venvstacks.archives.codecs import codec_identity
 from venvstacks.archives.formats import CODECS, WRITER_REVISION, ArchiveFormat, Compression, Profile, profile_for
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.stack import LayerKind
-from venvstacks.errors import PublishError, UsageError
+from venvstacks.errors import UsageError, require_collection
 from venvstacks.manifests.manifest_format import (
     ArchiveManifest,
     layer_manifest_name,
@@ -22,7 +22,7 @@ from venvstacks.manifests.manifest_format import (
 )
 from venvstacks.manifests.published import PublishedLayer
 from venvstacks.publishing.delta_bases import DeltaBase, plan_deltas
-from venvstacks.publishing.describe import describe_layer
+from venvstacks.publishing.describe import describe_layer, output_inputs
 from venvstacks.publishing.outputs import OutputPlan, PlannedOutput, Reason
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -64,6 +64,9 @@ class PublishOptions:
     compression: Compression | str | None = None
     delta_from: Collection[str | os.PathLike[str]] = ()
     deltas: int = 0
+
+    def __post_init__(self) -> None:
+        require_collection(delta_from=self.delta_from)
 
     @property
     def folder(self) -> Path:
@@ -136,7 +139,6 @@ class PublishPlan(OutputPlan[PlannedArchive]):
 
 def plan_publish(
     builds: Sequence[LayerBuild],
-    selected: Collection[str],
     options: PublishOptions,
     stack: Sequence[tuple[LayerKind, str]],
     *,
@@ -146,8 +148,7 @@ def plan_publish(
     """Decide what a publication for one target will do; nothing is read or written.
 
     Args:
-        builds: Layers for the target, at least one.
-        selected: Build names of the layers whose archives are wanted.
+        builds: The layers whose archives are wanted, at least one, in the stack's order.
         options: How to publish, with the output folder for this target, absolute.
         stack: Kinds and build names of all layers that are made for the target, in the stack's order.
         published: Build name -> the last publication, where there is a usable one.
@@ -155,20 +156,16 @@ def plan_publish(
 
     Raises:
         UsageError: The format has no such level, or there is both a level and a kind of compression.
-        PublishError: A selected layer is not made for the target, or a state that deltas shall lead from cannot be
-            read.
+        PublishError: A state that deltas shall lead from cannot be read.
     """
-    layers = {build.layer.build_name: build for build in builds}
     (target,) = {build.target for build in builds}
-    for name in sorted(set(selected) - set(layers)):
-        raise PublishError(f"{name!r} cannot be published for {target.name}: it is not built.")
-    wanted = [name for _, name in stack if name in selected]
+    layers = {build.layer.build_name: build for build in builds}
     output = options.folder
     return PublishPlan(
         output,
-        tuple(_plan_archive(layers[name], options, published.get(name), bases.get(name, ())) for name in wanted),
+        tuple(_plan_archive(b, options, published.get(name), bases.get(name, ())) for name, b in layers.items()),
         tuple(stack),
-        {name: earlier.manifest for name, earlier in published.items() if name not in wanted},
+        {name: earlier.manifest for name, earlier in published.items() if name not in layers},
         output / stack_manifest_name(target.name if options.tag_outputs else None),
         options,
     )
@@ -240,9 +237,7 @@ def _inputs_hash(build: LayerBuild, options: PublishOptions) -> str:
     """Hash everything that decides an archive's bytes."""
     return files.json_hash(
         {
-            "layer": build.content_hash,
-            "install_target": build.lock.install_target,
-            "target_platform": build.target.name,
+            **output_inputs(build),
             "locked_at": build.lock.metadata.locked_at,
             "profile": archive_profile(options).text,
             "codec": codec_identity(CODECS[options.archive_format]),

@@ -60,6 +60,12 @@ def test_unusable_manifests_are_left_out(tmp_path: Path, change: dict[str, Any])
         assert [layer.manifest for layer in read_published(path)] == [MANIFEST]
 
 
+def test_manifest_named_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place_manifest(tmp_path, MANIFEST)
+    monkeypatch.chdir(path.parent)
+    assert read_published(Path(path.name)) == read_published(path)
+
+
 def test_folders_of_platforms(tmp_path: Path) -> None:
     for platform in ("win_amd64", "linux_x86_64"):
         for name in ("b", "a"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.built_layers import make_built_layer, make_tree
-from fakes.small_stack import NAMES, export, make_stack, snapshot
+from fakes.small_stack import NAMES, export, make_stack, planned_export, snapshot
 from venvstacks import files
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.entries import EntryKind, scan
@@ -16,7 +16,7 @@ from venvstacks.events import Event, Finished, Planned, Progressed, Started, Ste
 from venvstacks.humanize import size_text
 from venvstacks.processes import Cancellation, CancelledError
 from venvstacks.publishing import export_run
-from venvstacks.publishing.export_plan import ExportOptions, plan_export, read_exported
+from venvstacks.publishing.export_plan import ExportOptions
 from venvstacks.publishing.outputs import Reason
 from venvstacks.work import Work
 
@@ -34,8 +34,7 @@ def options(tmp_path: Path) -> ExportOptions:
 
 
 def reasons(built: Built, options: ExportOptions) -> dict[str, Reason]:
-    exported = read_exported([each.layer for each in built], built[0].target, options.folder)
-    plan = plan_export(built, [each.layer.build_name for each in built], options, exported)
+    plan = planned_export(built, options)
     assert all((each.is_kept) == (each.reason is Reason.UNCHANGED) for each in plan.layers)
     return {each.layer: each.reason for each in plan.layers}
 
@@ -182,14 +181,8 @@ def test_stack_manifest_lists_what_stands_there(built: Built, options: ExportOpt
     assert listed(options) == ["cpython-3.12"]
 
 
-def test_selected_layer_must_be_built(built: Built, options: ExportOptions) -> None:
-    with pytest.raises(PublishError, match="'app-y' cannot be exported for linux_x86_64: it is not built"):
-        export(built, options, selected=("app-y",))
-
-
 def test_plan_is_what_is_written(built: Built, options: ExportOptions) -> None:
-    exported = read_exported([each.layer for each in built], built[0].target, options.folder)
-    plan = plan_export(built, NAMES, options, exported)
+    plan = planned_export(built, options)
     assert not options.folder.exists()
     assert plan.as_json() == export(built, options).manifest.as_json()
 

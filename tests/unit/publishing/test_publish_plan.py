@@ -10,7 +10,7 @@ from venvstacks.archives import codecs
 from venvstacks.archives.formats import ArchiveFormat, Compression
 from venvstacks.building.layer_build import LayerBuild
 from venvstacks.definition.stack import LayerKind
-from venvstacks.errors import PublishError, UsageError
+from venvstacks.errors import UsageError
 from venvstacks.manifests.manifest_format import ArchiveManifest
 from venvstacks.manifests.published import PublishedLayer
 from venvstacks.publishing import publish_plan as planning
@@ -36,7 +36,7 @@ def plan(
     built: LayerBuild, earlier: PublishedLayer | None = None, options: PublishOptions = OPTIONS
 ) -> PublishPlan:
     known = {} if earlier is None else {"app-x": earlier}
-    return plan_publish([built], ["app-x"], options, [(built.layer.kind, "app-x")], published=known, bases={})
+    return plan_publish([built], options, [(built.layer.kind, "app-x")], published=known, bases={})
 
 
 def plan_one(
@@ -192,21 +192,18 @@ def test_kept_archive_gets_the_metadata_of_today(built: LayerBuild) -> None:
 
 def test_stack_lists_selected_and_earlier_layers_in_its_order(built: LayerBuild) -> None:
     runtime = make_built_layer(built.folder, "cpython-3.12")
-    framework = make_built_layer(built.folder, "framework-new")
     order = [
         (LayerKind.RUNTIME, "cpython-3.12"),
         (LayerKind.FRAMEWORK, "framework-new"),
         (LayerKind.APPLICATION, "app-w"),
         (LayerKind.APPLICATION, "app-x"),
     ]
-    (earlier_runtime,) = plan_publish([runtime], ["cpython-3.12"], OPTIONS, order, published={}, bases={}).layers
+    (earlier_runtime,) = plan_publish([runtime], OPTIONS, order, published={}, bases={}).layers
     known = {
         "cpython-3.12": PublishedLayer(earlier_runtime.destination, earlier_runtime.manifest, None, None),
         "app-w": replace(published(built, layer_name="app-w"), archive_size=None),
     }
-    planned = plan_publish(
-        [built, runtime, framework], ["app-x"], OPTIONS, order, published=known, bases={}
-    ).as_json()["layers"]
+    planned = plan_publish([built], OPTIONS, order, published=known, bases={}).as_json()["layers"]
     listed = {kind: [layer["layer_name"] for layer in layers] for kind, layers in planned.items()}
     assert listed == {"runtimes": ["cpython-3.12"], "frameworks": [], "applications": ["app-w", "app-x"]}
 
@@ -234,11 +231,6 @@ def test_planning_reads_and_writes_nothing(built: LayerBuild, tmp_path: Path) ->
     assert not (tmp_path / "absent").exists()
 
 
-def test_selected_layer_must_be_built(built: LayerBuild) -> None:
-    with pytest.raises(PublishError, match="'app-y' cannot be published for linux_x86_64: it is not built"):
-        plan_publish([built], ["app-y"], OPTIONS, [(built.layer.kind, "app-x")], published={}, bases={})
-
-
 def test_impossible_level_is_refused_before_any_work(built: LayerBuild) -> None:
     with pytest.raises(UsageError, match=r"levels of tar.zst are 1 to 22, not 99"):
         plan_one(built, None, replace(OPTIONS, level=99))
@@ -247,7 +239,7 @@ def test_impossible_level_is_refused_before_any_work(built: LayerBuild) -> None:
 def test_one_plan_is_for_one_target(built: LayerBuild) -> None:
     other = make_built_layer(built.folder, "app-x", launch_module="x", target="win_amd64")
     with pytest.raises(ValueError, match="too many values"):
-        plan_publish([built, other], ["app-x"], OPTIONS, [], published={}, bases={})
+        plan_publish([built, other], OPTIONS, [], published={}, bases={})
 
 
 def test_archive_manifest_is_complete_when_kept(built: LayerBuild) -> None:
