@@ -62,8 +62,8 @@ def read_exported(output: Path) -> tuple[dict[str, ExportManifest], dict[str, bo
     """Read what earlier exports left.
 
     Returns:
-        Build name -> manifest, and the name of everything in the folder -> whether some manifest names it, even that
-        of a layer which was removed from the stack.
+        Build name -> manifest, and the name of everything in the folder -> whether some manifest names it, even
+        that of a layer which was removed from the stack.
     """
     found = {path.name: manifest for path, manifest in read_manifests(output, ExportManifest)}
     names = (Path(layer_manifest_name(manifest.layer_name, None)).name for manifest in found.values())
