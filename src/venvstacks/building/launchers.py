@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -52,6 +53,7 @@ if __name__ == "__main__":
 # The same for scripts of packages, which say themselves what Python is to do.
 _SCRIPT = b'#!/bin/sh\n\'\'\'exec\' "$(dirname "$(realpath "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
 _WINDOWS_SCRIPT = b"#!python\n"  # as in the wheel: Windows' own launcher of scripts reads it
+_ABSOLUTE = re.compile(rb"#!(/|[A-Za-z]:\\)")
 _LONG_START = b"#!/bin/sh\n'''exec' "
 _LONG_END = b"\n' '''\n"
 
@@ -161,7 +163,7 @@ def relocatable_script(path: Path, row: Row, target: Target) -> Row:
     first = content.partition(b"\n")[0]
     if content.startswith(_LONG_START) and _LONG_END in content:
         body = content.partition(_LONG_END)[2]
-    elif b"python" in first.rpartition(b"/")[2] and first.startswith(b"#!/") and b"/env" not in first:
+    elif b"python" in re.split(rb"[/\\]", first)[-1] and _ABSOLUTE.match(first) and b"/env " not in first:
         body = content.partition(b"\n")[2]
     else:
         return row

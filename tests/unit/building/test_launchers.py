@@ -130,7 +130,14 @@ def settled(path: Path, content: bytes, target: str = "linux_x86_64") -> bytes:
 
 
 @pytest.mark.parametrize(
-    "header", [b"#!/usr/bin/python3\n", b"#!/a b/python3.12\n", LONG, f"#!{sys.executable}\n".encode()]
+    "header",
+    [
+        b"#!/usr/bin/python3\n",
+        b"#!/a b/python3.12\n",
+        b"#!/home/me/environments/bin/python\n",
+        LONG,
+        f"#!{sys.executable}\n".encode(),
+    ],
 )
 def test_python_scripts_start_the_python_beside_them(tmp_path: Path, header: bytes) -> None:
     folder = tmp_path / "a folder" / "bin"
@@ -145,7 +152,7 @@ def test_python_scripts_start_the_python_beside_them(tmp_path: Path, header: byt
         assert done.stdout == f"{folder / 'python'} {name} ['a b', '$x']\n"
 
 
-@pytest.mark.parametrize("header", [b"#!/usr/bin/python3\n", LONG])
+@pytest.mark.parametrize("header", [b"#!/usr/bin/python3\n", b"#!C:\\a b\\Scripts\\python.exe\n", LONG])
 def test_on_windows_a_script_has_the_header_that_its_wheel_had(tmp_path: Path, header: bytes) -> None:
     assert settled(tmp_path / "script", header + BODY, "win_amd64") == b"#!python\n" + BODY
 
