@@ -117,15 +117,9 @@ def check_requirements(path: Sequence[Contents], settings: UvSettings) -> tuple[
 def _overrides(settings: UvSettings) -> dict[str, list[Requirement]]:
     """Return what is required of packages in the place of what others require: by name, nothing if excluded."""
     overrides: dict[str, list[Requirement]] = {}
-    for requirement in map(Requirement, _texts(settings, "override-dependencies")):
+    for requirement in map(Requirement, settings.table.get("override-dependencies", ())):
         overrides.setdefault(canonicalize_name(requirement.name), []).append(requirement)
-    for name in _texts(settings, "exclude-dependencies"):
-        overrides[canonicalize_name(name)] = []
-    return overrides
-
-
-def _texts(settings: UvSettings, name: str) -> Iterator[str]:
-    return (item for item in settings.table.get(name, ()) if isinstance(item, str))
+    return overrides | {canonicalize_name(name): [] for name in settings.table.get("exclude-dependencies", ())}
 
 
 def _active(
@@ -219,17 +213,11 @@ def _is_shared_namespace(contents: Contents, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was found on one layer.
-
-    Attributes:
-        problems: Requirements that are missing or mismatched, one line each.
-        warnings: Modules that hide others and exclusions without effect, one sentence each.
-        lacks_excluded: Whether a requirement is missing because a layer below excludes the package.
-    """
+    """What was found on one layer: lines on requirements, sentences on hidden modules and idle exclusions."""
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    lacks_excluded: bool
+    lacks_excluded: bool  # whether a requirement is missing because a layer below excludes the package
 
 
 def check_layer(contents: Mapping[LayerKey, Contents], key: LayerKey, settings: UvSettings) -> Check:

@@ -47,7 +47,7 @@ _KNOWN = frozenset(
 _INDEX_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SOURCE_KEYS = frozenset({"index", "marker", "extra", "group"})
 _TEXT = ("exclude-newer", "python-install-mirror", "python-downloads-json-url")
-_TEXTS = ("override-dependencies", "constraint-dependencies", "find-links", "environments")
+_TEXTS = ("override-dependencies", "exclude-dependencies", "constraint-dependencies", "find-links", "environments")
 
 
 def read_uv_settings(
