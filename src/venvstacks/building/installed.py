@@ -104,7 +104,7 @@ def update_records(folder: Path, site: str, installed: Installed, written: Mappi
     """
     updated = []
     for each in installed:
-        if files := [written[row.path] for row in each.rows if row.path in written]:
+        if files := dict.fromkeys(written[row.path] for row in each.rows if row.path in written):
             kept = (row for row in each.rows if row.path not in files)
             rows = (*kept, *(row_of(file, folder / file) for file in files))
             write_record(folder / site / each.info / "RECORD", rows, site)
