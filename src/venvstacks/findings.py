@@ -3,7 +3,6 @@
 They are shown once, when the layer is built, kept in its build state, and are errors only with ``--strict``.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -27,10 +26,3 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.package} {self.message}: {self.remedy}."
-
-
-def findings_text(findings: Iterable[Finding]) -> str:
-    """Word the findings on one layer: a headline, then one line each."""
-    listed = list(findings)
-    head = f"{listed[0].layer} for {listed[0].platform} may lack something there:"
-    return "".join([head, *(f"\n  - {finding}" for finding in listed)])

@@ -22,7 +22,6 @@ CONSOLE, GUI = "console_scripts", "gui_scripts"
 """The groups of entry points that are commands."""
 
 _BESIDE = "<launcher_dir>\\python.exe"  # which the launchers for Windows take for: in my own folder
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 # A program for sh that is a string to Python. No path here begins with a hyphen, and busybox's realpath takes "--"
 # for a name. With -P, what lies beside the script is not imported in the place of a package's module.
@@ -126,7 +125,7 @@ def _windows_program(point: EntryPoint, target: Target, *, isolated: bool) -> by
 
 def _zip(code: bytes) -> bytes:
     stream = io.BytesIO()
-    entry = ZipInfo("__main__.py", _EPOCH)
+    entry = ZipInfo("__main__.py")  # of 1980, as none is given
     entry.create_system = 3  # whatever this machine is
     entry.external_attr = 0o644 << 16
     with ZipFile(stream, "w") as archive:

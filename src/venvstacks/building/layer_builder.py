@@ -25,8 +25,8 @@ from venvstacks.entries import Entry
 from venvstacks.errors import BuildError, FindingsError
 from venvstacks.events import Finished, Started, Step, Warned
 from venvstacks.files import explain_os_error, replace_tree, temporary_beside
-from venvstacks.findings import Finding, findings_text
-from venvstacks.humanize import counted, size_text
+from venvstacks.findings import Finding
+from venvstacks.humanize import bullets, counted, size_text
 from venvstacks.libraries.native_needs import natives_of
 from venvstacks.libraries.problems import library_findings, system_libraries_of
 from venvstacks.runtimes.providers import RuntimeProvider
@@ -163,7 +163,7 @@ class LayerBuilder:
         below = [replace(each, state=done["finish", each.key]) for each in named]
         launcher = add_launchers(build, staging, installed, below, self._session.work.observe)
         entries = self._entries()
-        check_names(entries, build.layer.title, build.compatibility)
+        check_names(entries, build)
         native = read_native(build, installed, entries, staging)
         checks = self._session.options.check_binaries
         return msgspec.structs.replace(
@@ -203,13 +203,16 @@ class LayerBuilder:
 
     def _report(self, findings: Sequence[Finding], *, is_new: bool) -> None:
         """Report findings once; if they are errors, whenever there are any."""
-        if findings and self._session.strict and self._session.options.check_binaries:
+        if not findings:
+            return
+        platform, name = self._build.key
+        text = f"{name} for {platform} may lack something there:{bullets(map(str, findings))}"
+        if self._session.strict and self._session.options.check_binaries:
             raise FindingsError(
-                findings_text(findings),
-                hint="without --strict (strict = true in the definition), the layer is built",
+                text, hint="without --strict (strict = true in the definition), the layer is built"
             )
-        if findings and is_new:
-            self._session.work.observe(Warned(findings_text(findings)))
+        if is_new:
+            self._session.work.observe(Warned(text))
 
     def _entries(self) -> tuple[Entry, ...]:
         try:

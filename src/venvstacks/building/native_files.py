@@ -115,7 +115,13 @@ def apply_linking(
     if linking.links:
         _make_links(build, linking.links, staging)
     if linking.additions:
-        _check_names(build, [lock.install_target for lock in build.below])
+        for lock in build.below:
+            if _TOKEN.search(lock.install_target):
+                raise BuildError(
+                    f"{build.headline} needs shared libraries of other layers, but the '$' in the name of "
+                    f"{lock.install_target!r} would mean something to the loader.",
+                    hint="rename that layer",
+                )
         findings = tuple(_add_searches(build, linking, staging))
         written = {path: path for path in linking.additions}
         installed = update_records(staging, build.layout.site, installed, written)
@@ -161,17 +167,6 @@ def _add_searches(build: LayerBuild, linking: Linking, staging: Path) -> Iterato
             )
         else:
             copy.replace(file)
-
-
-def _check_names(build: LayerBuild, below: Sequence[str]) -> None:
-    """Refuse names of layers that loaders would not take literally."""
-    for name in below:
-        if _TOKEN.search(name):
-            raise BuildError(
-                f"{build.headline} needs shared libraries of other layers, but the '$' in the name of {name!r} "
-                "would mean something to the loader.",
-                hint="rename that layer",
-            )
 
 
 def _replace_interpreters(build: LayerBuild, install_targets: Sequence[str], staging: Path) -> None:

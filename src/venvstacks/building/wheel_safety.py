@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from venvstacks.building.layer_build import LayerBuild
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.errors import BuildError, WheelError
 from venvstacks.file_names import folded, parents, windows_problem
@@ -33,19 +34,17 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
     problems = [problem for member in members if (problem := _member_problem(member))]
     names = ((member.orig_filename.rstrip("/"), not member.orig_filename.endswith("/")) for member in members)
-    problems += name_problems(names, compatibility)
-    if problems:
+    if problems := [*problems, *name_problems(names, compatibility)]:
         where = compatibility.target.name
         raise WheelError(f"{path.name} is refused for {where}:{bullets(problems, _SHOWN)}", hint=_HINT)
 
 
-def check_names(entries: Iterable[Entry], title: str, compatibility: Compatibility) -> None:
+def check_names(entries: Iterable[Entry], build: LayerBuild) -> None:
     """Check that the target's file systems can hold all that an unfinished layer holds."""
     names = ((entry.path, entry.type is not EntryKind.FOLDER) for entry in entries)
-    if problems := [*name_problems(names, compatibility)]:
-        where = f"{title[:1].upper()}{title[1:]} cannot be unpacked on {compatibility.target.name}"
+    if problems := [*name_problems(names, build.compatibility)]:
         raise BuildError(
-            f"{where}:{bullets(problems, _SHOWN)}",
+            f"{build.headline} cannot be unpacked on {build.target.name}:{bullets(problems, _SHOWN)}",
             hint="choose other releases of these packages, or other `platforms` for the layer",
         )
 

@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from venvstacks.definition.stack import Layer
 from venvstacks.errors import CoverageError, ResolutionError
+from venvstacks.humanize import bullets
 from venvstacks.locking.divide import Gap
 from venvstacks.locking.pylock import Candidates, choose_wheel
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel
@@ -110,7 +111,7 @@ def explain_gaps(
     for (name, version), group in grouped.items():
         on = [gap.limits for gap in group]
         what = f"{name} {version}" if version else name
-        line = f"\n  - {what} has no usable wheel for {', '.join(each.describe() for each in on)}"
+        line = f"{what} has no usable wheel for {', '.join(each.describe() for each in on)}"
         needed = [limits.describe() for gap in group if (limits := newer[gap])]
         if len(needed) == len(group):
             line += f"; there is one for {', '.join(dict.fromkeys(needed))}"
@@ -131,7 +132,7 @@ def explain_gaps(
         )
         hint = f"{built} --local-wheels DIR, or {hint}"
     return CoverageError(
-        f"Cannot lock {layer.title}: not every target has a wheel of every package.{''.join(lines)}{words}",
+        f"Cannot lock {layer.title}: not every target has a wheel of every package.{bullets(lines)}{words}",
         hint=hint,
     )
 
