@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from venvstacks.building.exclusions import idle_exclusions
 from venvstacks.building.installed import info_folders
-from venvstacks.building.layer_build import LayerBuild, LayerKey
+from venvstacks.building.layer_build import LayerBuild, LayerKey, state_or_empty
 from venvstacks.building.layer_layout import OWN_MODULES
 from venvstacks.building.split_packages import plan_joining
 from venvstacks.definition.stack import UvSettings
@@ -194,7 +194,9 @@ def _replace_each_other(top: Contents, upper: Contents, lower: Contents) -> bool
 
 
 def _clash_text(name: str, upper: LayerBuild, lower: LayerBuild) -> str:
-    ours, theirs = (f"{each.layer.title} ({listed(each.recorded.parts[name].owners)})" for each in (upper, lower))
+    ours, theirs = (
+        f"{each.layer.title} ({listed(state_or_empty(each).parts[name].owners)})" for each in (upper, lower)
+    )
     return (
         f"Package {name!r} is in {ours} and in {theirs}, with different code in __init__.py: "
         f"only the part in {upper.layer.title} can be imported. "

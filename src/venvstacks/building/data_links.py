@@ -15,7 +15,7 @@ from pathlib import Path
 from venvstacks.building.build_state import Data
 from venvstacks.building.installed import Installed
 from venvstacks.building.launch_commands import offered_commands
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.definition.names import is_python
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import folded, parents
@@ -60,7 +60,7 @@ def plan_data_links(build: LayerBuild, below: Sequence[LayerBuild]) -> dict[str,
     """Decide which links a layer has to those below it. Of one file, the first on the path is meant."""
     layers = []
     for each in (build, *below):
-        data = each.recorded.data
+        data = state_or_empty(each).data
         files: _Files = [
             (path, digest if _is_offered(each, path) else None) for path, digest in data.files.items()
         ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from venvstacks.building.installed import Installed, info_folders, name_of
 from venvstacks.building.launchers import CONSOLE, GUI, launcher, launcher_of
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.definition.names import command_problem, is_pattern, is_python
 from venvstacks.errors import BuildError
 from venvstacks.events import Observer, Warned
@@ -100,7 +100,9 @@ def _find_named(
     """Return who offers what the definition names; the first layer of the path that has it counts."""
     known: dict[str, Sequence[tuple[str, EntryPoint]] | Path] = {}
     for lower in reversed(below):
-        known |= {name: lower.folder / path for name, path in _programs(lower, lower.recorded.data.files).items()}
+        known |= {
+            name: lower.folder / path for name, path in _programs(lower, state_or_empty(lower).data.files).items()
+        }
         infos = info_folders(lower.folder / lower.layout.site)
         known |= _offers((name_of(info), PathDistribution(info).entry_points) for info in infos)
     own = (f"{build.layout.scripts}/{path.name}" for path in (staging / build.layout.scripts).iterdir())
@@ -136,7 +138,7 @@ def chosen_commands(build: LayerBuild, below: Sequence[LayerBuild]) -> dict[str,
     """Return what the definition names of what a layer and those below it have, with what decides each."""
     known: dict[str, str] = {}
     for each in reversed((build, *below)):
-        data = each.recorded.data
+        data = state_or_empty(each).data
         for name, file in _programs(each, data.files).items():
             known[name] = data.files[file] if build.target.is_windows else "a program"
         known |= data.commands

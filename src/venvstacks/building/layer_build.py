@@ -74,11 +74,6 @@ class LayerBuild:
         return self.layer.title[0].upper() + self.layer.title[1:]
 
     @property
-    def recorded(self) -> BuildState:
-        """What the last build of the folder recorded; that of an empty layer if nothing is."""
-        return self.state or new_state(self.inputs_hash, self.local_runtime, ())
-
-    @property
     def entries(self) -> tuple[Entry, ...]:
         """Everything in its folder that belongs to the layer, sorted by path; empty if it is not built."""
         return state.entries if (state := built_state(self)) is not None else ()
@@ -110,3 +105,8 @@ def built_state(build: LayerBuild) -> BuildState | None:
     """Return what is recorded of a layer's folder, if it was built from the present inputs; None if it was not."""
     state = build.state
     return state if state is not None and state.inputs_hash == build.inputs_hash else None
+
+
+def state_or_empty(build: LayerBuild) -> BuildState:
+    """Return what the last build of a layer's folder recorded; the state of an empty layer if there is none."""
+    return build.state or new_state(build.inputs_hash, build.local_runtime, ())

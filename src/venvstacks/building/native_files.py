@@ -15,7 +15,7 @@ from venvstacks.binaries.elf_search import copy_with_search
 from venvstacks.binaries.policy import Found, Owner, binaries_error, find_binaries, judge, violation_findings
 from venvstacks.building.installed import Installed, replace_file, update_records
 from venvstacks.building.launchers import macos_interpreter
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.building.layer_layout import CONFIGURATION
 from venvstacks.definition.stack import LayerKind
 from venvstacks.entries import Entry
@@ -78,7 +78,7 @@ def library_layer(build: LayerBuild) -> LibraryLayer:
         title=build.layer.title,
         install_target=build.lock.install_target,
         compatibility=build.compatibility,
-        natives=build.recorded.natives,
+        natives=state_or_empty(build).natives,
         exclude=build.layer.dynlib_exclude,
         allow_missing=build.layer.dynlib_allow_missing,
         is_top=build.layer.kind is LayerKind.APPLICATION,

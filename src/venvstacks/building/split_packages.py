@@ -12,7 +12,7 @@ from venvstacks.building.assemble import activation
 from venvstacks.building.build_plan import payload
 from venvstacks.building.build_state import Part
 from venvstacks.building.installed import Installed, replace_file
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.building.layer_layout import ACTIVATION, PACKAGE_HOOK
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import parents
@@ -69,7 +69,7 @@ def plan_joining(build: LayerBuild, below: Sequence[LayerBuild]) -> tuple[dict[s
     The former lead to folders, relative to the layer: that of the ``__init__.py`` that runs, then all that the
     package is found in, in path order.
     """
-    parts = [each.recorded.parts for each in (build, *below)]
+    parts = [state_or_empty(each).parts for each in (build, *below)]
     sites = [build.layout.site, *(f"../{each.lock.install_target}/{each.layout.site}" for each in below)]
     packages: dict[str, tuple[str, ...]] = {}
     clashes: list[Clash] = []

@@ -9,7 +9,7 @@ from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
 from venvstacks.building.build_state import Data
 from venvstacks.building.data_links import DataLink, plan_data_links
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.platforms.compatibility import Compatibility
 from venvstacks.platforms.targets import TARGETS
@@ -23,7 +23,7 @@ def build_of(name: str, target: str, **configuration: object) -> LayerBuild:
 
 
 def recorded(build: LayerBuild, data: Data) -> LayerBuild:
-    return replace(build, state=msgspec.structs.replace(build.recorded, data=data))
+    return replace(build, state=msgspec.structs.replace(state_or_empty(build), data=data))
 
 
 def data(*files: str, others: Collection[str] = ()) -> Data:

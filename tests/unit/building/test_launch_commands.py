@@ -10,7 +10,7 @@ from fakes.locks import make_lock
 from venvstacks.building.build_state import Data
 from venvstacks.building.installed import read_installed
 from venvstacks.building.launch_commands import add_launchers, chosen_commands, offered_commands
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.definition.stack import LayerKind
 from venvstacks.errors import BuildError
@@ -20,7 +20,7 @@ from venvstacks.platforms.targets import TARGETS
 
 
 def recorded(build: LayerBuild, data: Data, folder: Path) -> LayerBuild:
-    return replace(build, folder=folder, state=msgspec.structs.replace(build.recorded, data=data))
+    return replace(build, folder=folder, state=msgspec.structs.replace(state_or_empty(build), data=data))
 
 
 class Application:

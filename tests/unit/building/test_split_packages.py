@@ -9,7 +9,7 @@ from fakes.built_layers import make_built_layer
 from fakes.locks import make_lock
 from venvstacks.building.build_state import Part
 from venvstacks.building.installed import read_installed
-from venvstacks.building.layer_build import LayerBuild
+from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.building.layer_layout import layer_layout
 from venvstacks.building.split_packages import Clash, parts_of, plan_joining
 from venvstacks.entries import scan
@@ -31,7 +31,7 @@ def joined(*path: Parts) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
     """Plan for an application above layers ``one``, ``two`` ..."""
     builds = [build_of(name) for name in ("app-a", "one", "two", "three")]
     build, *below = (
-        replace(build, state=msgspec.structs.replace(build.recorded, parts=parts))
+        replace(build, state=msgspec.structs.replace(state_or_empty(build), parts=parts))
         for build, parts in zip(builds, path, strict=False)
     )
     return plan_joining(build, below)
