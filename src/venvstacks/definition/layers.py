@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from venvstacks.definition.indexes import agree_on_indexes, read_indexes
 from venvstacks.definition.modules import read_modules
 from venvstacks.definition.names import name_problem, read_entry_points
-from venvstacks.definition.pythons import read_python
+from venvstacks.definition.package_settings import agree_on_indexes, package_names, read_indexes, read_requirements
 from venvstacks.definition.references import Draft, Drafts, Names, find_below
-from venvstacks.definition.requirements import read_excluded, read_requirements
 from venvstacks.definition.stack import Layer, LayerKind
 from venvstacks.definition.tables import LAYER_FIELDS, Report, Table, describe, read_table
-from venvstacks.definition.target_settings import read_compatibilities
+from venvstacks.definition.target_settings import read_compatibilities, read_python
 from venvstacks.file_names import folded, windows_problem
 from venvstacks.humanize import quoted
 from venvstacks.platforms.compatibility import Version
@@ -124,7 +122,7 @@ def _read_layer(
     compatibilities = read_compatibilities(table, below, macos)
     own_indexes, overrides, priority = read_indexes(table, indexes)
     package_indexes = agree_on_indexes(own_indexes, overrides, below or (), table.report)
-    excluded = read_excluded(table)
+    excluded = package_names("exclude_packages", table.texts("exclude_packages"), table.report)
     entry_points, all_entry_points = read_entry_points(table)
     launch, support = read_modules(table, folder, must_exist=compatibilities != ())
     drafts[kind, name] = Draft(kind, name, below, python, compatibilities, own_indexes)
@@ -143,7 +141,7 @@ def _read_layer(
         package_indexes=package_indexes,
         index_overrides=overrides,
         priority_indexes=priority,
-        exclude_packages=excluded,
+        exclude_packages=tuple(sorted(excluded)),
         versioned=table.flag("versioned"),
         launch_module=launch,
         support_modules=support,

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from venvstacks.definition.fields import Definition, ToolSettings
 from venvstacks.definition.layers import read_layers
 from venvstacks.definition.modules import absolute_path
+from venvstacks.definition.schema import Definition, ToolSettings
 from venvstacks.definition.stack import ARCHIVE_FORMATS, ArchiveFormatName, Bytecode, LocalRuntime, Stack
 from venvstacks.definition.tables import Report, describe, read_table, read_toml
 from venvstacks.definition.target_settings import default_macos, which_target

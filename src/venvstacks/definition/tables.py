@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect, structs
 
-from venvstacks.definition.fields import ApplicationFields, FrameworkFields, RuntimeFields
+from venvstacks.definition.schema import ApplicationFields, FrameworkFields, RuntimeFields
 from venvstacks.definition.stack import LayerKind
 from venvstacks.documents import DocumentError, parse_toml
 from venvstacks.errors import Problem

@@ -1,17 +1,23 @@
-"""What a layer is made for: its platforms, and the oldest systems it must run on."""
+"""What a layer is made for: its Python, its platforms, and the oldest systems it must run on."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 from venvstacks.definition.references import Draft
+from venvstacks.definition.stack import PythonRequest
 from venvstacks.definition.tables import Report, Table
-from venvstacks.humanize import did_you_mean, quoted
+from venvstacks.humanize import did_you_mean, listed, quoted
 from venvstacks.platforms.compatibility import Compatibility, Version
 from venvstacks.platforms.targets import TARGETS, Libc, Target
 
 DEPLOYMENT_TARGET = "MACOSX_DEPLOYMENT_TARGET"
 """The environment variable that holds the default of ``macosx_target``."""
 
+_IMPLEMENTATIONS = ("cpython", "pypy")
+_PYTHON = "python_implementation"
+_LEGACY_PYTHON = "fully_versioned_name"
+_PYTHON_VERSION = re.compile(r"(?P<version>[0-9]+\.[0-9]+(\.[0-9]+((a|b|rc)[0-9]+)?)?)(?P<freethreaded>t?)")
+_FIRST_FREETHREADED = (3, 13)
 _DEFAULT_MACOS: Version = (13, 0)
 _LINUX_TARGET = re.compile(r"(?P<libc>glibc|musl)(@(?P<major>[0-9]+)\.(?P<minor>[0-9]+))?")
 _MACOS_TARGET = re.compile(r"(?P<major>[0-9]+)(\.(?P<minor>[0-9]+)(\.[0-9]+)?)?")
@@ -30,6 +36,48 @@ def default_macos(environ: Mapping[str, str], report: Report) -> Version:
         about = report.about(f"environment variable {DEPLOYMENT_TARGET}")
         about.add(None, f"{quoted(text)} is not a macOS version: expected X or X.Y, for example '13.0'")
     return version or _DEFAULT_MACOS
+
+
+def read_python(table: Table) -> PythonRequest | None:
+    """Read a runtime's ``python_implementation``, or its legacy name."""
+    if {_PYTHON, _LEGACY_PYTHON} <= table.given:
+        message = f"is set beside '{_PYTHON}', whose former name it is"
+        table.report.add(_LEGACY_PYTHON, message, f"remove '{_LEGACY_PYTHON}'")
+        return None
+    field = _LEGACY_PYTHON if _LEGACY_PYTHON in table.given else _PYTHON
+    if field not in table.given:
+        table.report.add(field, "is required, but missing", f'for example: {_PYTHON} = "cpython@3.13"')
+        return None
+    text = table.text(field)
+    return None if text is None else _parse_python(text, field, table.report)
+
+
+def _parse_python(text: str, field: str, report: Report) -> PythonRequest | None:
+    implementation, _, version = text.partition("@")
+    if implementation not in _IMPLEMENTATIONS:
+        report.add(
+            field,
+            f"{quoted(text)} does not start with a known implementation: expected "
+            f"one of {listed(_IMPLEMENTATIONS)}, an '@' and a version",
+            did_you_mean(implementation, _IMPLEMENTATIONS),
+        )
+        return None
+    match = _PYTHON_VERSION.fullmatch(version)
+    if match is None:
+        report.add(
+            field,
+            f"{quoted(text)} has no usable version: expected X.Y or X.Y.Z, with a 't' behind it for a "
+            "free-threaded build",
+            f"for example: '{implementation}@3.11' or '{implementation}@3.11.13'",
+        )
+        return None
+    request = PythonRequest(implementation, match["version"], bool(match["freethreaded"]))
+    major, minor = request.version.split(".")[:2]
+    is_new_cpython = implementation == "cpython" and (int(major), int(minor)) >= _FIRST_FREETHREADED
+    if request.freethreaded and not is_new_cpython:
+        report.add(field, f"{quoted(text)} has no free-threaded build: only CPython 3.13 and later have one")
+        return None
+    return request
 
 
 def read_compatibilities(

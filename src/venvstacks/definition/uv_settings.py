@@ -7,7 +7,7 @@ from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
 
-from venvstacks.definition.indexes import undefined_index
+from venvstacks.definition.package_settings import undefined_index
 from venvstacks.definition.stack import UvSettings
 from venvstacks.definition.tables import Report, describe, read_toml
 from venvstacks.humanize import did_you_mean, quoted

@@ -3,8 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from venvstacks.definition.fields import ApplicationFields, FrameworkFields, RuntimeFields
-from venvstacks.definition.schema import DIALECT, definition_schema
+from venvstacks.definition.schema import (
+    DIALECT,
+    ApplicationFields,
+    FrameworkFields,
+    RuntimeFields,
+    definition_schema,
+)
 from venvstacks.files import canonical_json
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "reference" / "venvstacks.schema.json"

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from venvstacks.definition.fields import Definition
 from venvstacks.definition.loading import load_stack
+from venvstacks.definition.schema import Definition
 from venvstacks.errors import DefinitionError
 
 SPECS = Path(__file__).parents[2] / "specs"

@@ -1,4 +1,4 @@
-"""Which package index each package comes from.
+"""What a layer needs, and which package index each package comes from.
 
 A layer may take packages from named indexes, and the layers above inherit that. Layers of one path must agree,
 or the layer above them must say that the disagreement is intended.
@@ -7,10 +7,60 @@ or the layer above them must say that the disagreement is intended.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidName, canonicalize_name
+
 from venvstacks.definition.references import Draft
-from venvstacks.definition.requirements import package_names
 from venvstacks.definition.tables import Report, Table
 from venvstacks.humanize import did_you_mean, listed, quoted
+
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+
+
+def read_requirements(table: Table) -> tuple[Requirement, ...]:
+    """Parse a layer's requirements."""
+    parsed = (_parse_requirement(text, table.report) for text in table.texts("requirements"))
+    return tuple(requirement for requirement in parsed if requirement is not None)
+
+
+def _parse_requirement(text: str, report: Report) -> Requirement | None:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0].rstrip(":")  # the other lines point at a column of the text
+        shown = quoted(_CREDENTIALS.sub("://***@", text))
+        is_option = text.lstrip().startswith("-")
+        hint = "options of pip cannot be used here; settings for uv belong in [tool.uv]" if is_option else None
+        report.add("requirements", f"{shown} is not a valid requirement: {reason}", hint)
+        return None
+    if requirement.url is not None:
+        report.add(
+            "requirements",
+            f"'{requirement.name} @ ...' is a URL; layers install wheels from package indexes and local "
+            "folders only",
+            f"put a wheel of it into a folder, name that with --local-wheels and write '{requirement.name}'",
+        )
+        return None
+    return requirement
+
+
+def package_names(field: str, spellings: Iterable[str], report: Report) -> dict[str, str]:
+    """Normalise names of packages (PEP 503): normalised name -> spelling."""
+    names: dict[str, str] = {}
+    for spelling in spellings:
+        try:
+            name = canonicalize_name(spelling, validate=True)
+        except InvalidName:
+            report.add(field, f"{quoted(spelling)} is not a valid package name")
+            continue
+        if name not in names:
+            names[name] = spelling
+            continue
+        message = f"{quoted(names[name])} and {quoted(spelling)} are two spellings of one package ({name})"
+        if names[name] == spelling:
+            message = f"{quoted(spelling)} is listed twice"
+        report.add(field, message, "keep one of them")
+    return names
 
 
 def read_indexes(
@@ -21,13 +71,13 @@ def read_indexes(
     priority = tuple(dict.fromkeys(table.texts("priority_indexes")))
     names = package_names("package_indexes", packages, table.report)
     if defined is not None:
-        _check_defined("package_indexes", packages.values(), defined, table.report)
-        _check_defined("index_overrides", [*overrides, *overrides.values()], defined, table.report)
-        _check_defined("priority_indexes", priority, defined, table.report)
+        _report_undefined("package_indexes", packages.values(), defined, table.report)
+        _report_undefined("index_overrides", [*overrides, *overrides.values()], defined, table.report)
+        _report_undefined("priority_indexes", priority, defined, table.report)
     return {name: packages[spelling] for name, spelling in names.items()}, overrides, priority
 
 
-def _check_defined(where: str, used: Iterable[str], defined: Sequence[str], report: Report) -> None:
+def _report_undefined(where: str, used: Iterable[str], defined: Sequence[str], report: Report) -> None:
     for index in dict.fromkeys(used):
         if index not in defined:
             report.add(where, *undefined_index(index, defined))

@@ -75,3 +75,14 @@ def test_unknown_settings_for_uv_hide_what_depends_on_them(problems: Callable[..
     assert problems("[tool]\nuv = 1", runtime='package_indexes = { torch = "one" }') == [
         "[tool.uv]: expected a table, found an integer"
     ]
+
+
+def test_excluded_packages_are_normalised_and_sorted(load: Callable[..., Stack]) -> None:
+    (layer,) = load(runtime='exclude_packages = ["Zope.Interface", "a_b"]').layers
+    assert layer.exclude_packages == ("a-b", "zope-interface")
+    assert load().layers[0].exclude_packages == ()
+
+
+def test_excluded_packages_are_not_inherited(load: Callable[..., Stack]) -> None:
+    upper = '\n[[frameworks]]\nname = "f"\nruntime = "py"\nrequirements = []\n'
+    assert load(upper, runtime='exclude_packages = ["a"]').layer("framework-f").exclude_packages == ()
