@@ -70,26 +70,26 @@ class Packer:
         for entry in sorted(divided, key=lambda entry: -entry.size):
             self._hashing[entry.path] = self._pool.submit(partial(self._hash_file, entry))
 
-    def _batches(self) -> Iterator[list[FrameParts[Entry]]]:
-        batch: list[FrameParts[Entry]] = []
+    def _batches(self) -> Iterator[list[tuple[FrameParts[Entry], int]]]:
+        """Return frames, and how many bytes they hold, in lists that are worth a task."""
+        batch: list[tuple[FrameParts[Entry], int]] = []
         size = 0
         for parts in self._plan.frames:
             more = content_size(parts)
             if batch and size + more > _BATCH:
                 yield batch
                 batch, size = [], 0
-            batch.append(parts)
+            batch.append((parts, more))
             size += more
         if batch:
             yield batch
 
-    def _pack_batch(self, batch: Sequence[FrameParts[Entry]]) -> list[PackedFrame]:
-        return [self._pack(parts) for parts in batch]
+    def _pack_batch(self, batch: Sequence[tuple[FrameParts[Entry], int]]) -> list[PackedFrame]:
+        return [self._pack(parts, size) for parts, size in batch]
 
-    def _pack(self, parts: FrameParts[Entry]) -> PackedFrame:
+    def _pack(self, parts: FrameParts[Entry], size: int) -> PackedFrame:
         self._pool.check()
         slices = slices_of(parts)
-        size = content_size(parts)
         data: dict[str, bytes] = {}
         for part in slices:
             self._identify(part, data)
