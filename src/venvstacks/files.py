@@ -45,6 +45,22 @@ def explain_os_error(error: OSError, doing: str) -> FilesystemError:
     return FilesystemError(f"Cannot {doing}: {reason}{where}", hint=hints.get(error.errno or 0))
 
 
+@contextmanager
+def explain_os_errors(doing: str) -> Iterator[None]:
+    """Turn operating system errors of a block into messages.
+
+    Args:
+        doing: What the block does, for example ``publish app 'hello' for linux_x86_64``.
+
+    Raises:
+        FilesystemError: The block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise explain_os_error(error, doing) from error
+
+
 def temporary_beside(path: Path) -> Path:
     """Return an unused name in the folder of ``path``, for something that will be renamed to ``path``."""
     return path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}")

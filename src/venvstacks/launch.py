@@ -8,7 +8,7 @@ import msgspec
 
 from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import RunError
-from venvstacks.files import explain_os_error
+from venvstacks.files import explain_os_errors
 from venvstacks.payload.activate import is_missed
 from venvstacks.processes import become
 
@@ -50,12 +50,10 @@ def run_application(
     python = _absolute(layer, configuration.python)
     option = "-I" if configuration.isolated else "-P"
     argv = [str(python), option, "-m", configuration.launch_module, *arguments]
-    try:
+    with explain_os_errors(f"start {layer.name}"):
         return become(
             argv, env=_environment(python.parent, [layer / folder for folder in configuration.bin_dirs], warn)
         )
-    except OSError as error:
-        raise explain_os_error(error, f"start {layer.name}") from error
 
 
 def _environment(own: Path, below: Sequence[Path], warn: Callable[[str], None]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from venvstacks.definition.stack import Stack
-from venvstacks.files import explain_os_error
+from venvstacks.files import explain_os_errors
 from venvstacks.options import Options, cache_folder, in_definition
 from venvstacks.uv import Uv, find_uv
 from venvstacks.work import Work
@@ -61,8 +61,7 @@ def open_session(stack: Stack, options: Options, scratch: Path) -> Iterator[Sess
         options = replace(options, environ={**options.environ, "UV_CACHE_DIR": str(caches / "uv")})
     session = Session(stack, options, scratch, Work(options.observe, options.jobs))
     try:
-        yield session
-    except OSError as error:
-        raise explain_os_error(error, f"work in {session.build_folder}") from error
+        with explain_os_errors(f"work in {session.build_folder}"):
+            yield session
     finally:
         session.work.cancellation.cancel()

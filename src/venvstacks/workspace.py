@@ -10,7 +10,7 @@ from pathlib import Path
 from venvstacks.building.build_state import STATE_FILE
 from venvstacks.errors import BusyError
 from venvstacks.events import Observer, Waiting
-from venvstacks.files import TEMPORARY_PREFIX, explain_os_error, remove_leftovers, remove_tree
+from venvstacks.files import TEMPORARY_PREFIX, explain_os_errors, remove_leftovers, remove_tree
 from venvstacks.platforms.targets import TARGETS
 
 if sys.platform != "win32":
@@ -30,7 +30,7 @@ def hold_workspace(folder: Path, *, wait: bool, observe: Observer) -> Iterator[P
     """
     private = folder / PRIVATE_FOLDER
     with ExitStack() as stack:
-        try:
+        with explain_os_errors(f"use the build folder {folder}"):
             private.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_hold(private / "lock", folder, wait=wait, observe=observe))
             for place in (folder, private, *(folder / name for name in TARGETS)):
@@ -39,8 +39,6 @@ def hold_workspace(folder: Path, *, wait: bool, observe: Observer) -> Iterator[P
                     remove_leftovers(state.parent)
             scratch = private / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
             scratch.mkdir(mode=0o700)  # uv's projects may hold credentials of indexes
-        except OSError as error:
-            raise explain_os_error(error, f"use the build folder {folder}") from error
         stack.callback(_remove_scratch, scratch)
         yield scratch
 
@@ -51,12 +49,10 @@ def hold_output(folder: Path, *, wait: bool, observe: Observer) -> Iterator[None
 
     The folder itself is locked where the system can do that, so that no file of ours lies among what is published.
     """
-    try:
+    with explain_os_errors(f"use the output folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         if sys.platform != "win32":
             descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise explain_os_error(error, f"use the output folder {folder}") from error
     if sys.platform == "win32":  # where the lock's file is removed with the lock
         with _hold(folder / f"{PRIVATE_FOLDER}-lock", folder, wait=wait, observe=observe, option="--output-dir"):
             yield

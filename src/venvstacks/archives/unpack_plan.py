@@ -60,12 +60,10 @@ def prepare_unpack(
     planned: dict[str, PlannedUnpack] = {}
     with frame_pool(work) as pool:
         for archive in archives:
-            try:
+            with files.explain_os_errors(f"unpack {archive.name}"):
                 index, contents = read_index(archive)
                 destination = folder / index.install_target
                 action = _choose_action(archive, index, destination, pool, force=force)
-            except OSError as error:
-                raise files.explain_os_error(error, f"unpack {archive.name}") from error
             other = planned.get(index.install_target)
             if other is not None:
                 raise UsageError(
@@ -113,12 +111,10 @@ def _prepare(folder: Path, plan: Sequence[PlannedUnpack]) -> None:
     The sizes that an index claims are compared with the disk's before anything is written.
     """
     needed = sum(planned.size for planned in plan if planned.action is not UnpackAction.KEEP)
-    try:
+    with files.explain_os_errors(f"use the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder)
         free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise files.explain_os_error(error, f"use the folder {folder}") from error
     if needed > free:
         raise FilesystemError(
             f"The layers need {size_text(needed)} in {folder}, and {size_text(free)} are free.",
@@ -133,17 +129,17 @@ def _unpack(planned: PlannedUnpack, pool: FramePool, work: Work, _: Mapping[Path
     work.observe(Started(Step.UNPACK, index.layer_name, platform))
     created = planned.action is not UnpackAction.KEEP
     if created:
-        try:
-            with open_archive(planned.archive, (index, planned.contents)) as reader:
-                unpack_archive(
-                    reader,
-                    planned.destination,
-                    pool,
-                    replace=planned.action is UnpackAction.REPLACE,
-                    progress=Meter(work.observe, Step.UNPACK, index.layer_name, planned.size, platform).add,
-                )
-        except OSError as error:
-            raise files.explain_os_error(error, f"unpack {name}") from error
+        with (
+            files.explain_os_errors(f"unpack {name}"),
+            open_archive(planned.archive, (index, planned.contents)) as reader,
+        ):
+            unpack_archive(
+                reader,
+                planned.destination,
+                pool,
+                replace=planned.action is UnpackAction.REPLACE,
+                progress=Meter(work.observe, Step.UNPACK, index.layer_name, planned.size, platform).add,
+            )
     summary = size_text(planned.size) if created else "unchanged"
     seconds = time.monotonic() - begin
     work.observe(Finished(Step.UNPACK, index.layer_name, created, summary, seconds, platform))

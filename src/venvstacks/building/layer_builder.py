@@ -24,7 +24,7 @@ from venvstacks.definition.stack import LayerKind
 from venvstacks.entries import Entry
 from venvstacks.errors import BuildError, FindingsError
 from venvstacks.events import Finished, Started, Step, Warned
-from venvstacks.files import explain_os_error, replace_tree, temporary_beside
+from venvstacks.files import explain_os_errors, replace_tree, temporary_beside
 from venvstacks.findings import Finding
 from venvstacks.humanize import bullets, counted, size_text
 from venvstacks.libraries.native_needs import natives_of
@@ -129,10 +129,8 @@ class LayerBuilder:
         if self._kept is not None:  # a layer below was rebuilt, and offers other things now
             state = self._install(done)
         started = monotonic()
-        try:
+        with explain_os_errors(f"build {build.layer.title} for {platform}"):
             state = self._link(state, links)
-        except OSError as error:
-            raise explain_os_error(error, f"build {build.layer.title} for {platform}") from error
         size = size_text(sum(entry.size for entry in state.entries))
         parts = (counted(len(build.wheels), "package"), size, saving_text(build.excluded))
         seconds = self._seconds + monotonic() - started
@@ -144,9 +142,8 @@ class LayerBuilder:
         self._session.work.observe(Started(Step.BUILD, name, platform))
         started = monotonic()
         try:
-            return self._install_content(done)
-        except OSError as error:
-            raise explain_os_error(error, f"build {self._build.layer.title} for {platform}") from error
+            with explain_os_errors(f"build {self._build.layer.title} for {platform}"):
+                return self._install_content(done)
         finally:
             self._seconds = monotonic() - started
 

@@ -9,7 +9,7 @@ from venvstacks.definition.git_ignore import IgnoreRules, ignore_rules
 from venvstacks.definition.stack import SourceModule
 from venvstacks.entries import BYTECODE_FOLDER
 from venvstacks.errors import FilesystemError
-from venvstacks.files import explain_os_error, file_sha256
+from venvstacks.files import explain_os_errors, file_sha256
 
 _GIT_PREFIX = ".git"
 
@@ -32,7 +32,7 @@ def module_hash(module: SourceModule) -> str:
     ``sha256/`` and the hash of, for each folder from the top down, its name, then for each of its files the name
     and the text ``sha256:HEX`` of its content.
     """
-    try:
+    with explain_os_errors(f"read module '{module.name}'"):
         if not _is_folder(module):
             return f"sha256:{hashlib.sha256(_file_part(module.path)).hexdigest()}"
         digest = hashlib.sha256()
@@ -40,8 +40,6 @@ def module_hash(module: SourceModule) -> str:
             digest.update(folder.encode())
             for file in files:
                 digest.update(_file_part(file))
-    except OSError as error:
-        raise explain_os_error(error, f"read module '{module.name}'") from error
     return f"sha256/{digest.hexdigest()}"
 
 
@@ -50,20 +48,16 @@ def _file_part(file: Path) -> bytes:
 
 
 def _is_folder(module: SourceModule) -> bool:
-    try:
+    with explain_os_errors(f"read module '{module.name}'"):
         mode = module.path.stat().st_mode
-    except OSError as error:
-        raise explain_os_error(error, f"read module '{module.name}'") from error
     return stat.S_ISDIR(mode)
 
 
 def _read(module: SourceModule) -> list[tuple[str, list[Path]]]:
     """List the folders of a module that count, from the top down, as ``os.walk`` does: name and sorted files."""
-    try:
+    with explain_os_errors(f"read module '{module.name}'"):
         real = module.path.resolve(strict=True)
         return _read_folder(module, module.path, ignore_rules(module.path), (real,)) or [(module.path.name, [])]
-    except OSError as error:
-        raise explain_os_error(error, f"read module '{module.name}'") from error
 
 
 def _read_folder(

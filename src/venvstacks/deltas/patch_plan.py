@@ -47,12 +47,10 @@ class PatchPlan:
 
 def prepare_patch(old: Path, delta: Path, destination: Path) -> PatchPlan:
     """Read a delta's header, and check that there is what it needs; the files of the old folder are not read."""
-    try:
+    with files.explain_os_errors(f"apply {delta.name}"):
         header, start = read_header(delta)
         plan = PatchPlan(old, delta, header, start, destination)
         _check_places(plan)
-    except OSError as error:
-        raise files.explain_os_error(error, f"apply {delta.name}") from error
     return plan
 
 

@@ -17,15 +17,13 @@ from venvstacks.differences.changes import (
 from venvstacks.differences.snapshots import LayerState, is_archive, read_states
 from venvstacks.entries import EntryKind
 from venvstacks.errors import UsageError
-from venvstacks.files import explain_os_error
+from venvstacks.files import explain_os_errors
 
 
 def find_differences(old: Path, new: Path) -> Difference:
     """Return what became of layers and their packages and files, and what a client must fetch."""
-    try:
+    with explain_os_errors(f"compare {old} with {new}"):
         olds, news = read_states(old), read_states(new)
-    except OSError as error:
-        raise explain_os_error(error, f"compare {old} with {new}") from error
     are_locks = [all(state.archive_size is None for state in side) for side in (olds, news)]
     if are_locks[0] != are_locks[1]:
         lock, other = (old, new) if are_locks[0] else (new, old)
@@ -37,13 +35,11 @@ def find_differences(old: Path, new: Path) -> Difference:
 
 def find_byte_differences(old: Path, new: Path) -> tuple[ByteDifference, ...]:
     """Return where archives differ: which entry, and which bytes."""
-    try:
+    with explain_os_errors(f"compare {old} with {new}"):
         if old.is_dir() and new.is_dir():
             return tuple(compare_folders(old, new))
         if all(is_archive(path) and path.is_file() for path in (old, new)):
             return tuple(compare_archives(old, new))
-    except OSError as error:
-        raise explain_os_error(error, f"compare {old} with {new}") from error
     raise UsageError(
         f"The bytes of {old} and {new} cannot be compared.", hint="name two archives, or two folders with archives"
     )

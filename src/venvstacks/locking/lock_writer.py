@@ -6,7 +6,7 @@ import msgspec
 from packaging.version import Version
 
 from venvstacks.definition.stack import Layer, Stack
-from venvstacks.files import canonical_json, explain_os_error, remove_leftovers, write_text
+from venvstacks.files import canonical_json, explain_os_errors, remove_leftovers, write_text
 from venvstacks.locking.hashes import (
     format_declared,
     hash_other_inputs,
@@ -59,7 +59,7 @@ def write_lock(
     check_install_target(stack, layer, metadata.lock_version)
     folder = lock_folder(stack, layer)
     summary = lock_file(stack, layer, "summary")
-    try:
+    with explain_os_errors(f"write the lock of {layer.title}"):
         remove_leftovers(folder)
         if (old := folder / f"packages-{layer.build_name.replace('.', '_')}.txt") != summary:
             old.unlink(missing_ok=True)
@@ -69,8 +69,6 @@ def write_lock(
         # the metadata comes last: until it is there, the lock is not valid, and locking again mends it
         text = canonical_json(msgspec.structs.asdict(metadata))
         changed |= write_text(lock_file(stack, layer, "metadata"), text)
-    except OSError as error:
-        raise explain_os_error(error, f"write the lock of {layer.title}") from error
     folder_name = name_install_target(layer, metadata.lock_version)
     lock = LayerLock(layer.build_name, folder_name, python, resolution.packages, resolution.shared, metadata)
     return lock, changed

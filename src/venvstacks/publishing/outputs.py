@@ -193,18 +193,9 @@ def describe_failure(plan: OutputPlan[Any], kind: type[LayerManifest], done: str
 
 @contextmanager
 def explain(doing: str) -> Iterator[None]:
-    """Turn operating system errors of a block into messages, and say of its own errors where they arose.
-
-    Args:
-        doing: What the block does, for example ``publish app 'hello' for linux_x86_64``.
-
-    Raises:
-        PublishError: The block raised it.
-        FilesystemError: The block raised an OSError.
-    """
+    """Describe in each error of a block what the block does, for example ``export app 'hello'``."""
     try:
-        yield
+        with files.explain_os_errors(doing):
+            yield
     except PublishError as error:
         raise PublishError(f"Cannot {doing}: {error.message}", hint=error.hint) from error
-    except OSError as error:
-        raise files.explain_os_error(error, doing) from error
