@@ -357,7 +357,7 @@ def test_layers_are_built_only_for_what_they_are_made_for(project: Project) -> N
         *((name, layer) for name in others for layer in ("base", "framework-one")),
         (others[0], "app-tool"),
     }
-    with pytest.raises(UsageError, match="made for win_arm64") as caught:
+    with pytest.raises(UsageError, match="supports win_arm64") as caught:
         venvstacks.build(stack, platforms=["win_arm64"], options=project.options())
     assert HOST in (caught.value.hint or "")
 
