@@ -213,8 +213,8 @@ class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     strict: Annotated[
         bool | UnsetType,
         Meta(
-            description="Whether what may be wrong with a built layer, such as a shared library that nobody is "
-            "known to provide, is an error. Default: false."
+            description="Whether possible problems of a built layer, such as a shared library that nothing is "
+            "known to provide, are errors. Default: false."
         ),
     ] = UNSET
 
