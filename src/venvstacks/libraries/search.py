@@ -9,7 +9,7 @@ file. Windows: the folder of the file.
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from venvstacks.binaries.native_image import Kind, NativeFile
@@ -56,25 +56,26 @@ class SearchPaths:
         )
 
     @cached_property
-    def _ways(self) -> Mapping[str, set[Folders]]:
-        """Return the folders that come to each file from those that load it, one set for each way to load it."""
-        loaded: dict[str, set[Folders]] = defaultdict(set)
+    def _ways(self) -> Mapping[str, Sequence[Folders]]:
+        """Return the folders that come to each file from those that load it, for each way to load it.
+
+        Their order is always the same, since layers are.
+        """
+        loaded: dict[str, list[Folders]] = defaultdict(list)
         waiting: list[tuple[NativeFile, Folders]] = [(file, ()) for file in self._files]
         while waiting:
             file, passed = waiting.pop()
-            own = _folders(file, file.folder, self._system) if self._passes(file) else ()
+            passes = file.passes_search or self._system == "macosx"
+            own = _folders(file, file.folder, self._system) if passes else ()
             further = tuple(dict.fromkeys((*own, *passed)))
             for needed in file.needed:
                 library = self._resolve(file, needed, passed)
                 if library is None or further in loaded[library.path]:
                     continue
                 if len(loaded[library.path]) < _MOST_WAYS:
-                    loaded[library.path].add(further)
+                    loaded[library.path].append(further)
                     waiting.append((library, further))
-        return {file.path: loaded[file.path] or {()} for file in self._files}
-
-    def _passes(self, file: NativeFile) -> bool:
-        return file.passes_search or self._system == "macosx"
+        return {file.path: loaded[file.path] or [()] for file in self._files}
 
     def _resolve(self, file: NativeFile, needed: str, passed: Folders) -> NativeFile | None:
         return next((f for place in self._places(file, needed, passed) if (f := self._present.get(place))), None)

@@ -52,6 +52,17 @@ def test_what_only_some_of_the_ways_lead_to_is_not_found() -> None:
     assert SearchPaths(library_layer("a", module, one, two).natives, "linux").find_alone(one, "libtwo.so") is None
 
 
+def test_of_several_ways_always_the_same_is_taken() -> None:
+    modules = [
+        native_file(
+            f"pkg/{name}.so", "libone.so", search=("$ORIGIN/../libs", f"$ORIGIN/../{name}"), passes_search=True
+        )
+        for name in "abcd"
+    ]
+    two = [native_file(f"{name}/libtwo.so") for name in "abcd"]
+    assert found(native_file("libs/libone.so", "libtwo.so"), "libtwo.so", *modules, *two) == "d/libtwo.so"
+
+
 def test_circles_end() -> None:
     files = [
         native_file(f"libs/lib{name}.so", *(f"lib{n}.so" for n in "abc"), search=("$ORIGIN",), passes_search=True)
