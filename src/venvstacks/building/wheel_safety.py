@@ -30,7 +30,7 @@ def check_wheel(path: Path, compatibility: Compatibility) -> None:
     try:
         with ZipFile(path) as wheel:
             members = wheel.infolist()
-    except (BadZipFile, ValueError) as error:
+    except (BadZipFile, NotImplementedError, ValueError) as error:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
     problems = [problem for member in members if (problem := _member_problem(member))]
     names = ((member.orig_filename.rstrip("/"), not member.orig_filename.endswith("/")) for member in members)

@@ -132,6 +132,15 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
         check_wheel(path, LINUX)
 
 
+def test_a_wheel_of_a_newer_kind_of_zip_file_is_refused(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "newer", "1.0")
+    content = bytearray(wheel.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 99  # the version that it takes to read the first entry
+    wheel.write_bytes(content)
+    with pytest.raises(WheelError, match=r"newer-1.0-py3-none-any.whl is not a wheel: zip file version 9.9"):
+        check_wheel(wheel, LINUX)
+
+
 # ---- Whole layers
 
 
