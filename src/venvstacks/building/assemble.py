@@ -97,7 +97,8 @@ def _make_environment(build: LayerBuild, staging: Path, runtime: Path) -> None:
 def _first_pth(site: Path) -> str:
     """Return a .pth file a name before those that packages brought, as ``site`` sorts them."""
     name = "00_venvstacks.pth"
-    others = [path.name for path in site.iterdir() if path.name.endswith(".pth")]
+    # nothing that can be seen comes before a space, and what cannot be seen, no archive may hold
+    others = [path.name for path in site.iterdir() if path.name.endswith(".pth") and path.name >= " "]
     while any(other <= name for other in others):
         name = f" {name}"
     return name
