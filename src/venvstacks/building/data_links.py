@@ -58,15 +58,11 @@ def data_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], l
 
 def plan_data_links(build: LayerBuild, below: Sequence[LayerBuild]) -> dict[str, DataLink]:
     """Decide which links a layer has to those below it. Of one file, the first on the path is meant."""
-    layers = []
+    layers: list[tuple[str, _Files]] = []
     for each in (build, *below):
-        data = state_or_empty(each).data
-        files: _Files = [
-            (path, digest if _is_offered(each, path) else None) for path, digest in data.files.items()
-        ]
-        layers.append(
-            ("" if each is build else each.lock.install_target, [*files, *((o, None) for o in data.others)])
-        )
+        name, data = "" if each is build else each.lock.install_target, state_or_empty(each).data
+        files = [(path, digest if _is_offered(each, path) else None) for path, digest in data.files.items()]
+        layers.append((name, [*files, *((path, None) for path in data.others)]))
     return dict(sorted(_merge(build, layers)))
 
 

@@ -90,8 +90,10 @@ def _name_interpreters(bin_folder: Path, python: PythonVersion) -> None:
     """Ensure that ``python``, ``python3`` and ``pythonX.Y`` are there, as relative links to one file."""
     names = (f"python{python.minor}", "python3", "python")
     files = [path for path in sorted(bin_folder.iterdir()) if path.is_file() and not path.is_symlink()]
-    wanted = [f"{python.lib_name}", names[0]]
-    real = next((path for name in wanted for path in files if path.name == name), files[0] if files else None)
+    real = next(
+        (path for name in (python.lib_name, names[0]) for path in files if path.name == name),
+        files[0] if files else None,
+    )
     for name in names:
         path = bin_folder / name
         if real is not None and path != real and not path.is_file():
