@@ -1,5 +1,6 @@
 """What git ignores, read from the files that say so; needs no git."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,8 @@ _IGNORE_FILE = ".gitignore"
 class IgnoreRules:
     """The patterns that hold in a folder; none outside a git work tree.
 
-    Attributes:
-        sources: The patterns of each file with the folder they are relative to: ``.git/info/exclude``, then each
-            ``.gitignore`` from the top down.
-        in_work_tree: Whether ``.gitignore`` files count at all.
+    ``sources`` has those of each file, with the folder they are relative to: ``.git/info/exclude``, then each
+    ``.gitignore`` from the top down.
     """
 
     sources: "tuple[tuple[Path, GitIgnoreSpec], ...]" = ()
@@ -78,15 +77,9 @@ def _read_patterns(file: Path, folder: Path) -> "tuple[tuple[Path, GitIgnoreSpec
         return ()
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and few stacks have such files
 
-    lines = file.read_bytes().decode("utf-8", "surrogateescape").split("\n")
-    return ((folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))),)
-
-
-def _is_pattern(line: str) -> bool:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - as above
-
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False  # git passes over what it cannot read
-    return True
+    patterns = []
+    for line in file.read_bytes().decode("utf-8", "surrogateescape").split("\n"):
+        with suppress(ValueError):  # git passes over what it cannot read
+            GitIgnoreSpec.from_lines([line])
+            patterns.append(line)
+    return ((folder, GitIgnoreSpec.from_lines(patterns)),)

@@ -26,12 +26,7 @@ def read_layers(
 ) -> tuple[Layer, ...]:
     """Read all layers of a definition.
 
-    Args:
-        definition: The file's top level.
-        folder: What relative paths are relative to.
-        indexes: Names of the indexes that the settings for uv define; None if they are not known.
-        macos: The default macOS version.
-        report: Takes problems and warnings.
+    ``indexes`` are the names that the settings for uv define, or None if they are not known.
     """
     tables = {kind: _tables(definition, kind, report) for kind in LayerKind}
     names = {kind: [_name(raw) for raw in tables[kind]] for kind in LayerKind}

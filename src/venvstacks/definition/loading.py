@@ -20,7 +20,6 @@ from venvstacks.platforms.targets import TARGETS
 ARCHIVE_FORMAT = "VENVSTACKS_ARCHIVE_FORMAT"
 """The environment variable that wins over ``archive-format``: ``FORMAT`` or ``PLATFORM=FORMAT,...``."""
 
-_ALL_PLATFORMS = ""
 _KNOWN_KEYS = Definition.__struct_encode_fields__
 
 
@@ -77,24 +76,25 @@ def _read_archive_formats(
     setting: str | Mapping[str, str], environ: Mapping[str, str], settings: Report
 ) -> dict[str, ArchiveFormatName]:
     """Find the format of the archives for each platform, as the definition or the environment chooses it."""
-    named = {_ALL_PLATFORMS: setting} if isinstance(setting, str) else setting
     found = dict.fromkeys(TARGETS, ARCHIVE_FORMATS[0])
+    named: dict[str | None, str] = {None: setting} if isinstance(setting, str) else dict(setting.items())
     _choose(found, named, settings, "archive-format")
     if text := environ.get(ARCHIVE_FORMAT, "").strip():
         pairs = (part.rpartition("=") for part in text.split(","))
-        named = {name.strip(): value.strip() for name, _, value in pairs}
+        named = {name.strip() if equals else None: value.strip() for name, equals, value in pairs}
         _choose(found, named, settings.about(f"environment variable {ARCHIVE_FORMAT}"), None)
     return found
 
 
 def _choose(
-    found: dict[str, ArchiveFormatName], named: Mapping[str, str], report: Report, field: str | None
+    found: dict[str, ArchiveFormatName], named: dict[str | None, str], report: Report, field: str | None
 ) -> None:
-    for name, value in named.items():
+    """Set the formats of targets by name; what is for None is for those without one of their own."""
+    for name, value in sorted(named.items(), key=lambda pair: pair[0] is not None):
         chosen = next((known for known in ARCHIVE_FORMATS if known == value), None)
         if chosen is None:
             report.add(field, f"expected one of {listed(ARCHIVE_FORMATS)}, found {quoted(value)}")
-        elif name == _ALL_PLATFORMS:
+        elif name is None:
             found.update(dict.fromkeys(TARGETS, chosen))
         elif name in TARGETS:
             found[name] = chosen

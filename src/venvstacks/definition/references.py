@@ -19,12 +19,8 @@ class Draft:
     """What the layers above may need to know of a layer while a file is checked.
 
     A part that a problem hides is None. Checks of the layers above leave out what they cannot know, so that one
-    mistake is reported once.
-
-    Attributes:
-        below: The frameworks below it in path order, then the runtime; empty for a runtime.
-        python: What its runtime asks for.
-        own_indexes: Normalised package -> index, as it declares them itself.
+    mistake is reported once. ``below`` has the frameworks in path order, then the runtime; ``own_indexes`` is what
+    the layer assigns itself.
     """
 
     kind: LayerKind

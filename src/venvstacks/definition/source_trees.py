@@ -16,13 +16,14 @@ _GIT_PREFIX = ".git"
 
 def source_files(module: SourceModule) -> tuple[tuple[str, Path], ...]:
     """List the files of a module that go into a layer."""
-    if not _is_folder(module):
-        return ((module.place, module.path),)
-    return tuple(
-        (f"{module.place}/{file.relative_to(module.path).as_posix()}", file)
-        for _, files in _read(module)
-        for file in files
-    )
+    with explain_os_errors(f"read module '{module.name}'"):
+        if not _is_folder(module.path):
+            return ((module.place, module.path),)
+        return tuple(
+            (f"{module.place}/{file.relative_to(module.path).as_posix()}", file)
+            for _, files in _read(module)
+            for file in files
+        )
 
 
 def module_hash(module: SourceModule) -> str:
@@ -33,31 +34,28 @@ def module_hash(module: SourceModule) -> str:
     and the text ``sha256:HEX`` of its content.
     """
     with explain_os_errors(f"read module '{module.name}'"):
-        if not _is_folder(module):
+        if not _is_folder(module.path):
             return f"sha256:{hashlib.sha256(_file_part(module.path)).hexdigest()}"
         digest = hashlib.sha256()
         for folder, files in _read(module):
             digest.update(folder.encode())
             for file in files:
                 digest.update(_file_part(file))
-    return f"sha256/{digest.hexdigest()}"
+        return f"sha256/{digest.hexdigest()}"
 
 
 def _file_part(file: Path) -> bytes:
     return f"{file.name}sha256:{file_sha256(file)}".encode()
 
 
-def _is_folder(module: SourceModule) -> bool:
-    with explain_os_errors(f"read module '{module.name}'"):
-        mode = module.path.stat().st_mode
-    return stat.S_ISDIR(mode)
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(path.stat().st_mode)  # Path.is_dir hides why it cannot be read
 
 
 def _read(module: SourceModule) -> list[tuple[str, list[Path]]]:
     """List the folders of a module that count, from the top down, as ``os.walk`` does: name and sorted files."""
-    with explain_os_errors(f"read module '{module.name}'"):
-        real = module.path.resolve(strict=True)
-        return _read_folder(module, module.path, ignore_rules(module.path), (real,)) or [(module.path.name, [])]
+    real = module.path.resolve(strict=True)
+    return _read_folder(module, module.path, ignore_rules(module.path), (real,)) or [(module.path.name, [])]
 
 
 def _read_folder(
@@ -79,10 +77,10 @@ def _read_folder(
             or rules.ignore(path, is_folder=tree)
         ):
             continue
+        _check_entry(module, path)
         if is_folder:
             below += _read_folder(module, path, rules.within(path), (*above, _resolve(module, path, above)))
         else:
-            _check_file(module, path)
             files.append(path)
     return [(folder.name, files), *below] if files or below or not listing else []
 
@@ -99,15 +97,15 @@ def _resolve(module: SourceModule, folder: Path, above: tuple[Path, ...]) -> Pat
     return real
 
 
-def _check_file(module: SourceModule, file: Path) -> None:
-    if not file.exists():
-        raise _refusal(module, file, "is a link that leads nowhere", "repair or remove the link")
-    if not file.is_file():
-        raise _refusal(module, file, "is neither a file nor a folder", "remove it")
+def _check_entry(module: SourceModule, path: Path) -> None:
+    if not path.exists():
+        raise _refusal(module, path, "is a link that leads nowhere", "repair or remove the link")
+    if not path.is_file() and not path.is_dir():
+        raise _refusal(module, path, "is neither a file nor a folder", "remove it")
     try:
-        file.name.encode()
+        path.name.encode()
     except UnicodeEncodeError:
-        raise _refusal(module, file, "has a name that is not valid Unicode", "rename it") from None
+        raise _refusal(module, path, "has a name that is not valid Unicode", "rename it") from None
 
 
 def _refusal(module: SourceModule, path: Path, what: str, hint: str) -> FilesystemError:

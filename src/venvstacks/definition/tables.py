@@ -41,10 +41,8 @@ _FOUND = {
 class Report:
     """Collects the problems of one part of the file, so that all of them can be shown at once.
 
-    Attributes:
-        subject: What the problems belong to, for example ``framework 'torch'``; empty for the whole file.
-        problems: In the order in which they are found; shared with the reports on other parts.
-        warnings: Sentences on what can be used, and may not be what is meant; shared likewise.
+    ``subject`` is that part, such as ``framework 'torch'``; empty for the whole file. Warnings are sentences on
+    what can be used, and may not be what is meant.
     """
 
     subject: str = ""
@@ -63,13 +61,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The usable part of a table.
-
-    Attributes:
-        report: Takes further problems of this table.
-        values: What is of the right type.
-        given: The known keys that are in the file, usable or not.
-    """
+    """The values of a table that are of the right type, and the known keys that are given, usable or not."""
 
     report: Report
     values: Mapping[str, Any]

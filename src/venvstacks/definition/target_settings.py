@@ -89,9 +89,9 @@ def read_compatibilities(
     macos_version = _macos_target(table, macos)
     if below is None or targets is None or linux is None or macos_version is None:
         return None
-    allowed = _common_targets(below)
-    if allowed is None:
+    if any(draft.compatibilities is None for draft in below):
         return None  # a layer below has a problem of its own
+    allowed = frozenset(TARGETS.values()).intersection(*map(_targets_of, below))
     if "platforms" not in table.given:
         targets = allowed
     surplus = sorted(targets - allowed)
@@ -130,15 +130,6 @@ def which_target(found: str, words: Sequence[str] = ()) -> str:
     return f"{suggestion} there are: {', '.join(known)}".lstrip()
 
 
-def _common_targets(below: Sequence[Draft]) -> frozenset[Target] | None:
-    common = frozenset(TARGETS.values())
-    for draft in below:
-        if draft.compatibilities is None:
-            return None
-        common &= {compatibility.target for compatibility in draft.compatibilities}
-    return common
-
-
 def _report_surplus(surplus: Sequence[Target], below: Sequence[Draft], report: Report) -> None:
     limiting = [draft for draft in below if any(target not in _targets_of(draft) for target in surplus)]
     names = ", ".join(f"'{target.name}'" for target in surplus)
@@ -158,7 +149,8 @@ def _linux_target(table: Table, below: Sequence[Draft]) -> _Linux | None:
 
     The C library is loaded once into a process, so that all layers of a path must be made for the same one.
     """
-    under = next(((draft.title, linux) for draft in reversed(below) if (linux := _linux_of(draft))), None)
+    made_for = ((draft.title, each) for draft in reversed(below) for each in draft.compatibilities or ())
+    under = next(((title, (c.libc, c.libc_version)) for title, c in made_for if c.target.os == "linux"), None)
     if "linux_target" not in table.given:
         return under[1] if under and under[1][0] == "musl" else ("glibc", _DEFAULT_LIBC["glibc"])
     text = table.text("linux_target")
@@ -168,10 +160,6 @@ def _linux_target(table: Table, below: Sequence[Draft]) -> _Linux | None:
         table.report.add("linux_target", message)
         return None
     return linux
-
-
-def _linux_of(draft: Draft) -> _Linux | None:
-    return next(((c.libc, c.libc_version) for c in draft.compatibilities or () if c.target.os == "linux"), None)
 
 
 def _parse_linux(text: str, report: Report) -> _Linux | None:

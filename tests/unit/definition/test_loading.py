@@ -210,6 +210,7 @@ def test_names_of_archive_formats() -> None:
         ('{ win_amd64 = "zip" }', "tar.gz", "tar.gz", "tar.gz"),
         ('"tar.xz"', "win_amd64=zip", "tar.xz", "zip"),
         ("", "tar.gz, win_amd64 = zip", "tar.gz", "zip"),
+        ("", "win_amd64=zip,tar.gz", "tar.gz", "zip"),
     ],
 )
 def test_archive_formats(load: Callable[..., Stack], value: str, variable: str, others: str, windows: str) -> None:
@@ -240,6 +241,8 @@ def test_archive_formats(load: Callable[..., Stack], value: str, variable: str, 
             "[tool.venvstacks], field 'archive-format': expected a string or a table of strings, found an integer",
         ),
         ("", "zip,win=zip", "environment variable VENVSTACKS_ARCHIVE_FORMAT: 'win' is not a target platform"),
+        ("", "=zip", "environment variable VENVSTACKS_ARCHIVE_FORMAT: '' is not a target platform"),
+        ('{ "" = "zip" }', "", "[tool.venvstacks], field 'archive-format': '' is not a target platform"),
         ("", "rar", "environment variable VENVSTACKS_ARCHIVE_FORMAT: expected one of 'tar.zst', "),
     ],
 )

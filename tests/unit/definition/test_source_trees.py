@@ -1,4 +1,6 @@
 import hashlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,14 @@ def test_module_that_is_gone(tmp_path: Path) -> None:
     for function in (source_files, module_hash):
         with pytest.raises(FilesystemError, match="Cannot read module 'package'"):
             function(package(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are Unicode")
+@pytest.mark.parametrize("path", ["caf\udce9.py", "caf\udce9/a.py"])
+@pytest.mark.parametrize("read", [source_files, module_hash])
+def test_names_that_are_not_unicode(tmp_path: Path, path: str, read: Callable[[SourceModule], object]) -> None:
+    file = tmp_path / "package" / path
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(FilesystemError, match=r"'package/caf\\udce9(\.py)?' has a name that is not valid Unicode"):
+        read(package(tmp_path))
