@@ -47,7 +47,7 @@ def run_application(
             hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
         )
     # -P: what lies in the current folder must not hide the application's own modules
-    python = _absolute(layer, configuration.python)
+    python = Path(os.path.abspath(layer / configuration.python))  # noqa: PTH100 - links are kept
     option = "-I" if configuration.isolated else "-P"
     argv = [str(python), option, "-m", configuration.launch_module, *arguments]
     with explain_os_errors(f"start {layer.name}"):
@@ -96,10 +96,6 @@ def _find(folder: Path, name: str, *, built: bool) -> Path:
 
 def _layer_of(part: str) -> str:
     return part.removeprefix("../").partition("/")[0]
-
-
-def _absolute(layer: Path, part: str) -> Path:
-    return Path(os.path.abspath(layer / part))  # noqa: PTH100 - links are kept
 
 
 def _read_configuration(layer: Path) -> _Configuration:

@@ -47,12 +47,10 @@ class StackStatus:
         return {"spec_name": str(self.stack.path), **layers}
 
     def _describe(self, layer: Layer) -> dict[str, Any]:
-        if layer.kind is LayerKind.RUNTIME:
-            return self._describe_alone(layer)
-        return {
-            **self._describe_alone(layer),
-            "dependencies": [self._describe_alone(lower) for lower in self.stack.below(layer)],
-        }
+        described = self._describe_alone(layer)
+        if layer.kind is not LayerKind.RUNTIME:
+            described["dependencies"] = [self._describe_alone(lower) for lower in self.stack.below(layer)]
+        return described
 
     def _describe_alone(self, layer: Layer) -> dict[str, Any]:
         lock, operations = self.locks[layer.build_name], self.operations

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from venvstacks.builds import StackBuilds
 from venvstacks.options import ExportSettings, PublishSettings
-from venvstacks.selection import HOST
+from venvstacks.selection import HOST, choose_layers
 
 if TYPE_CHECKING:
     from venvstacks.building.build_run import BuildPlan
@@ -25,9 +25,12 @@ class Plans:
         self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
     ) -> "LockPlan":
         """Return what :meth:`Project.lock` would do."""
-        from venvstacks.api.steps import make_lock_plan  # noqa: PLC0415
+        from venvstacks.locking.lock_plan import plan_lock  # noqa: PLC0415
 
-        return make_lock_plan(self._builds, include, reset, if_needed=if_needed)
+        stack = self._builds.stack
+        chosen, reset = choose_layers(stack, include), choose_layers(stack, reset, "reset")
+        resolve = reset if if_needed else chosen
+        return plan_lock(stack, self._builds.states, resolve=resolve, needed=chosen, forget_pins=reset)
 
     def build(
         self, *, include: Collection[str] | None = None, platforms: Collection[str] = (HOST,)
@@ -39,9 +42,11 @@ class Plans:
             InvalidLockError: A layer has no valid lock.
             BuildError: A layer's folder holds what no build put there.
         """
-        from venvstacks.api.steps import make_build_plan  # noqa: PLC0415
+        from venvstacks.building.build_run import BuildPlan  # noqa: PLC0415
+        from venvstacks.building.inspection import inspect_layers  # noqa: PLC0415
 
-        return make_build_plan(self._builds, include, platforms, clean=self._clean)
+        layers = self._builds.select(choose_layers(self._builds.stack, include), platforms)
+        return BuildPlan(layers, inspect_layers(layers, clean=self._clean))
 
     def publish(
         self,

@@ -1,8 +1,8 @@
 """A stack that is worked on: its definition, how work is done, and what was read of it."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -73,12 +73,10 @@ class Project:
         folder = in_definition(self.stack, self.options.build_dir)
         return self._resources.enter_context(hold_workspace(folder, wait=self.options.wait, observe=observe))
 
-    @contextmanager
-    def _session(self) -> Iterator["Session"]:
+    def _session(self) -> "AbstractContextManager[Session]":
         from venvstacks.session import open_session  # noqa: PLC0415 - plans need no uv and no runtimes
 
-        with open_session(self.stack, self.options, self._scratch) as session:
-            yield session
+        return open_session(self.stack, self.options, self._scratch)
 
     def lock(
         self, *, include: Collection[str] | None = None, reset: Collection[str] = (), if_needed: bool = False
@@ -169,8 +167,9 @@ class Project:
         from venvstacks.api.publishing import run_publishing  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
+        options = PublishOptions(**settings)
         with self._session() as session:
-            return run_publishing(session, self.builds, PublishOptions(**settings), include, platforms)
+            return run_publishing(session, self.builds, options, include, platforms)
 
     def export(
         self,
@@ -198,8 +197,9 @@ class Project:
         from venvstacks.api.publishing import run_exporting  # noqa: PLC0415
         from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
+        options = ExportOptions(**settings)
         with self._session() as session:
-            return run_exporting(session, self.builds, ExportOptions(**settings), include, platforms)
+            return run_exporting(session, self.builds, options, include, platforms)
 
     def status(
         self,

@@ -54,8 +54,8 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
     lock = locks[layer.build_name]
     below = tuple(locks[name] for name in layer.below)
     target = compatibility.target
-    layout = layer_layout(layer.kind, compatibility.target, lock.python)
-    configuration = _configuration(stack, layer, lock, below, compatibility.target)
+    layout = layer_layout(layer.kind, target, lock.python)
+    configuration = _configuration(stack, layer, lock, below, target)
     inputs = {
         "revision": REVISION,
         "payload": {
@@ -68,7 +68,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         "wheels": [[wheel.filename, wheel.sha256] for _, wheel in installed_wheels(layer, lock, target)],
         "modules": dict(module_hashes),
         **launcher_inputs(layer, target, configuration),
-        "libraries": _library_inputs(stack, layer, lock, below, compatibility.target),
+        "libraries": _library_inputs(stack, layer, lock, below, target),
     }
     if stack.bytecode == "ship":
         inputs["compiler"] = payload("compile_bytecode.py")
@@ -84,7 +84,7 @@ def _plan_layer(  # noqa: PLR0917 - one call, above
         inputs_hash=json_hash(inputs),
         # an interpreter of this machine can serve nobody else
         local_runtime=stack.local_runtime if layer.kind is LayerKind.RUNTIME and compatibility.runs_here else "",
-        excluded=excluded_packages(layer, lock, compatibility.target, lock_folder(stack, layer)),
+        excluded=excluded_packages(layer, lock, target, lock_folder(stack, layer)),
         bytecode=stack.bytecode,
     )
 

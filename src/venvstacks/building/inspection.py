@@ -18,6 +18,7 @@ from venvstacks.humanize import bullets
 from venvstacks.platforms.targets import Target
 
 _SHOWN = 5
+_WINDOWS_PROGRAMS = (".exe", ".bat", ".cmd", ".com")
 # Hidden names at the top that may come and go: our own, and what desktops leave in folders they show.
 _OVERLOOKED = {STATE_FILE, ".DS_Store", ".directory"}
 _RELINKED = "what it uses of the layers below has changed"
@@ -32,7 +33,7 @@ def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[LayerKe
     Raises:
         BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
     """
-    reasons = {build.key: _reason_to_build(build, clean=clean) for build in builds}
+    reasons = {build.key: _choose_reason(build, clean=clean) for build in builds}
     kept = {build.key: build for build in builds if not reasons[build.key]}
     return {
         build.key: _RELINKED if build.key in kept and links_changed(build, kept) else reasons[build.key]
@@ -40,7 +41,7 @@ def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[LayerKe
     }
 
 
-def _reason_to_build(build: LayerBuild, *, clean: bool) -> str:
+def _choose_reason(build: LayerBuild, *, clean: bool) -> str:
     if clean and (build.folder / STATE_FILE).is_file():
         return "a clean build is wanted"
     reason = _inspect(build)
@@ -61,18 +62,19 @@ def check_built(builds: Sequence[LayerBuild], keys: Collection[LayerKey]) -> Non
     """
     built = {build.key: build for build in builds if built_state(build) is not None}
     for build in (each for each in builds if each.key in keys):
-        reason = _inspect(build)
+        state = build.state
+        reason, alone = _inspect(build), ""
         if not reason and links_changed(build, built):
             reason = _RELINKED
-        if reason or build.state is None or not build.state.checked:
-            unchecked = "its build failed before the requirements of its packages were checked"
-            is_alike = build.state is None or _bytecode_in(build.state) == build.bytecode
-            way = "" if is_alike else "use the --bytecode value that the layer was built with, or "
-            # another layer may be what failed
-            alone = "" if reason else f" --include {shlex.quote(build.layer.build_name)}"
+        if not reason and (state is None or not state.checked):
+            reason = "its build failed before the requirements of its packages were checked"
+            alone = f" --include {shlex.quote(build.layer.build_name)}"  # another layer may be what failed
+        if reason:
+            is_alike = state is None or _bytecode_in(state) == build.bytecode
+            other = "" if is_alike else "use the --bytecode value that the layer was built with, or "
             raise BuildError(
-                f"{build.headline} in {build.folder} cannot be used: {reason or unchecked}.",
-                hint=f"{way}run `venvstacks build{alone}` first",
+                f"{build.headline} in {build.folder} cannot be used: {reason}.",
+                hint=f"{other}run `venvstacks build{alone}` first",
             )
 
 
@@ -82,8 +84,8 @@ def _inspect(build: LayerBuild) -> str:
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return "it is not built yet"
     if state is None:
-        if maker := other_version(folder):
-            return f"it was built by {maker}"
+        if version := other_version(folder):
+            return f"it was built by {version}"
         raise BuildError(
             f"{build.headline} cannot be built: {folder} exists and was not created by venvstacks.",
             hint="move it away, or choose another folder with --build-dir",
@@ -94,7 +96,11 @@ def _inspect(build: LayerBuild) -> str:
     changed = {p for p, entry in present.items() if known.get(p) != entry and _is_content(entry, known)}
     foreign += changed - shipped
     if foreign:
-        raise _foreign(build, sorted(foreign))
+        raise BuildError(
+            f"{build.headline} is left as it is: files in {folder} were added or changed "
+            f"since it was built.{bullets(sorted(foreign), _SHOWN)}",
+            hint="move what you want to keep, then build with --clean to rebuild the layer",
+        )
     if known.keys() - present.keys():
         return "some of its files are gone"
     if changed:  # by compileall, for example, which is nobody's work
@@ -128,13 +134,9 @@ def _scan(folder: Path, target: Target, bytecode: Collection[str]) -> tuple[Entr
     return tuple(
         entry
         if entry.type is not EntryKind.FILE
-        else msgspec.structs.replace(entry, executable=_is_windows_program(entry.path))
+        else msgspec.structs.replace(entry, executable=entry.path.lower().endswith(_WINDOWS_PROGRAMS))
         for entry in entries
     )
-
-
-def _is_windows_program(path: str) -> bool:
-    return path.lower().endswith((".exe", ".bat", ".cmd", ".com"))
 
 
 def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
@@ -151,11 +153,3 @@ def _present(build: LayerBuild, bytecode: Collection[str]) -> tuple[dict[str, En
 def _is_content(entry: Entry, known: dict[str, Entry]) -> bool:
     """Distinguish new or changed content from a folder that was there and still is."""
     return entry.type is not EntryKind.FOLDER or entry.path not in known
-
-
-def _foreign(build: LayerBuild, paths: list[str]) -> BuildError:
-    return BuildError(
-        f"{build.headline} is left as it is: files in {build.folder} were added or changed "
-        f"since it was built.{bullets(paths, _SHOWN)}",
-        hint="move what you want to keep, then build with --clean to rebuild the layer",
-    )

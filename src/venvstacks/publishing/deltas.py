@@ -1,8 +1,5 @@
 """Making the deltas that lead to a published layer."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,7 +8,7 @@ from msgspec import UNSET
 from venvstacks import files
 from venvstacks.archives.archive_reader import open_archive
 from venvstacks.archives.formats import ArchiveFormat, Compression
-from venvstacks.archives.pool import FramePool, frame_pool
+from venvstacks.archives.pool import FramePool
 from venvstacks.deltas.delta_file import read_header
 from venvstacks.deltas.delta_plan import plan_delta
 from venvstacks.deltas.delta_writer import HARD_LEVEL, LEVEL, write_delta
@@ -22,14 +19,8 @@ from venvstacks.publishing.delta_bases import find_deltas
 from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions
 from venvstacks.work import Work
 
-_MOST_JOBS = 4  # each thread takes up to 150 MB
-
-
-@contextmanager
-def delta_pool(work: Work) -> Iterator[FramePool]:
-    """Start the threads that make the deltas of one publication, and wait for their end."""
-    with frame_pool(replace(work, jobs=min(work.jobs, _MOST_JOBS))) as pool:
-        yield pool
+MOST_JOBS = 4
+"""How many threads make deltas; each takes up to 150 MB."""
 
 
 def make_deltas(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from venvstacks.building.installed import distributions_by_path, read_installed
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.humanize import counted, size_text
 from venvstacks.manifests.manifest_format import DELTA_SUFFIX, ArchiveManifest, write_manifest
-from venvstacks.publishing.deltas import delta_pool, describe_deltas, make_deltas, remove_useless_deltas
+from venvstacks.publishing.deltas import MOST_JOBS, describe_deltas, make_deltas, remove_useless_deltas
 from venvstacks.publishing.outputs import (
     Outputs,
     describe_failure,
@@ -49,7 +50,8 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
     remove_unfinished(plan.output)
     work.observe(Planned(Step.PUBLISH, tuple(planned.layer for planned in plan.layers)))
     largest_first = sorted(plan.layers, key=lambda planned: -planned.build.size)
-    with frame_pool(work) as pool, delta_pool(work) as deltas:
+    few = replace(work, jobs=min(work.jobs, MOST_JOBS))
+    with frame_pool(work) as pool, frame_pool(few) as deltas:
         publisher = _Publisher(plan.options, work, pool, cache, deltas)
         tasks = [
             Task(f"publish {each.title}", each.layer, (), partial(publisher.publish, each))
@@ -58,15 +60,12 @@ def run_publish(plan: PublishPlan, work: Work, cache: FrameCache | None = None) 
         with describe_failure(plan, ArchiveManifest, "published"):
             done = run_tasks(tasks, work)
     if cache is not None:
-        _trim(cache, work)
+        cache.trim()
+        if cache.problem is not None:
+            doing = f"keep compressed parts for the next run in {cache.folder}"
+            error = files.explain_os_error(cache.problem, doing)
+            work.observe(Warned(f"{error.message}. It will take longer than necessary."))
     return finish_outputs(plan, done)
-
-
-def _trim(cache: FrameCache, work: Work) -> None:
-    cache.trim()
-    if (problem := cache.problem) is not None:
-        error = files.explain_os_error(problem, f"keep compressed parts for the next run in {cache.folder}")
-        work.observe(Warned(f"{error.message}. It will take longer than necessary."))
 
 
 class _Publisher:
