@@ -115,15 +115,7 @@ def silent(event: Event) -> None:
 
 
 class Meter:
-    """Counts the bytes of one layer, and reports now and then; any thread may use it.
-
-    Args:
-        observe: Gets the reports.
-        step: The kind of work.
-        layer: Build name.
-        total: Bytes to handle.
-        platform: As in :class:`Started`.
-    """
+    """Counts the bytes of one layer, and reports now and then; any thread may use it."""
 
     def __init__(self, observe: Observer, step: Step, layer: str, total: int, platform: str = "") -> None:
         self._observe = observe

@@ -117,7 +117,7 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401 - whatever json can encod
 
 def json_hash(value: Any) -> str:  # noqa: ANN401 - whatever json can encode
     """Hash a value through its canonical JSON: ``sha256:HEX``."""
-    return f"sha256:{hashlib.sha256(canonical_json(value).encode()).hexdigest()}"
+    return f"sha256:{sha256(canonical_json(value).encode())}"
 
 
 def sha256(content: bytes) -> str:

@@ -40,6 +40,7 @@ _PASSED = {
 _CREDENTIALS = re.compile(r"UV_INDEX_.+_(USERNAME|PASSWORD)")
 # What else would change uv's answers or drown them, and what belongs to another environment.
 _DROPPED = {"CONDA_PREFIX", "MACOSX_DEPLOYMENT_TARGET", "PYTHONHOME", "PYTHONPATH", "RUST_LOG", "VIRTUAL_ENV"}
+_NAMED_INDEX = re.compile(r"(?P<name>([A-Za-z0-9_.-]+=)?)(?P<place>.*)", re.DOTALL)
 _SECRET_IN_URL = re.compile(r"(?<=://)[^/\s]+@")
 _SETTINGS_IGNORED = "during settings discovery"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -47,13 +48,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """A uv program and the environment it is run in.
-
-    Attributes:
-        executable: The program.
-        version: Its version.
-        environ: Its whole environment: this process's own, less the settings that would leave no trace.
-    """
+    """A uv program and its whole environment: this process's own, less the settings that would leave no trace."""
 
     executable: Path
     version: Version
@@ -103,35 +98,32 @@ def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, st
         and (not name.startswith("UV_") or (value and (name in _PASSED or _CREDENTIALS.fullmatch(name))))
     }
     indexes = {name: _located(name, environ[name]) for name in INDEX_VARIABLES if environ.get(name)}
-    return (
-        kept
-        | indexes
-        | {
-            "XDG_CONFIG_HOME": str(scratch),
-            "XDG_CONFIG_DIRS": str(scratch),
-            "APPDATA": str(scratch),
-            "COLUMNS": "10000",  # explanations are read and shown in whole lines
-            "UV_NO_PROGRESS": "1",
-            "UV_NO_ENV_FILE": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV_NO_INSTALLER_METADATA": "1",
-            "NO_COLOR": "1",
-            "TZ": "UTC",  # uv takes a date without a time zone as the machine's
-        }
-    )
+    return {
+        **kept,
+        **indexes,
+        **dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA"), str(scratch)),
+        "COLUMNS": "10000",  # explanations are read and shown in whole lines
+        "UV_NO_PROGRESS": "1",
+        "UV_NO_ENV_FILE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_INSTALLER_METADATA": "1",
+        "NO_COLOR": "1",
+        "TZ": "UTC",  # uv takes a date without a time zone as the machine's
+    }
 
 
 def _located(name: str, value: str) -> str:
     """Make the paths in a variable absolute, since uv runs elsewhere: they are relative to the current folder."""
     if name == "UV_INDEX_STRATEGY":
         return value
-    separator = "," if name == "UV_FIND_LINKS" else " "
-    return separator.join(map(_absolute, value.split(separator)))
+    if name == "UV_FIND_LINKS":
+        return ",".join(map(_absolute, value.split(",")))
+    indexes = (_NAMED_INDEX.fullmatch(index) for index in value.split(" "))
+    return " ".join(f"{index['name']}{_absolute(index['place'])}" for index in indexes if index)
 
 
 def _absolute(place: str) -> str:
-    start, equals, path = ("", "", place) if "://" in place else place.rpartition("=")
-    return place if "://" in path or not path else f"{start}{equals}{Path(path).expanduser().absolute()}"
+    return place if "://" in place or not place else str(Path(place).expanduser().absolute())
 
 
 def compile_lock(

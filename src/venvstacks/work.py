@@ -35,10 +35,7 @@ def default_jobs() -> int:
 class Work:
     """What every step needs beside its plan.
 
-    Attributes:
-        observe: Called with each event, from any thread.
-        jobs: How many layers are handled at once.
-        cancellation: Shared by all threads of the step.
+    ``observe`` is called from any thread; ``jobs`` is how many layers are handled at once.
     """
 
     observe: Observer = silent

@@ -143,11 +143,14 @@ def test_explanations_are_without_noise_and_secrets(stderr: str, words: str) -> 
         ("UV_INDEX", "mine=wheels ../other https://index.example.invalid/simple?a=b", None),
         ("UV_EXTRA_INDEX_URL", "https://me:secret@index.example.invalid/simple", None),
         ("UV_FIND_LINKS", "wheels,https://files.example.invalid/", "{here}/wheels,https://files.example.invalid/"),
+        ("UV_FIND_LINKS", "with=sign,/there/a=b", "{here}/with=sign,/there/a=b"),
+        ("UV_DEFAULT_INDEX", "/there/a=b", None),
+        ("UV_INDEX", "my-one=c=d", "my-one={here}/c=d"),
         ("UV_INDEX_STRATEGY", "unsafe-best-match", None),
     ],
 )
 def test_indexes_of_the_environment_reach_uv(tmp_path: Path, name: str, value: str, passed: str | None) -> None:
     here = Path.cwd()
-    if name == "UV_INDEX":
+    if name == "UV_INDEX" and passed is None:
         passed = f"mine={here}/wheels {here}/../other https://index.example.invalid/simple?a=b"
     assert clean_environment({name: value}, tmp_path)[name] == (passed or value).replace("{here}", str(here))

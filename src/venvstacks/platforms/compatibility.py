@@ -77,15 +77,11 @@ class Compatibility:
             yield from mac_platforms(self.macos_version, arch)
         elif self.target.os == "win":
             yield f"win_{arch}"
-        elif self.libc == "musl":
-            major, newest = self.libc_version
-            for minor in range(newest, -1, -1):
-                yield f"musllinux_{major}_{minor}_{arch}"
-            yield f"linux_{arch}"
         else:
+            family, oldest = ("musllinux", 0) if self.libc == "musl" else ("manylinux", _OLDEST_GLIBC[arch])
             major, newest = self.libc_version
-            for minor in range(newest, _OLDEST_GLIBC[arch] - 1, -1):
-                yield f"manylinux_{major}_{minor}_{arch}"
+            for minor in range(newest, oldest - 1, -1):
+                yield f"{family}_{major}_{minor}_{arch}"
                 if (major, minor) in _LEGACY_MANYLINUX:
                     yield f"{_LEGACY_MANYLINUX[major, minor]}_{arch}"
             yield f"linux_{arch}"
@@ -173,15 +169,13 @@ def _tags(on: Compatibility, python: PythonVersion) -> Mapping[Tag, int]:
 
 def best_wheel(filenames: Iterable[str], tags: Mapping[Tag, int]) -> str | None:
     """Choose the wheel an installer would choose."""
-    best: tuple[int, BuildNumber, str] | None = None
+    candidates = []
     for filename in filenames:
         build, wheel_tags = _read_name(filename)
         ranks = [tags[tag] for tag in wheel_tags if tag in tags]
         if ranks:
-            candidate = (-min(ranks), build, filename)
-            if best is None or candidate > best:
-                best = candidate
-    return best[2] if best else None
+            candidates.append((-min(ranks), build, filename))
+    return max(candidates)[2] if candidates else None
 
 
 @lru_cache(maxsize=10_000)
