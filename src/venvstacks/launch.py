@@ -17,7 +17,7 @@ _PREFIX = "app-"
 
 
 class _Configuration(msgspec.Struct, frozen=True):
-    """What starting a layer takes of its configuration."""
+    """The part of a layer's configuration that starting it needs."""
 
     python: str
     base_python: str
@@ -28,7 +28,7 @@ class _Configuration(msgspec.Struct, frozen=True):
     optional_layers: Mapping[str, Mapping[str, tuple[str, ...]]] = msgspec.field(default_factory=dict)
 
     def missing(self, layer: Path) -> list[str]:
-        """Return what of other layers is not there, and no other layer stands for."""
+        """Return what is needed of other layers and is not there, unless another layer replaces it."""
         parts = (self.base_python, *self.pylib_dirs)
         missing = [part for part in parts if not (layer / part).exists()]  # from where the layer really is
         present = {_layer_of(part) for part in parts if part not in missing}

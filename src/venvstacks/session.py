@@ -56,7 +56,7 @@ class Session:
 
 @contextmanager
 def open_session(stack: Stack, options: Options, scratch: Path) -> Iterator[Session]:
-    """Start one step; nothing of the work goes on after it, and no bare OSError leaves it."""
+    """Open the session of one step; at its end all work is cancelled, and an OSError of it is explained."""
     if (caches := cache_folder(stack, options)) is not None:
         options = replace(options, environ={**options.environ, "UV_CACHE_DIR": str(caches / "uv")})
     session = Session(stack, options, scratch, Work(options.observe, options.jobs))

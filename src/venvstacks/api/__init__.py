@@ -1,1 +1,1 @@
-"""The steps of the public API, joined from the rooms below; :mod:`venvstacks` has all of their names."""
+"""The public API, whose names :mod:`venvstacks` exports."""

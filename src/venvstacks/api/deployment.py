@@ -1,4 +1,4 @@
-"""What is called on target machines: unpacking archives, applying deltas. Nothing here knows of building."""
+"""Unpacking archives and applying deltas on target machines, without anything that building needs."""
 
 import os
 from collections.abc import Iterator, Sequence

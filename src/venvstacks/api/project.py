@@ -1,4 +1,4 @@
-"""A stack that is worked on: its definition, how work is done, and what was read of it."""
+"""A project: a stack, the options of its steps, and what was read of its locks and builds."""
 
 import os
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Publishing and exporting, joined from the rooms below."""
+"""Publishing and exporting, as steps of a project."""
 
 import os
 from collections.abc import Collection, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Locking and building, joined from the rooms below."""
+"""Locking and building, as steps of a project."""
 
 from venvstacks.building.build_run import BuildPlan, run_build
 from venvstacks.building.layer_build import LayerBuild

@@ -1,4 +1,4 @@
-"""What building a layer takes: everything that decides its content, gathered before anything is done."""
+"""Planning builds: everything that decides the content of a layer."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -29,7 +29,7 @@ def plan_layers(
     target: Target,
     build_folder: Path,
 ) -> tuple[LayerBuild, ...]:
-    """Gather what building the locked layers for a target takes."""
+    """Return the locked layers that are made for a target, with everything that decides their content."""
     folder = folder_of(target, build_folder)
     return tuple(
         _plan_layer(stack, layer, locks, modules[layer.build_name], compatibility, folder)

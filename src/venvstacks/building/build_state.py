@@ -59,7 +59,7 @@ class BuildState(msgspec.Struct, frozen=True):
         parts: Name of a package, with its parents' -> the layer's part of it.
         linking: Hash of what it takes from the layers below.
         findings: What may be wrong with it, as far as that was looked at.
-        system_libraries: Names of the shared libraries that the target's system has to bring.
+        system_libraries: Names of the shared libraries that the target's system has to provide.
     """
 
     format: int
@@ -77,7 +77,7 @@ class BuildState(msgspec.Struct, frozen=True):
 
 
 def new_state(inputs_hash: str, local_runtime: str, entries: tuple[Entry, ...]) -> BuildState:
-    """Begin what is recorded of a layer that is being built."""
+    """Return the state of a layer whose packages are installed, with nothing else recorded yet."""
     return BuildState(_FORMAT, inputs_hash, entries, local_runtime=local_runtime)
 
 

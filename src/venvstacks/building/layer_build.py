@@ -90,7 +90,7 @@ class LayerBuild:
 
     @property
     def system_libraries(self) -> tuple[str, ...]:
-        """Names of the shared libraries that the target's system has to bring, as far as is known."""
+        """Names of the shared libraries that the target's system has to provide, as far as is known."""
         return state.system_libraries if (state := built_state(self)) is not None else ()
 
     @property

@@ -1,4 +1,4 @@
-"""One layer's way into its folder, in two steps: fill it, and link it with what the layers below offer."""
+"""Building one layer in two steps: fill its folder, then link it with what the layers below offer."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -69,12 +69,12 @@ class LayerBuilder:
 
     @property
     def fill_task(self) -> BuildTask:
-        """Put everything into the layer but the ways to libraries, unless it is up to date."""
+        """Install everything but the search paths of libraries, unless the layer is up to date."""
         return self._task("fill", self._needs_to_install, self._fill)
 
     @property
     def finish_task(self) -> BuildTask:
-        """Link the layer with those below, and put it in its place."""
+        """Link the layer with those below, and put its folder in place."""
         build = self._build
         runtime = self._runtime.key
         compiler = [("finish", runtime)] if needs_runtime(build) and build.key != runtime else []

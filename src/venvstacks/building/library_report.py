@@ -23,7 +23,7 @@ class LayerLibraries:
         offers: What layers above can use: name -> path of the library, relative to the layer; sorted.
         shadowed: The same names -> build names of the layers below that offer another library under this name.
         findings: What may be wrong with it.
-        system_libraries: Names of the libraries that the target's system has to bring.
+        system_libraries: Names of the libraries that the target's system has to provide.
         hidden: Names of libraries in whose place this process's environment would have others loaded -> these.
     """
 

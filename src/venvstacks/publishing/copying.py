@@ -67,7 +67,7 @@ class Copier:
                 if len(head) != entry.size:
                     while more := os.read(reading, _CHUNK):
                         _write(writing, more)
-                _date(entry, writing, destination)
+                _set_times(entry, writing, destination)
             finally:
                 os.close(writing)
         finally:
@@ -78,7 +78,7 @@ class Copier:
             return False
         try:
             os.link(source, destination)
-        except OSError:  # another file system, too many links, forbidden: copying will tell if it is more
+        except OSError:  # another file system, too many links, forbidden: copying reports what matters
             self._hardlinks = False
         return self._hardlinks
 
@@ -86,7 +86,7 @@ class Copier:
         writing = _create(entry, destination)
         try:
             files.clone(reading, writing)
-            _date(entry, writing, destination)
+            _set_times(entry, writing, destination)
         except OSError:  # not supported, or another file system
             self._clones = False
             os.unlink(destination)  # noqa: PTH108 - a Path an entry is slow
@@ -121,6 +121,6 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[written:]
 
 
-def _date(entry: Entry, descriptor: int, path: str) -> None:
+def _set_times(entry: Entry, descriptor: int, path: str) -> None:
     times = (entry.changed_ns, entry.changed_ns)
     os.utime(descriptor if os.utime in os.supports_fd else path, ns=times)

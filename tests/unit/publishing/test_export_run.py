@@ -172,7 +172,7 @@ def test_export_of_version_0_8_is_replaced(built: Built, options: ExportOptions)
     assert "export_inputs_hash" in json.loads(path.read_bytes())
 
 
-def test_stack_manifest_lists_what_stands_there(built: Built, options: ExportOptions) -> None:
+def test_stack_manifest_lists_what_is_there(built: Built, options: ExportOptions) -> None:
     export(built, options, selected=("app-hello",))
     export(built, options, selected=("cpython-3.12",))
     assert listed(options) == ["cpython-3.12", "app-hello"]
