@@ -46,7 +46,7 @@ class LayerManifest(msgspec.Struct, frozen=True, kw_only=True):
         python_implementation: ``cpython@X.Y.Z``.
         runtime_layer: Install target of the runtime.
         bound_to_implementation: Whether the layer holds copies of runtime files.
-        system_libraries: Names of the shared libraries that the target's system has to provide; unset without any.
+        system_libraries: Names of the shared libraries that the target's system has to provide; else unset.
         target_platform: Target name; unset in exports of venvstacks 0.8.
         required_layers: Install targets of the frameworks, in path order.
         app_launch_module: Import name.
