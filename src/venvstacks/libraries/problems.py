@@ -54,7 +54,7 @@ def _ambiguous(uses: Sequence[Use]) -> Iterator[tuple[str, str]]:
 
 
 def system_libraries_of(linking: Linking) -> tuple[str, ...]:
-    """Return the names of the libraries that the target's system has to provide, beyond what every such system has.
+    """Return the names of libraries that the target's system has to provide, beyond what every such system has.
 
     Some of them may be for parts that nobody uses, which cannot be seen from outside. No system brings extension
     modules, which some packages link to each other.
