@@ -85,13 +85,9 @@ def _make_environment(build: LayerBuild, staging: Path, runtime: Path) -> None:
     base = _free(build, staging, BASE)
     base.parent.mkdir(parents=True, exist_ok=True)
     base.symlink_to(f"../../../{build.below[-1].install_target}")
-    python = f"../{BASE}/{build.layout.python}"
-    for name, link in {
-        "python": python,
-        "python3": "python",
-        f"python{build.lock.python.minor}": "python",
-    }.items():
-        _free(build, staging, f"{scripts}/{name}").symlink_to(link)
+    _free(build, staging, f"{scripts}/python").symlink_to(f"../{BASE}/{build.layout.python}")
+    for name in ("python3", f"python{build.lock.python.minor}"):
+        _free(build, staging, f"{scripts}/{name}").symlink_to("python")
 
 
 def _first_pth(site: Path) -> str:

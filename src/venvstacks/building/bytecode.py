@@ -33,19 +33,12 @@ _Made = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class BytecodeCompiler:
-    """Compiles the modules of all layers of a run.
-
-    Attributes:
-        compilers: Which interpreters compile.
-        pool: Its threads each wait for one process; all layers share them.
-        scratch: This run's folder for intermediate files; holds the program that compiles.
-        cache: A folder for what several platforms have in common; None if there is only one.
-    """
+    """Compiles the modules of all layers of a run."""
 
     compilers: Compilers
-    pool: ThreadPoolExecutor
-    scratch: Path
-    cache: Path | None
+    pool: ThreadPoolExecutor  # each thread waits for one process
+    scratch: Path  # holds the program that compiles
+    cache: Path | None  # for what several platforms have in common; None if there is only one
     environ: Mapping[str, str]
     work: Work
 

@@ -37,8 +37,8 @@ _Files = list[tuple[str, str | None]]
 """Paths of files in a layer with their hashes; None for what other layers do not link to."""
 
 
-def data_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], launcher: str = "") -> Data:
-    """Return what a layer has in its folders of data and programs."""
+def data_of(build: LayerBuild, installed: Installed, entries: Sequence[Entry], launcher: str) -> Data:
+    """Return what a layer has in its folders of data and programs, except its own launcher."""
     tops = {*_DATA, build.layout.scripts}
     files = (entry.path for entry in entries if entry.type is not EntryKind.FOLDER)
     present = {path for path in files if path.partition("/")[0] in tops}

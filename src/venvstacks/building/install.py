@@ -26,14 +26,14 @@ def install_packages(session: Session, build: LayerBuild, staging: Path) -> Inst
         return ()
     project = staging / ".install"
     prefix = project / "prefix"
-    _install(session, build, wheels, project, prefix)
+    _install(session, build, wheels, prefix)
     for _, wheel in wheels:  # before uv has checked the hashes, a damaged wheel would look crafted
         if wheel.path is not None:
             check_wheel(_local_wheel(session, build, wheel), build.compatibility)
     layout = scheme_layout()
     brought = read_installed(prefix, layout.site)
     overlaps = find_overlaps(brought, layout)
-    _prefer_winners(session, build, overlaps, project)
+    _prefer_winners(session, build, overlaps, prefix)
     installed = tuple(_settle(build, each, prefix, layout, overlaps) for each in brought)
     _move(build, prefix, staging, layout)
     remove_tree(project)
@@ -41,12 +41,9 @@ def install_packages(session: Session, build: LayerBuild, staging: Path) -> Inst
 
 
 def _install(
-    session: Session,
-    build: LayerBuild,
-    wheels: Sequence[tuple[LockedPackage, LockedWheel]],
-    project: Path,
-    prefix: Path,
+    session: Session, build: LayerBuild, wheels: Sequence[tuple[LockedPackage, LockedWheel]], prefix: Path
 ) -> None:
+    project = prefix.parent
     prefix.mkdir(parents=True)
     done = install_wheels(
         session.uv,
@@ -89,26 +86,23 @@ def find_overlaps(installed: Installed, layout: Layout) -> dict[str, tuple[str, 
 
 
 def _prefer_winners(
-    session: Session, build: LayerBuild, overlaps: Mapping[str, Sequence[str]], project: Path
+    session: Session, build: LayerBuild, overlaps: Mapping[str, Sequence[str]], prefix: Path
 ) -> None:
     """Replace files that several packages installed by those of one and the same package."""
     layout = scheme_layout()
     for winner in sorted({names[-1] for names in overlaps.values()}):
-        alone = project / f"only {winner}"
-        _install(session, build, [each for each in build.wheels if each[0].name == winner], project, alone)
+        alone = prefix.with_name(f"only {winner}")
+        _install(session, build, [each for each in build.wheels if each[0].name == winner], alone)
         for path, (*losers, last) in overlaps.items():
             if last == winner:
-                (alone / path).replace(project / "prefix" / path)
+                (alone / path).replace(prefix / path)
                 place = layout.translate(path, build.layout).removeprefix(f"{build.layout.site}/")
                 who = f"Packages {', '.join(map(repr, losers))} and {winner!r} of {build.layer.title}"
                 session.work.observe(Warned(f"{who} all install {place}: that of {winner!r} is kept."))
 
 
 def _write_lock(
-    session: Session,
-    build: LayerBuild,
-    wheels: Sequence[tuple[LockedPackage, LockedWheel]],
-    project: Path,
+    session: Session, build: LayerBuild, wheels: Sequence[tuple[LockedPackage, LockedWheel]], project: Path
 ) -> Path:
     import tomlkit  # noqa: PLC0415 - only needed when something is installed
 

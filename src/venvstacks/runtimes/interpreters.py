@@ -87,16 +87,14 @@ def find_interpreters(request: PythonRequest, environ: Mapping[str, str], work: 
             continue
         asked.add(real)
         interpreter = _ask(path, environ, work)
-        if interpreter is not None and request.accepts(interpreter.python) and _is_wanted(request, interpreter):
+        if interpreter is None or not request.accepts(interpreter.python):
+            continue
+        # previews are left out, as of managed Pythons, and what is no version (`3.13.0+`), unless asked for
+        if request.is_exact or all(part.isdecimal() for part in interpreter.release.split(".")):
             found.setdefault(interpreter.executable, interpreter)
             if request.is_exact:
                 break
     return sorted(found.values(), key=lambda item: Version(item.release), reverse=True)
-
-
-def _is_wanted(request: PythonRequest, interpreter: Interpreter) -> bool:
-    """Leave out previews, as managed Pythons do, and what is no version (``3.13.0+``), unless asked for."""
-    return request.is_exact or all(part.isdecimal() for part in interpreter.release.split("."))
 
 
 def _candidates(request: PythonRequest, environ: Mapping[str, str]) -> Iterator[Path]:
