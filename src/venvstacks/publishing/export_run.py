@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from venvstacks import files
 from venvstacks.entries import Entry, EntryKind
@@ -31,11 +29,12 @@ def run_export(plan: ExportPlan, work: Work) -> Outputs[ExportManifest]:
     remove_unfinished(plan.output)
     work.observe(Planned(Step.EXPORT, tuple(export.layer for export in plan.layers)))
     copies = [_Copy(export, work) for export in plan.layers if not export.is_kept]
-    with (
-        describe_failure(plan, ExportManifest, "exported"),
-        _removed_on_failure([copy.temporary for copy in copies]),
-    ):
-        run_tasks([task for copy in copies for task in copy.tasks()], work)
+    with describe_failure(plan, ExportManifest, "exported"):
+        try:
+            run_tasks([task for copy in copies for task in copy.tasks()], work)
+        finally:
+            for copy in copies:
+                files.remove_tree(copy.temporary)
     for export in plan.layers:
         if export.is_kept:
             platform = export.build.target.name
@@ -44,16 +43,6 @@ def run_export(plan: ExportPlan, work: Work) -> Outputs[ExportManifest]:
                 write_manifest(export.manifest_path, export.manifest)
             work.observe(Finished(Step.EXPORT, export.layer, False, export.reason, 0.0, platform))  # noqa: FBT003 - an event's field
     return finish_outputs(plan, {export.layer: export.manifest for export in plan.layers})
-
-
-@contextmanager
-def _removed_on_failure(folders: Sequence[Path]) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        for folder in folders:
-            files.remove_tree(folder)
-        raise
 
 
 class _Copy:
