@@ -47,14 +47,7 @@ def explain_os_error(error: OSError, doing: str) -> FilesystemError:
 
 @contextmanager
 def explain_os_errors(doing: str) -> Iterator[None]:
-    """Turn operating system errors of a block into messages.
-
-    Args:
-        doing: What the block does, for example ``publish app 'hello' for linux_x86_64``.
-
-    Raises:
-        FilesystemError: The block raised an OSError.
-    """
+    """Turn operating system errors of a block, which does something such as ``read module 'm'``, into messages."""
     try:
         yield
     except OSError as error:

@@ -15,14 +15,7 @@ from venvstacks.work import Work
 
 @dataclass(frozen=True)
 class Session:
-    """What one step works with.
-
-    Attributes:
-        stack: The stack.
-        options: How work is done.
-        scratch: A folder for intermediate files; gone after the run.
-        work: Observer, workers, cancellation.
-    """
+    """What one step works with; ``scratch`` is a folder for intermediate files, gone after the run."""
 
     stack: Stack
     options: Options
@@ -31,11 +24,7 @@ class Session:
 
     @cached_property
     def uv(self) -> Uv:
-        """The program.
-
-        Raises:
-            ToolError: There is no usable uv.
-        """
+        """The program; found, or refused, when it is first needed."""
         return find_uv(self.options.environ, self.scratch)
 
     @property

@@ -43,7 +43,11 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
     definition = read_toml(file, report)
     if definition is None:
         return None
-    _check_keys(definition, report)
+    for key in definition:
+        if key not in _KNOWN_KEYS:  # it may be for another tool
+            hint = did_you_mean(key, _KNOWN_KEYS)
+            note = f" ({hint})" if hint else ""
+            report.warnings.append(f"Top-level key {quoted(key)} is ignored: it is not known{note}.")
     tool = _table(definition, "tool", report)
     uv, indexes = read_uv_settings(tool, file.parent, environ, report)
     settings = read_table(_table(tool, "venvstacks", report), ToolSettings, report.about("[tool.venvstacks]"))
@@ -53,15 +57,6 @@ def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | Non
     formats = _read_archive_formats(settings.values.get("archive-format", {}), environ, settings.report)
     strict = settings.flag("strict")
     return Stack(file, layers, uv, formats, local_runtime, bytecode, strict, tuple(report.warnings))
-
-
-def _check_keys(definition: Mapping[str, Any], report: Report) -> None:
-    for key in definition:
-        if key not in _KNOWN_KEYS:  # it may be for another tool
-            hint = did_you_mean(key, _KNOWN_KEYS)
-            report.warnings.append(
-                f"Top-level key {quoted(key)} is ignored: it is not known{f' ({hint})' if hint else ''}."
-            )
 
 
 def _table(parent: Mapping[str, Any], key: str, report: Report) -> Mapping[str, Any]:

@@ -25,8 +25,8 @@ def read_modules(
     _report_conflicts(modules, table.report)
     for field, text, module in modules:
         _check_module(field, text, module, table.report, must_exist=must_exist)
-    found = [module for field, _, module in modules if field == _LAUNCH]
-    return (found[0] if found else None), tuple(module for field, _, module in modules if field == _SUPPORT)
+    found = [module for _, _, module in modules]
+    return (None, tuple(found)) if launch is None else (found[0], tuple(found[1:]))
 
 
 def absolute_path(text: str, folder: Path) -> Path:
@@ -62,10 +62,8 @@ def _check_module(field: str, text: str, module: SourceModule, report: Report, *
     if not text.strip():
         report.add(field, "must not be empty")
     elif field == _LAUNCH and "." in module.name:
-        message = (
-            f"{quoted(text)} cannot be started: `python -m` takes the dot in {quoted(module.name)} for a package"
-        )
-        report.add(field, message, "rename it")
+        why = f"`python -m` takes the dot in {quoted(module.name)} for a package"
+        report.add(field, f"{quoted(text)} cannot be started: {why}", "rename it")
     elif must_exist and not os.path.exists(module.path):  # noqa: PTH110 - Path raises for names that cannot exist
         report.add(field, f"{quoted(text)} does not exist beside the definition file", _near(text, module.path))
 

@@ -154,15 +154,11 @@ def _mismatch(value: object, expected: inspect.Type) -> tuple[str, str | None]:
         words = [str(word) for word in expected.values]
         found = quoted(value) if isinstance(value, str) else describe(value)
         return f"expected one of {listed(words)}, found {found}", did_you_mean(str(value), words)
-    otherwise = ""
-    if isinstance(expected, inspect.UnionType):
-        containers = (one for one in expected.types if isinstance(one, (inspect.ListType, inspect.DictType)))
-        expected = next(containers)
-        otherwise = "true or " if isinstance(expected, inspect.ListType) else "a string or "
-    if isinstance(expected, inspect.ListType):
-        return _array_mismatch(value, otherwise)
-    if isinstance(expected, inspect.DictType):
-        return _table_mismatch(value, otherwise)
+    types = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
+    if any(isinstance(one, inspect.ListType) for one in types):
+        return _array_mismatch(value, "true or " if len(types) > 1 else "")
+    if any(isinstance(one, inspect.DictType) for one in types):
+        return _table_mismatch(value, "a string or " if len(types) > 1 else ""), None
     if isinstance(expected, inspect.BoolType):
         return f"expected true or false, found {describe(value)}", None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -177,11 +173,12 @@ def _array_mismatch(value: object, otherwise: str) -> tuple[str, str | None]:
     return f"expected an array of strings, found {describe(item)} as its item {position}", None
 
 
-def _table_mismatch(value: object, otherwise: str) -> tuple[str, None]:
+def _table_mismatch(value: object, otherwise: str) -> str:
+    expected = f"expected {otherwise}a table of strings, found"
     if not isinstance(value, dict):
-        return f"expected {otherwise}a table of strings, found {describe(value)}", None
+        return f"{expected} {describe(value)}"
     key, item = next((key, item) for key, item in value.items() if not isinstance(item, str))
-    return f"expected {otherwise}a table of strings, found {describe(item)} for {quoted(key)}", None
+    return f"{expected} {describe(item)} for {quoted(key)}"
 
 
 def describe(value: object) -> str:

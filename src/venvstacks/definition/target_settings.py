@@ -110,12 +110,11 @@ def _own_targets(table: Table) -> frozenset[Target] | None:
     """Return the platforms that a layer lists; all if it lists none itself."""
     if "platforms" not in table.given:
         return frozenset(TARGETS.values())
-    unknown = [name for name in table.texts("platforms") if name not in TARGETS]
+    names = table.texts("platforms")
+    unknown = [name for name in names if name not in TARGETS]
     for name in unknown:
         table.report.add("platforms", f"{quoted(name)} is not a target platform", which_target(name))
-    if unknown or table.unusable("platforms"):
-        return None
-    return frozenset(TARGETS[name] for name in table.texts("platforms"))
+    return None if unknown or table.unusable("platforms") else frozenset(TARGETS[name] for name in names)
 
 
 def which_target(found: str, words: Sequence[str] = ()) -> str:
@@ -186,10 +185,8 @@ def _macos_target(table: Table, default: Version) -> Version | None:
     if "macosx_target" not in table.given:
         return default
     text = table.text("macosx_target")
-    if text is None:
-        return None
-    version = _macos_version(text)
-    if version is None:
+    version = None if text is None else _macos_version(text)
+    if text is not None and version is None:
         message = f"{quoted(text)} is not a macOS version: expected X or X.Y"
         table.report.add("macosx_target", message, "for example: '13.0'")
     return version

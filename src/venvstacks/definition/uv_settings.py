@@ -148,18 +148,14 @@ def _check_source(package: str, source: object, defined: tuple[str, ...] | None,
 
 
 def _check_marker(package: str, marker: object, report: Report) -> None:
-    if marker is None:
-        return
-    if not isinstance(marker, str):
-        report.add(
-            "sources",
-            f"the source of {quoted(package)} needs a 'marker' that is a string, found {describe(marker)}",
-        )
-        return
-    try:
-        Marker(marker)
-    except InvalidMarker:
-        report.add("sources", f"the source of {quoted(package)} has an invalid marker: {quoted(marker)}")
+    source = f"the source of {quoted(package)}"
+    if not isinstance(marker, (str, type(None))):
+        report.add("sources", f"{source} needs a 'marker' that is a string, found {describe(marker)}")
+    elif marker is not None:
+        try:
+            Marker(marker)
+        except InvalidMarker:
+            report.add("sources", f"{source} has an invalid marker: {quoted(marker)}")
 
 
 def _check_types(settings: Mapping[str, Any], report: Report) -> None:

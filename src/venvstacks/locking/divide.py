@@ -29,11 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Gap:
     """A package without a usable wheel on a target.
 
-    Attributes:
-        package: Normalised name.
-        version: The version that was resolved, if it was a single one.
-        limits: The target.
-        wheels: File names of the wheels that this version has, if it was resolved.
+    If a single version was resolved, ``version`` is that, and ``wheels`` are the file names of its wheels.
     """
 
     package: str
