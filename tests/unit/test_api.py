@@ -179,6 +179,23 @@ def test_delta_from_a_string(stack: venvstacks.Stack) -> None:
         venvstacks.publish(stack, delta_from="old")
 
 
+def test_home_folder_in_the_path_of_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(venvstacks.VenvstacksError, match=str(tmp_path / "absent.zip")):
+        venvstacks.plan_unpacking(["~/absent.zip"], tmp_path / "out")
+
+
+def test_names_from_an_iterator(stack: venvstacks.Stack) -> None:
+    plan = venvstacks.plan_locking(stack, include=iter(["app-a"]))  # type: ignore[arg-type]
+    assert "app-a" in plan.resolve
+
+
+def test_settings_are_checked_before_the_build_folder_is_held(stack: venvstacks.Stack) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        venvstacks.publish(stack, colour="red")  # type: ignore[call-arg]
+    assert not (stack.folder / "_build").exists()
+
+
 def test_no_platform_at_all(stack: venvstacks.Stack) -> None:
     with pytest.raises(venvstacks.UsageError, match="No platform is named"):
         venvstacks.build(stack, platforms=[])
