@@ -83,7 +83,7 @@ def _uv_executable(environ: Mapping[str, str]) -> Path | None:
         return Path(uv.find_uv_bin())
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv", path=environ.get("PATH"))
-        return Path(found) if found else None
+        return Path(found).absolute() if found else None  # uv is run in other folders
 
 
 def clean_environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:

@@ -43,6 +43,8 @@ def test_a_uv_on_the_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert caught.value.hint == "install it: python -m pip install uv"
     monkeypatch.setitem(sys.modules, "uv", None)
     assert find_uv({"PATH": str(tmp_path)}, tmp_path / "scratch").executable == program
+    monkeypatch.chdir(tmp_path.parent)
+    assert find_uv({"PATH": tmp_path.name}, tmp_path / "scratch").executable == program  # wherever it is run
 
 
 @pytest.mark.parametrize(

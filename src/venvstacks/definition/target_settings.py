@@ -119,10 +119,9 @@ def _own_targets(table: Table) -> frozenset[Target] | None:
 
 def which_target(found: str, words: Sequence[str] = ()) -> str:
     """Describe which platforms there are to somebody who wrote another name."""
-    system = next((system for mark, system in _SYSTEMS.items() if mark in found.casefold()), "")
-    suffix = (
-        ("arm64", "aarch64") if "arm" in found.casefold() or "aarch" in found.casefold() else ("x86_64", "amd64")
-    )
+    text = found.casefold()
+    system = next((system for mark, system in _SYSTEMS.items() if mark in text), "")
+    suffix = ("arm64", "aarch64") if "arm" in text or "aarch" in text else ("x86_64", "amd64")
     meant = [name for name in TARGETS if name.startswith(system) and name.endswith(suffix)] if system else []
     known = (*words, *TARGETS)
     suggestion = f"did you mean {quoted(meant[0])}?" if meant else did_you_mean(found, known) or ""
