@@ -46,16 +46,7 @@ class StackBuilds:
         self._builds.update({build.key: build for build in builds})
 
     def select(self, chosen: Collection[str], platforms: Collection[str]) -> "tuple[LayerBuild, ...]":
-        """Return layers, and those below them, platform by platform, each in the stack's order.
-
-        Args:
-            chosen: Build names of the layers.
-            platforms: Target names, ``host`` for this machine's, ``all`` for all that one of them is made for.
-
-        Raises:
-            UsageError: The platforms are of no use for these layers.
-            InvalidLockError: A layer has no valid lock.
-        """
+        """Return layers, and those below them, platform by platform, each in the stack's order."""
         found: list[LayerBuild] = []
         for target in choose_targets(self.stack, chosen, platforms):
             made = {name for name in chosen if self.stack.layer(name).on(target) is not None}

@@ -31,16 +31,7 @@ def match_layers(
 
 
 def choose_layers(stack: Stack, include: Collection[str] | None, parameter: str = "include") -> frozenset[str]:
-    """Return the build names of some layers; of all if ``include`` is None.
-
-    Args:
-        stack: The stack.
-        include: Build names.
-        parameter: What they were given as.
-
-    Raises:
-        UsageError: There is no layer of a name, or these are no names.
-    """
+    """Check build names, which a parameter of this name has, and return them; those of all layers for None."""
     require_collection(**{parameter: include})
     names = frozenset(layer.build_name for layer in stack.layers)
     chosen = names if include is None else frozenset(include)

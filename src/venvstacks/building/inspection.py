@@ -25,13 +25,9 @@ _RELINKED = "what it uses of the layers below has changed"
 
 
 def inspect_layers(builds: Sequence[LayerBuild], *, clean: bool) -> dict[LayerKey, str]:
-    """Compare the folders of layers with what builds left there.
+    """Return for each layer why it has to be built; empty if what is in its folder can be kept.
 
-    Returns:
-        For each layer why it has to be built; empty if what is there can be kept.
-
-    Raises:
-        BuildError: A folder is not what a build left there (with ``clean``: not a layer's folder at all).
+    A folder that is not what a build left there (with ``clean``: not a layer's at all) is an error.
     """
     reasons = {build.key: _choose_reason(build, clean=clean) for build in builds}
     kept = {build.key: build for build in builds if not reasons[build.key]}
@@ -51,15 +47,7 @@ def _choose_reason(build: LayerBuild, *, clean: bool) -> str:
 
 
 def check_built(builds: Sequence[LayerBuild], keys: Collection[LayerKey]) -> None:
-    """Ensure that layers are built and current, for publishing and exporting them.
-
-    Args:
-        builds: These layers, and all below them.
-        keys: The layers that are used.
-
-    Raises:
-        BuildError: One of them is not.
-    """
+    """Ensure that the layers with these keys are built and current; ``builds`` has them and all below them."""
     built = {build.key: build for build in builds if built_state(build) is not None}
     for build in (each for each in builds if each.key in keys):
         state = build.state

@@ -143,12 +143,7 @@ class Outputs(Generic[Manifest]):
 
 
 def finish_outputs(plan: OutputPlan[Any], done: Mapping[str, Manifest]) -> Outputs[Manifest]:
-    """Write the stack's manifest after all outputs are there.
-
-    Args:
-        plan: What was to be done.
-        done: Build name -> manifest of the selected layers.
-    """
+    """Write the stack's manifest after all outputs are there; ``done`` has the selected layers' by build name."""
     manifest = plan.manifest(done)
     with explain("write the stack's manifest"):
         write_manifest(plan.manifest_path, manifest)
@@ -165,12 +160,9 @@ def remove_unfinished(output: Path) -> None:
 
 @contextmanager
 def describe_failure(plan: OutputPlan[Any], kind: type[LayerManifest], done: str) -> Iterator[None]:
-    """When a block ends early, describe the layers that took their place, and name these in its error.
+    """When a block ends early, describe the layers whose outputs are complete, and name these in its error.
 
-    Args:
-        plan: What the block carries out; each layer's manifest is written when its output is complete.
-        kind: Of their manifests.
-        done: What is done to them: ``published``.
+    ``kind`` is that of their manifests, ``done`` what the block does to layers: ``published``.
     """
     try:
         yield
