@@ -70,17 +70,16 @@ def read_indexes(
     packages, overrides = table.mapping("package_indexes"), table.mapping("index_overrides")
     priority = tuple(dict.fromkeys(table.texts("priority_indexes")))
     names = package_names("package_indexes", packages, table.report)
-    if defined is not None:
-        _report_undefined("package_indexes", packages.values(), defined, table.report)
-        _report_undefined("index_overrides", [*overrides, *overrides.values()], defined, table.report)
-        _report_undefined("priority_indexes", priority, defined, table.report)
+    used = {
+        "package_indexes": packages.values(),
+        "index_overrides": [*overrides, *overrides.values()],
+        "priority_indexes": priority,
+    }
+    for field, indexes in used.items():
+        for index in dict.fromkeys(indexes):
+            if defined is not None and index not in defined:
+                table.report.add(field, *undefined_index(index, defined))
     return {name: packages[spelling] for name, spelling in names.items()}, overrides, priority
-
-
-def _report_undefined(where: str, used: Iterable[str], defined: Sequence[str], report: Report) -> None:
-    for index in dict.fromkeys(used):
-        if index not in defined:
-            report.add(where, *undefined_index(index, defined))
 
 
 def undefined_index(index: str, defined: Sequence[str]) -> tuple[str, str]:
