@@ -4,7 +4,7 @@
 
     python3 dev.py demo            lock, build, publish, export and run examples/science
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
-    python3 dev.py coverage [ARGS] the same, measured; fails below the share of branches in pyproject.toml
+    python3 dev.py test --coverage the same, measured; fails below the share of branches in pyproject.toml
     python3 dev.py test-versions [ARGS]
                                    the unit tests on every CPython, and at the lowest versions of dependencies
     python3 dev.py test-targets [ARGS]
@@ -233,24 +233,23 @@ def demo(_arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests, one worker a core unless the arguments say otherwise."""
+    """Run the tests, one worker a core unless the arguments say otherwise.
+
+    With ``--coverage``, the branches they take are measured, in processes that they start too.
+    """
     provide("test")
-    return show(PYTHON, "-m", "pytest", *workers(arguments), *arguments)
-
-
-def workers(arguments: list[str]) -> list[str]:
-    """Return the option for one worker a core, unless pytest's arguments say otherwise."""
-    return [] if any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments) else ["-n", "auto"]
-
-
-def coverage(arguments: list[str]) -> int:
-    """Run the tests, measure which branches they take, in processes that they start too, and report the others."""
-    provide("test")
-    for old in ROOT.glob(".coverage*"):
-        old.unlink()
-    measure: list[str | Path] = [PYTHON, "-m", "coverage"]
-    failed = show(*measure, "run", "-m", "pytest", *workers(arguments), *arguments)
-    return failed or show(*measure, "combine", "--quiet") or show(*measure, "report")
+    python: list[str | Path] = [PYTHON]
+    measured = "--coverage" in arguments
+    if measured:
+        for old in ROOT.glob(".coverage*"):
+            old.unlink()
+        python += ["-m", "coverage", "run"]
+    arguments = [word for word in arguments if word != "--coverage"]
+    parallel = any(word.startswith(("-n", "--numprocesses", "--pdb")) for word in arguments)
+    failed = show(*python, "-m", "pytest", *([] if parallel else ["-n", "auto"]), *arguments)
+    if failed or not measured:
+        return failed
+    return show(PYTHON, "-m", "coverage", "combine", "--quiet") or show(PYTHON, "-m", "coverage", "report")
 
 
 def test_versions(arguments: list[str]) -> int:
@@ -406,11 +405,11 @@ def resolve(arguments: list[str | Path]) -> str:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(demo, test, coverage, test_versions, test_targets, test_large),
+        *(demo, test, test_versions, test_targets, test_large),
         *(lint, docs, bench, fuzz, constraints, dist),
     )
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "coverage", "test-versions", "test-targets", "test-large", "bench", "fuzz")
+WITH_ARGUMENTS = ("test", "test-versions", "test-targets", "test-large", "bench", "fuzz")
 
 
 def main() -> int:
