@@ -277,7 +277,7 @@ def test_second_run_waits(root: Path, tmp_path: Path, index: StallingIndex) -> N
         assert "--build-dir" in ended.stderr
         for command in ("lock", "publish", "local-export"):
             ended = project.run(command, "--no-wait")
-            assert "error: Another run is at work" in ended.stderr
+            assert "error: Another run is using" in ended.stderr
         assert project.run("show", "-v").status == 0
         assert project.succeed("build", "--lock", "--build-dir", "other", "--include", "py", *OFFLINE).status == 0
         waiting = project.command("build", "--lock", *OFFLINE)
