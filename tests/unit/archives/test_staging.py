@@ -149,8 +149,8 @@ HOLD = """
 import filelock
 import sys
 from pathlib import Path
-sys.platform = sys.argv[2]
 from venvstacks.archives.staging import new_tree
+sys.platform = sys.argv[2]
 with new_tree(Path(sys.argv[1]), [], 0, "it"):
     print("ready", flush=True)
     sys.stdin.read()
