@@ -269,9 +269,8 @@ def test_versions(arguments: list[str]) -> int:
             runs[minor] = VERSIONS / minor
             provide("test", venv=runs[minor], interpreter=interpreter)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = dict(
-            zip(runs, pool.map(lambda name: run_unit_tests(name, runs[name], arguments), runs), strict=True)
-        )
+        codes = pool.map(lambda name: run_unit_tests(name, runs[name], arguments), runs)
+        results = dict(zip(runs, codes, strict=True))
     missing = [minor for minor, interpreter in interpreters.items() if interpreter is None]
     if missing:
         print(f"NOT TESTED, since there is no interpreter: {', '.join(missing)}. Install with: uv python install")
@@ -281,26 +280,22 @@ def test_versions(arguments: list[str]) -> int:
 
 
 def run_unit_tests(name: str, venv: Path, arguments: list[str]) -> int:
-    """Run the unit tests in an environment, print their output, and return the exit code."""
+    """Run the unit tests in an environment, print their output, and return the exit code.
+
+    The temporary folder is this run's own: in pytest's default one, two runs remove each other's leftovers.
+    """
     started = time.monotonic()
-    command: list[str | Path] = [
-        venv / PYTHON_IN_VENV,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        *(arguments or ["tests/unit"]),
-    ]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="venvstacks-", ignore_cleanup_errors=True) as temporary:
+        options = ["-q", "-p", "no:cacheprovider", f"--basetemp={Path(temporary) / 'pytest'}"]
+        done = subprocess.run(
+            [venv / PYTHON_IN_VENV, "-m", "pytest", *options, *(arguments or ["tests/unit"])],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     output = done.stdout if done.returncode else done.stdout.splitlines()[-1]
     print(f"-- {name} ({time.monotonic() - started:.0f} s)\n{output}", flush=True)
     return done.returncode
