@@ -79,7 +79,7 @@ def patch(
         options: How; of these, only ``jobs`` and ``observe`` count.
 
     Raises:
-        DeltaError: A file of the old folder is not what was published, or the delta is damaged.
+        DeltaError: A file of the old folder is not what was published, or the delta is missing or damaged.
         FilesystemError: Something is there under the new folder's name, or cannot be written.
     """
     with _work(options) as work:

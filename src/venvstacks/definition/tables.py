@@ -100,6 +100,7 @@ def read_toml(path: Path, report: Report) -> dict[str, Any] | None:
         problem = f"the file is not UTF-8 text (byte {error.start + 1} is 0x{error.object[error.start]:02x})"
     except FileNotFoundError:
         problem = "the file does not exist"
+        hint = "name the definition file, or change to its folder"
     except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
         if isinstance(error, OSError) and path.is_dir():
             problem = "it is a folder; expected a TOML file"

@@ -48,7 +48,11 @@ class PatchPlan:
 def prepare_patch(old: Path, delta: Path, destination: Path) -> PatchPlan:
     """Read a delta's header, and check that there is what it needs; the files of the old folder are not read."""
     with files.explain_os_errors(f"apply {delta.name}"):
-        header, start = read_header(delta)
+        try:
+            header, start = read_header(delta)
+        except FileNotFoundError:
+            hint = "name a .vdelta file that `venvstacks publish --deltas` has written"
+            raise DeltaError(f"There is no delta {delta}.", hint=hint) from None
         plan = PatchPlan(old, delta, header, start, destination)
         _check_places(plan)
     return plan

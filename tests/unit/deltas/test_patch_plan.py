@@ -136,7 +136,9 @@ def test_there_must_be_room(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_missing_delta(pair: Pair) -> None:
     pair.delta.unlink()
-    assert isinstance(refusal(pair), FilesystemError)
+    error = refusal(pair)
+    assert isinstance(error, DeltaError)
+    assert error.message == f"There is no delta {pair.delta}."
 
 
 def test_what_a_killed_run_left_is_removed(pair: Pair) -> None:
