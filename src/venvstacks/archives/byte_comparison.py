@@ -48,16 +48,15 @@ def compare_folders(one: Path, two: Path) -> Iterator[ByteDifference]:
     they cannot be equal.
     """
     names = {p.relative_to(root).as_posix() for root in (one, two) for p in root.rglob("*") if p.is_file()}
-    for name in sorted(names):
+    differing = set()
+    for name in sorted(names):  # each archive before its index
         left, right = one / name, two / name
         if not (left.is_file() and right.is_file()):
             yield ByteDifference(name, None, *("a file" if each.is_file() else None for each in (left, right)))
-        elif name.endswith(INDEX_SUFFIX) and name.removesuffix(INDEX_SUFFIX) in names:
-            archive = name.removesuffix(INDEX_SUFFIX)
-            if not any(compare_archives(one / archive, two / archive)):
-                yield from compare_files(left, right, name)
-        else:
-            yield from compare_archives(left, right, name)
+        elif not (name.endswith(INDEX_SUFFIX) and name.removesuffix(INDEX_SUFFIX) in differing):
+            for difference in compare_archives(left, right, name):
+                differing.add(name)
+                yield difference
 
 
 def compare_archives(one: Path, two: Path, name: str = "") -> Iterator[ByteDifference]:

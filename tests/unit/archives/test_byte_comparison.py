@@ -5,6 +5,7 @@ import pytest
 
 from fakes.archiving import pack, small_frames
 from fakes.built_layers import make_tree
+from venvstacks.archives import byte_comparison
 from venvstacks.archives.byte_comparison import compare_archives, compare_files, compare_folders
 from venvstacks.archives.formats import ArchiveFormat
 
@@ -116,3 +117,29 @@ def test_folders(tmp_path: Path) -> None:
     (tmp_path / "1/only").unlink()
     (difference,) = compare_folders(tmp_path / "1", tmp_path / "2")
     assert difference.where == index.name
+
+
+def test_folders_of_which_one_lost_an_archive(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        make(tmp_path / name, {}, ArchiveFormat.TAR_ZST)
+    (tmp_path / "2/x.tar.zst").unlink()
+    assert [str(each) for each in compare_folders(tmp_path / "1", tmp_path / "2")] == [
+        "x.tar.zst: 'a file' | nothing"
+    ]
+    (tmp_path / "2/x.tar.zst.index.zst").write_bytes(b"")
+    (_, difference) = compare_folders(tmp_path / "1", tmp_path / "2")
+    assert difference.where == "x.tar.zst.index.zst"
+
+
+def test_archives_of_folders_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("1", "2"):
+        make(tmp_path / name, {}, ArchiveFormat.TAR_ZST)
+    read = []
+
+    def compare(one: Path, two: Path, name: str) -> Any:
+        read.append(name)
+        return compare_files(one, two, name)
+
+    monkeypatch.setattr(byte_comparison, "compare_files", compare)
+    assert list(compare_folders(tmp_path / "1", tmp_path / "2")) == []
+    assert len(read) == len(set(read))
