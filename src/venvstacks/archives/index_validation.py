@@ -1,6 +1,7 @@
 """Whether an index makes sense: no size, place or name in it is believed before."""
 
 import os
+from collections.abc import Iterable
 
 from venvstacks.archives.codecs import Codec
 from venvstacks.archives.entry_rules import case_clash, entry_problem
@@ -29,13 +30,7 @@ def check_index(index: ArchiveIndex, name: str) -> tuple[FrameParts[IndexEntry],
 
 
 def _check(index: ArchiveIndex) -> tuple[FrameParts[IndexEntry], ...]:
-    if not is_file_name(index.archive):
-        raise ValueError(f"{index.archive!r} cannot be the name of an archive")
-    for name in (index.layer_name, index.target_platform):
-        if control_characters(name) or not 0 < len(name) <= _LONGEST_NAME:
-            raise ValueError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a layer or a platform")
-    if index.mtime > _LATEST:
-        raise ValueError(f"the time {index.mtime} is too late")
+    check_facts(index.archive, (index.layer_name, index.target_platform), index.mtime)
     windows = os.name == "nt" or index.target_platform.startswith("win")
     if problem := entry_problem(index.entries, index.install_target, windows=windows):
         raise ValueError(problem)
@@ -53,13 +48,32 @@ def _check(index: ArchiveIndex) -> tuple[FrameParts[IndexEntry], ...]:
     return contents
 
 
+def check_facts(archive: str, names: Iterable[str], mtime: int) -> None:
+    """Check what an index, or the header of a delta, declares beside entries and frames.
+
+    ``names`` are those of the layer and its platform, which messages contain as they are.
+    """
+    if not is_file_name(archive):
+        raise ValueError(f"{archive!r} cannot be the name of an archive")
+    for name in names:
+        if control_characters(name) or not 0 < len(name) <= _LONGEST_NAME:
+            raise ValueError(f"{name[:_LONGEST_NAME]!r} cannot be the name of a layer or a platform")
+    if mtime > _LATEST:
+        raise ValueError(f"the time {mtime} is too late")
+
+
+def check_frame_sizes(number: int, size: int, content_size: int, largest: int) -> None:
+    """Check the sizes that a frame is declared to have, compressed and not."""
+    if not 0 < content_size <= largest:
+        raise ValueError(f"frame {number} is declared to contain {content_size} bytes")
+    if not 0 < size <= content_size + content_size // 64 + 4096:
+        raise ValueError(f"frame {number} is declared to have {size} bytes")
+
+
 def _check_frames(index: ArchiveIndex) -> None:
     end = 0
     for number, frame in enumerate(index.frames):
-        if not 0 < frame.content_size <= LARGEST_FRAME:
-            raise ValueError(f"frame {number} is declared to contain {frame.content_size} bytes")
-        if not 0 < frame.size <= frame.content_size + frame.content_size // 64 + 4096:
-            raise ValueError(f"frame {number} is declared to have {frame.size} bytes")
+        check_frame_sizes(number, frame.size, frame.content_size, LARGEST_FRAME)
         gap = frame.offset - end
         if gap < 0 or (gap and index.codec is not Codec.DEFLATE):
             raise ValueError(f"frame {number} is declared to begin at {frame.offset}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from venvstacks.archives.entry_rules import entry_problem, path_problem
+from venvstacks.archives.index_validation import check_facts, check_frame_sizes
 from venvstacks.deltas.delta_format import (
     HIGHEST_PREFIX_RATIO,
     LARGEST_CONTENT,
@@ -17,12 +18,10 @@ from venvstacks.deltas.delta_format import (
 )
 from venvstacks.entries import EntryKind
 from venvstacks.errors import DeltaError
-from venvstacks.file_names import is_file_name
 from venvstacks.humanize import size_text
 
 FETCH_ANOTHER = "fetch the delta again, or fetch and unpack the whole archive"
 
-_LATEST = 1 << 35  # seconds since 1970; some file systems hold no later time
 _HARMLESS = 64 << 20  # bytes that any delta may hold
 _HIGHEST_RATIO = 250
 
@@ -36,10 +35,7 @@ def check_header(header: DeltaHeader, frames_size: int, name: str) -> None:
 
 
 def _check(header: DeltaHeader, frames_size: int) -> None:
-    if not is_file_name(header.archive):
-        raise ValueError(f"{header.archive!r} cannot be the name of an archive")
-    if header.mtime > _LATEST:
-        raise ValueError(f"the time {header.mtime} is too late")
+    check_facts(header.archive, (header.layer_name, header.target_platform), header.mtime)
     windows = os.name == "nt" or header.target_platform.startswith("win")
     if problem := entry_problem(header.entries, header.install_target, windows=windows):
         raise ValueError(problem)
@@ -63,10 +59,7 @@ def _check_sources(header: DeltaHeader, *, windows: bool) -> None:
 
 
 def _check_frame(header: DeltaHeader, frame: DeltaFrame, number: int) -> None:
-    if not 0 < frame.content_size <= LARGEST_CONTENT:
-        raise ValueError(f"frame {number} is declared to contain {frame.content_size} bytes")
-    if not 0 < frame.size <= frame.content_size + frame.content_size // 64 + 4096:
-        raise ValueError(f"frame {number} is declared to have {frame.size} bytes")
+    check_frame_sizes(number, frame.size, frame.content_size, LARGEST_CONTENT)
     for stretch in frame.prefix:
         if not stretch.size or stretch.start + stretch.size > header.sources[stretch.source].size:
             raise ValueError(f"frame {number} is declared to need what its old files do not hold")

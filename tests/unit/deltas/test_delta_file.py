@@ -108,6 +108,8 @@ SECOND = Source("kept", 50, "0" * 64)
         (lambda _: {"archive": ""}, "'' cannot be the name of an archive"),
         (lambda _: {"archive": "../x"}, "'../x' cannot be the name of an archive"),
         (lambda _: {"archive": "a\\b"}, "'a\\\\b' cannot be the name of an archive"),
+        (lambda _: {"layer_name": "a\x1b[2J"}, "'a\\x1b[2J' cannot be the name of a layer or a platform"),
+        (lambda _: {"target_platform": ""}, "'' cannot be the name of a layer or a platform"),
         (lambda _: {"mtime": (1 << 35) + 1}, "the time 34359738369 is too late"),
         (lambda _: {"install_target": ".."}, "'..' cannot be the name of a layer's folder"),
         (more(file("../x")), "the path '../x' leads out of its folder"),
