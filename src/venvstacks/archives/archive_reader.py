@@ -3,9 +3,10 @@
 import hashlib
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,7 +37,8 @@ class ArchiveReader:
         self.name = name
         self._file = file
         self._guard = threading.Lock()
-        self._kept_frame = lru_cache(_KEPT_FRAMES)(self.frame)
+        # Through a proxy: a reader to which its own cache refers would stay, with frames and index, after its use.
+        self._kept_frame = lru_cache(_KEPT_FRAMES)(partial(ArchiveReader.frame, weakref.proxy(self)))
 
     def frame(self, number: int) -> bytes:
         """Read, verify and decompress a frame."""

@@ -1,7 +1,9 @@
 """Archives that are damaged or forged are refused; what is read is what was packed."""
 
+import gc
 import lzma
 import re
+import weakref
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -371,6 +373,19 @@ def test_files_are_read_piece_by_piece(tree: Path, kind: ArchiveFormat) -> None:
         assert b"".join(pieces) == CONTENT["lib/large"]
         assert len(pieces) > 3
         assert list(reader.content(entries["lib/empty"])) == []
+
+
+def test_frames_and_index_are_freed_with_the_reader(tree: Path) -> None:
+    gc.disable()
+    try:
+        with open_archive(packed(tree)) as reader:
+            for entry in reader.index.entries:
+                assert entry.type is not EntryKind.FILE or len(b"".join(reader.content(entry))) == entry.size
+        alive = weakref.ref(reader)
+        del reader
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_last_piece_comes_only_if_the_content_is_right(tree: Path) -> None:
