@@ -2,9 +2,10 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -58,6 +59,26 @@ def scan(folder: Path, *, bytecode: Collection[str] = frozenset()) -> tuple[Entr
 def is_bytecode(path: str) -> bool:
     """Return whether an entry's path is in a bytecode folder."""
     return path.split("/")[-2:-1] == [BYTECODE_FOLDER]
+
+
+class _Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+_AnySized = TypeVar("_AnySized", bound=_Sized)
+
+
+def batches(entries: Sequence[_AnySized], most: int, size: int) -> Iterator[Sequence[_AnySized]]:
+    """Divide entries into parts of about the same work: each ends with so many entries or bytes."""
+    first, total = 0, 0
+    for position, entry in enumerate(entries):
+        if position - first >= most or total >= size:
+            yield entries[first:position]
+            first, total = position, 0
+        total += entry.size
+    if first < len(entries):
+        yield entries[first:]
 
 
 def _scan(top: str, bytecode: Collection[str]) -> Iterator[Entry]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fakes.built_layers import make_tree
-from venvstacks.entries import BYTECODE_FOLDER, EntryKind, is_bytecode, scan
+from venvstacks.entries import BYTECODE_FOLDER, Entry, EntryKind, batches, is_bytecode, scan
 
 
 def paths(folder: Path, *bytecode: str) -> list[str]:
@@ -60,3 +60,19 @@ def test_a_link_in_the_place_of_bytecode_is_none(folder: Path) -> None:
 def test_bytecode_is_known_by_its_folder(path: str, *, expected: bool) -> None:
     assert is_bytecode(path) is expected
     assert BYTECODE_FOLDER == "__pycache__"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([], []),
+        ([0], [[0]]),
+        ([1] * 7, [[1, 1, 1], [1, 1, 1], [1]]),
+        ([4, 6, 1, 10, 99, 0], [[4, 6], [1, 10], [99], [0]]),
+    ],
+)
+def test_batches_end_with_so_many_entries_or_bytes(sizes: list[int], expected: list[list[int]]) -> None:
+    entries = [Entry(f"f{number}", EntryKind.FILE, size) for number, size in enumerate(sizes)]
+    divided = [*batches(entries, 3, 10)]
+    assert [[entry.size for entry in batch] for batch in divided] == expected
+    assert [entry for batch in divided for entry in batch] == entries

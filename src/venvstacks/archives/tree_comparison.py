@@ -8,9 +8,10 @@ from pathlib import Path
 
 from venvstacks.archives.index import ArchiveIndex, IndexEntry
 from venvstacks.archives.pool import FramePool
-from venvstacks.entries import BYTECODE_FOLDER, EntryKind
+from venvstacks.entries import BYTECODE_FOLDER, EntryKind, batches
 
-_BATCH = 64  # files that are read at once
+_BATCH_FILES = 64
+_BATCH_SIZE = 8 << 20
 _KINDS = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.FOLDER, stat.S_IFLNK: EntryKind.SYMLINK}
 
 
@@ -25,7 +26,8 @@ def tree_difference(folder: Path, index: ArchiveIndex, pool: FramePool) -> str |
     for path in _paths(os.fspath(folder), ""):
         if path not in known:
             return f"holds {path!r}, which the archive does not"
-    found = pool.in_order(_batches(index.entries), lambda batch: _first_difference(folder, batch, index.mtime))
+    compared = batches(index.entries, _BATCH_FILES, _BATCH_SIZE)
+    found = pool.in_order(compared, lambda batch: _first_difference(folder, batch, index.mtime))
     return next(filter(None, found), None)
 
 
@@ -38,11 +40,6 @@ def _paths(folder: str, prefix: str) -> Iterator[str]:
         yield prefix + item.name
         if item.is_dir(follow_symlinks=False):
             yield from _paths(item.path, f"{prefix}{item.name}/")
-
-
-def _batches(entries: Sequence[IndexEntry]) -> Iterator[Sequence[IndexEntry]]:
-    for start in range(0, len(entries), _BATCH):
-        yield entries[start : start + _BATCH]
 
 
 def _first_difference(folder: Path, entries: Sequence[IndexEntry], mtime: int) -> str | None:

@@ -13,7 +13,7 @@ from venvstacks.archives.tree_writer import TreeWriter
 from venvstacks.deltas.delta_file import DeltaReader
 from venvstacks.deltas.delta_format import DeltaEntry, DeltaFrame
 from venvstacks.deltas.old_files import OldFiles
-from venvstacks.entries import EntryKind
+from venvstacks.entries import EntryKind, batches
 from venvstacks.errors import DeltaError
 
 _BATCH_FILES = 128
@@ -59,10 +59,10 @@ class _Patcher:
         new = [entry for entry in header.entries if entry.frame]
         kept = [entry for entry in header.entries if entry.type is EntryKind.FILE and not entry.frame]
         chains = sorted(_chains(new, header.frames), key=lambda chain: -_size(chain[1]))
-        batches = sorted(_batches(kept), key=lambda batch: -_size(batch))
+        copied = sorted(batches(kept, _BATCH_FILES, _BATCH_SIZE), key=lambda batch: -_size(batch))
         return [
             *(partial(self._write_chain, frames, entries) for frames, entries in chains),
-            *(partial(self._keep, batch) for batch in batches),
+            *(partial(self._keep, batch) for batch in copied),
         ]
 
     def check(self) -> None:
@@ -112,19 +112,6 @@ class _Patcher:
 
 def _size(entries: Sequence[DeltaEntry]) -> int:
     return sum(entry.size for entry in entries)
-
-
-def _batches(kept: Sequence[DeltaEntry]) -> Iterator[list[DeltaEntry]]:
-    batch: list[DeltaEntry] = []
-    size = 0
-    for entry in kept:
-        batch.append(entry)
-        size += entry.size
-        if len(batch) == _BATCH_FILES or size >= _BATCH_SIZE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _chains(new: Sequence[DeltaEntry], frames: Sequence[DeltaFrame]) -> Iterator[tuple[range, list[DeltaEntry]]]:

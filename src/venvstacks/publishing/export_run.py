@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from venvstacks import files
-from venvstacks.entries import Entry, EntryKind
+from venvstacks.entries import Entry, EntryKind, batches
 from venvstacks.events import Finished, Meter, Planned, Started, Step
 from venvstacks.humanize import size_text
 from venvstacks.manifests.manifest_format import ExportManifest, write_manifest
@@ -64,7 +64,7 @@ class _Copy:
         others = [e for e in self._export.build.entries if e.type is not EntryKind.FOLDER]
         yield self._task((layer, "begin"), (), partial(self._make_folders, folders))
         keys = []
-        for number, chunk in enumerate(_chunks(others)):
+        for number, chunk in enumerate(batches(others, _CHUNK_ENTRIES, _CHUNK_SIZE)):
             keys.append((layer, f"part {number}"))
             yield self._task(keys[-1], ((layer, "begin"),), partial(self._copy_entries, chunk))
         yield self._task((layer, "end"), ((layer, "begin"), *keys), self._put_in_place)
@@ -108,15 +108,3 @@ class _Copy:
         seconds, size = time.monotonic() - self._begin, size_text(export.build.size)
         platform = export.build.target.name
         self._work.observe(Finished(Step.EXPORT, export.layer, True, size, seconds, platform))  # noqa: FBT003 - an event's field
-
-
-def _chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Divide entries into parts of about the same work."""
-    first, size = 0, 0
-    for position, entry in enumerate(entries):
-        if position - first >= _CHUNK_ENTRIES or size >= _CHUNK_SIZE:
-            yield entries[first:position]
-            first, size = position, 0
-        size += entry.size
-    if first < len(entries):
-        yield entries[first:]

@@ -10,7 +10,7 @@ from fakes.built_layers import make_built_layer, make_tree
 from fakes.small_stack import NAMES, export, make_stack, planned_export, snapshot
 from venvstacks import files
 from venvstacks.building.layer_build import LayerBuild
-from venvstacks.entries import EntryKind, scan
+from venvstacks.entries import scan
 from venvstacks.errors import FilesystemError, PublishError
 from venvstacks.events import Event, Finished, Planned, Progressed, Started, Step
 from venvstacks.humanize import size_text
@@ -193,11 +193,6 @@ def test_large_layer_is_divided(tmp_path: Path, options: ExportOptions, monkeypa
     layer = make_built_layer(tree, "framework-big")
     export((layer,), options, work=Work(jobs=4))
     assert scan(options.folder / "framework-big") == layer.entries
-    files_only = [entry for entry in layer.entries if entry.type is EntryKind.FILE]
-    chunks = list(export_run._chunks(files_only))
-    assert [entry for chunk in chunks for entry in chunk] == files_only
-    assert max(len(chunk) for chunk in chunks) <= 256
-    assert len(chunks) > 100
 
 
 def test_events(built: Built, options: ExportOptions) -> None:
