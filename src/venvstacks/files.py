@@ -124,6 +124,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write bytes to an open file, of which the operating system may take a part at a time."""
+    done = os.write(descriptor, data)
+    if done < len(data):
+        rest = memoryview(data)[done:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
 def clone(reading: int, writing: int) -> None:
     """Let a new file share the blocks of another on the disk, until one of the two is written to."""
     if sys.platform != "linux":

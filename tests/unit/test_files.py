@@ -204,3 +204,14 @@ def test_remove_leftovers(tmp_path: Path) -> None:
     remove_leftovers(tmp_path)
     remove_leftovers(tmp_path / "absent")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_all_is_written_by_a_system_that_takes_a_part_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    with (tmp_path / "a").open("wb") as file:
+        for data in (b"12345678", memoryview(b"9"), b""):
+            files.write_all(file.fileno(), data)
+    assert (tmp_path / "a").read_bytes() == b"123456789"

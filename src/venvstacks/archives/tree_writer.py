@@ -143,11 +143,7 @@ class FileWriter:
         if self._left < 0:
             return
         self._digest.update(data)
-        done = os.write(self.descriptor, data)
-        if done < len(data):
-            rest = memoryview(data)[done:]
-            while rest:
-                rest = rest[os.write(self.descriptor, rest) :]
+        files.write_all(self.descriptor, data)
 
     def clone(self, source: int) -> bool:
         """Take all of the content from another file, as a clone: both share blocks until one is written to.

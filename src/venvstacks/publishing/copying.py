@@ -63,10 +63,10 @@ class Copier:
                 return
             writing = _create(entry, destination)
             try:
-                _write(writing, head)
+                files.write_all(writing, head)
                 if len(head) != entry.size:
                     while more := os.read(reading, _CHUNK):
-                        _write(writing, more)
+                        files.write_all(writing, more)
                 _set_times(entry, writing, destination)
             finally:
                 os.close(writing)
@@ -114,11 +114,6 @@ def is_native(path: str, head: bytes) -> bool:
 def _create(entry: Entry, path: str) -> int:
     mode = 0o777 if entry.executable else 0o666
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while written := os.write(descriptor, data):
-        data = data[written:]
 
 
 def _set_times(entry: Entry, descriptor: int, path: str) -> None:
