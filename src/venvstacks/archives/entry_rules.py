@@ -95,7 +95,7 @@ def _links_problem(links: Mapping[str, str], top: str, *, windows: bool) -> str 
         try:
             length = len(target.encode())
         except UnicodeEncodeError:
-            return f"the name of {path!r} is not valid Unicode"
+            return f"the target of the link {path!r} is not valid Unicode"
         if "\0" in target or length > _LONGEST_PATH:
             return f"the link {path!r} has a target that no link can have"
     effort = 0

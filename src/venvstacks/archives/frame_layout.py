@@ -7,7 +7,7 @@ import msgspec
 
 from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.tar import padding, stream_end, stream_start, tar_header
-from venvstacks.entries import Entry, EntryKind
+from venvstacks.entries import FOLDER_MODE, Entry, EntryKind
 
 AnyEntry = TypeVar("AnyEntry", bound=Entry | IndexEntry)
 
@@ -67,7 +67,7 @@ def entry_header(entry: Entry | IndexEntry, top: str) -> bytes:
 
 def tar_start(top: str, mtime: int) -> tuple[bytes, bytes]:
     """Return what a tar stream begins with: the time of all entries, and the top folder."""
-    return stream_start(mtime), tar_header(top, EntryKind.FOLDER, 0o755)
+    return stream_start(mtime), tar_header(top, EntryKind.FOLDER, FOLDER_MODE)
 
 
 def tar_parts(entries: Iterable[AnyEntry], top: str, mtime: int) -> Iterator[FramePart[AnyEntry]]:

@@ -1,4 +1,4 @@
-"""The index of an archive: which frame holds which part of which entry (see the reference, *Archives*)."""
+"""An archive's index: which frame holds which part of which entry (see the reference, *Frames and indexes*)."""
 
 import hashlib
 import inspect

@@ -1,4 +1,4 @@
-"""Manifests, and the names of what a published folder holds (described in the reference, *Manifests*)."""
+"""Manifests, and the names of what a published folder holds (see the reference, *Archives and manifests*)."""
 
 from collections.abc import Iterator
 from pathlib import Path

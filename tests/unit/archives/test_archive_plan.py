@@ -201,7 +201,7 @@ def test_modes() -> None:
         (link("a", "/etc/passwd"), "The link 'a' is absolute (it leads to '/etc/passwd')."),
         (link("a", "../.."), "The link 'a' leads out of the stack (to '../..')."),
         (file("caf\udce9"), "The name of 'caf\\udce9' is not valid Unicode."),
-        (link("a", "caf\udce9"), "The name of 'a' is not valid Unicode."),
+        (link("a", "caf\udce9"), "The target of the link 'a' is not valid Unicode."),
     ],
     ids=str,
 )
