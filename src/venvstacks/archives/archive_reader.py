@@ -81,14 +81,6 @@ class ArchiveReader:
         if found != expected:
             raise self._error(f"a header in frame {number} contradicts the index")
 
-    def pieces(self, entry: IndexEntry) -> Iterator[tuple[int, int, int]]:
-        """Return where a file's content is: number of a frame, where in its content, and how many bytes."""
-        left, number, start = entry.size, entry.frame, entry.offset
-        while left:
-            size = min(left, self.index.frames[number].content_size - start)
-            yield number, start, size
-            left, number, start = left - size, number + 1, 0
-
     def content(self, entry: IndexEntry) -> Iterator[bytes]:
         """Return a file's content in pieces, none larger than a frame.
 
@@ -96,7 +88,7 @@ class ArchiveReader:
         """
         digest = hashlib.sha256()
         waiting = b""
-        for number, start, size in self.pieces(entry):
+        for number, start, size in self.index.pieces(entry):
             for piece in self._slice(number, start, size):
                 if waiting:
                     yield waiting

@@ -73,7 +73,7 @@ class _Unpacker:
 
     def _write_large(self, entry: IndexEntry) -> None:
         """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
-        pieces = tuple(self._reader.pieces(entry))
+        pieces = tuple(self._reader.index.pieces(entry))
         with self._tree.open(entry) as file:
             for (number, start, size), content in self._pool.ahead(
                 pieces, lambda piece: self._reader.frame(piece[0])

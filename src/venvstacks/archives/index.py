@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -102,6 +102,14 @@ class ArchiveIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     differs_in_case: bool = False
     frames: tuple[Frame, ...]
     entries: tuple[IndexEntry, ...]
+
+    def pieces(self, entry: IndexEntry) -> Iterator[tuple[int, int, int]]:
+        """Return where a file's content is: number of a frame, where in its content, and how many bytes."""
+        left, number, start = entry.size, entry.frame, entry.offset
+        while left:
+            size = min(left, self.frames[number].content_size - start)
+            yield number, start, size
+            left, number, start = left - size, number + 1, 0
 
 
 def content_hash(entries: Iterable[IndexEntry], mtime: int) -> str:

@@ -101,7 +101,7 @@ def gather(reader: ArchiveReader, parts: _Parts) -> bytes:
     place = 0
     for part in parts:
         before = 0
-        for number, start, size in reader.pieces(part.entry):
+        for number, start, size in reader.index.pieces(part.entry):
             first = max(part.start, before)
             last = min(part.start + part.size, before + size)
             if first < last:

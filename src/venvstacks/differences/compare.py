@@ -1,7 +1,6 @@
 """Finding what changed from one side to the other."""
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
 
 from venvstacks.archives.byte_comparison import ByteDifference, compare_archives, compare_folders
@@ -119,12 +118,6 @@ def _fetch(old: LayerState | None, new: LayerState, had: Collection[str]) -> Fet
 
 def lacking_size(index: ArchiveIndex, had: Collection[str]) -> int:
     """Add up the frames that hold some of a file which a client lacks."""
-    starts = list(accumulate((frame.content_size for frame in index.frames), initial=0))
-    lacking: set[int] = set()
-    for entry in index.entries:
-        if entry.type is EntryKind.FILE and entry.size and entry.sha256 not in had:
-            number, end = entry.frame, starts[entry.frame] + entry.offset + entry.size
-            while number < len(index.frames) and starts[number] < end:
-                lacking.add(number)
-                number += 1
+    files = (entry for entry in index.entries if entry.type is EntryKind.FILE and entry.sha256 not in had)
+    lacking = {number for entry in files for number, _, _ in index.pieces(entry)}
     return sum(index.frames[number].size for number in lacking)
