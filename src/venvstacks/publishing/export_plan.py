@@ -65,12 +65,11 @@ def read_exported(output: Path) -> tuple[dict[str, ExportManifest], dict[str, bo
         Build name -> manifest, and the name of everything in the folder -> whether some manifest names it, even
         that of a layer which was removed from the stack.
     """
-    found = {path.name: manifest for path, manifest in read_manifests(output, ExportManifest)}
-    names = (Path(layer_manifest_name(manifest.layer_name, None)).name for manifest in found.values())
-    own = {manifest.install_target for manifest in found.values()}
+    found = tuple(read_manifests(output, ExportManifest))
+    own = {manifest.install_target for _, manifest in found}
     present = os.listdir(output) if output.is_dir() else ()  # noqa: PTH208 - names are what is needed
     return (
-        {found[name].layer_name: found[name] for name in names if name in found},
+        {m.layer_name: m for path, m in found if path == output / layer_manifest_name(m.layer_name, None)},
         {name: name in own for name in present},
     )
 

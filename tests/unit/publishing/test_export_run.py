@@ -70,6 +70,22 @@ def test_unchanged_layers_are_left_alone(built: Built, options: ExportOptions) -
     assert {path: path.lstat().st_ino for path in options.folder.rglob("*")} == inodes
 
 
+def test_manifests_that_describe_another_layer_than_their_names_say_are_not_used(
+    built: Built, options: ExportOptions
+) -> None:
+    export(built, options)
+    metadata = options.folder / "__venvstacks__/env_metadata"
+    one, two = (metadata / f"{name}.json" for name in NAMES[:2])
+    texts = one.read_text(), two.read_text()
+    one.write_text(texts[1])
+    two.write_text(texts[0])
+    assert reasons(built, options) == {
+        name: Reason.FIRST_EXPORT if name in NAMES[:2] else Reason.UNCHANGED for name in NAMES
+    }
+    export(built, options)
+    assert (one.read_text(), two.read_text()) == texts
+
+
 def test_changed_forced_and_missing_layers_are_made_anew(
     tmp_path: Path, built: Built, options: ExportOptions
 ) -> None:
