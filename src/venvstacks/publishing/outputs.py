@@ -86,7 +86,7 @@ class OutputPlan(Generic[AnyPlanned]):
         output: The output folder, absolute.
         layers: The selected layers, in the stack's order.
         stack: Kinds and build names of all layers, in the stack's order.
-        others: Build name -> manifest of layers whose outputs are there and that are not selected.
+        others: Build name -> manifest of layers that were published or exported before, and are not selected.
         manifest_path: The stack's manifest.
     """
 
