@@ -66,7 +66,7 @@ class FrameCache:
             0 keeps nothing.
 
     Attributes:
-        problem: Why the last entry could not be kept; None if all could.
+        problem: Why an entry could not be kept, after which no other is; None if all could.
     """
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
