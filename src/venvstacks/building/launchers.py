@@ -159,6 +159,9 @@ def relocatable_script(path: Path, row: Row, target: Target) -> Row:
         if file.read(2) != b"#!":
             return row
     content = path.read_bytes()
+    header = _WINDOWS_SCRIPT if target.is_windows else _SCRIPT
+    if content.startswith(header):  # another package brings it as well, and it was replaced for that one
+        return row_of(row.path, path)
     first = content.partition(b"\n")[0]
     if content.startswith(_LONG_START) and _LONG_END in content:
         body = content.partition(_LONG_END)[2]
@@ -166,8 +169,7 @@ def relocatable_script(path: Path, row: Row, target: Target) -> Row:
         body = content.partition(b"\n")[2]
     else:
         return row
-    content = (_WINDOWS_SCRIPT if target.is_windows else _SCRIPT) + body
-    replace_file(path, content, executable=True)
+    replace_file(path, header + body, executable=True)
     return row_of(row.path, path)
 
 

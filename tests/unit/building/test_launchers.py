@@ -157,6 +157,15 @@ def test_on_windows_a_script_has_the_header_that_its_wheel_had(tmp_path: Path, h
     assert settled(tmp_path / "script", header + BODY, "win_amd64") == b"#!python\n" + BODY
 
 
+@pytest.mark.parametrize("target", ["linux_x86_64", "win_amd64"])
+def test_a_script_that_two_packages_bring_is_in_both_records_as_it_is(tmp_path: Path, target: str) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(b"#!/usr/bin/python3\n" + BODY)
+    installed = row_of("bin/script", script)
+    rows = [relocatable_script(script, installed, TARGETS[target]) for _ in range(2)]
+    assert rows == [row_of("bin/script", script)] * 2
+
+
 @pytest.mark.parametrize(
     "content",
     [
