@@ -1,6 +1,6 @@
 """Install a layer's wheels through uv, and put what it installed where the target wants it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,15 +71,15 @@ def find_overlaps(installed: Installed, layout: Layout) -> dict[str, tuple[str, 
     package by name that ships the file wins. Programs that entry points ask for are not shipped.
     """
     owners: dict[str, dict[str, str]] = {}
-    commands: set[tuple[str, str]] = set()
     for each in installed:
-        commands.update((f"{layout.scripts}/{point.name}", each.name) for point in each.entry_points)
         for row in each.rows:
             owners.setdefault(row.path, {})[each.name] = row.digest
+    commands = {each.name: commands_of(each) for each in installed}
     overlaps = {}
     for path, digests in sorted(owners.items()):
-        shipped = [name for name in digests if (path, name) not in commands]
-        if shipped and len(set(digests.values())) > 1:
+        if len(set(digests.values())) == 1:
+            continue
+        if shipped := [name for name in digests if not _is_command(path, commands[name], layout)]:
             winner = max(shipped)
             overlaps[path] = (*sorted(digests.keys() - {winner}), winner)
     return overlaps
@@ -158,15 +158,16 @@ def _settle(
     return replace(brought, rows=tuple(rows))
 
 
-def _is_left_out(path: str, place: str, commands: set[str], layout: Layout) -> bool:
+def _is_left_out(path: str, place: str, commands: Collection[str], layout: Layout) -> bool:
     """Return whether a file is not shipped: bytecode, what is hidden at the layer's top, programs that uv made."""
+    is_bytecode = BYTECODE_FOLDER in path.split("/")
+    return is_bytecode or place.startswith(".") or _is_command(path, commands, layout)
+
+
+def _is_command(path: str, commands: Collection[str], layout: Layout) -> bool:
+    """Return whether a file is a program that uv made for a package with these commands."""
     folder, _, name = path.rpartition("/")
-    stem = name.removesuffix(".exe").removesuffix("-script.py")
-    return (
-        BYTECODE_FOLDER in path.split("/")
-        or place.startswith(".")
-        or (folder == layout.scripts and stem in commands)
-    )
+    return folder == layout.scripts and name.removesuffix(".exe").removesuffix("-script.py") in commands
 
 
 def _move(build: LayerBuild, prefix: Path, staging: Path, layout: Layout) -> None:

@@ -38,3 +38,17 @@ def test_files_of_several_packages_are_found_where_they_differ(tmp_path: Path) -
         "bin/own": ("alpha", "zeta"),
         f"{SITE}/x.py": ("alpha", "beta", "zeta"),
     }
+
+
+def test_entry_points_that_are_no_commands_leave_scripts_shipped(tmp_path: Path) -> None:
+    layout = Layout("", SITE, "bin", "include")
+    for name, content in (("alpha", b"1"), ("beta", b"2")):
+        install(tmp_path, name, {"bin/tool": content}, "[plugins]\ntool = a:b\n")
+    assert find_overlaps(read_installed(tmp_path, SITE), layout) == {"bin/tool": ("alpha", "beta")}
+
+
+def test_programs_of_commands_overlap_nothing_on_windows_either(tmp_path: Path) -> None:
+    layout = Layout("", SITE, "bin", "include")
+    for name, content in (("alpha", b"1"), ("beta", b"2")):
+        install(tmp_path, name, {"bin/tool.exe": content}, "[console_scripts]\ntool = a:b\n")
+    assert find_overlaps(read_installed(tmp_path, SITE), layout) == {}
