@@ -26,10 +26,11 @@ _HINT = "report this to the package's maintainers, and choose another release of
 
 
 def check_wheel(path: Path, compatibility: Compatibility) -> None:
-    """Check a wheel before anything of it is unpacked."""
+    """Check a wheel by its list of contents, before anything of it is part of a layer."""
     try:
         with ZipFile(path) as wheel:
             members = wheel.infolist()
+    # NotImplementedError: an entry says that reading it takes a newer version of the format than zipfile knows
     except (BadZipFile, NotImplementedError, ValueError) as error:
         raise WheelError(f"{path.name} is not a wheel: {error}.", hint=_HINT) from error
     problems = [problem for member in members if (problem := _member_problem(member))]
