@@ -136,6 +136,8 @@ def offered_commands(installed: Installed) -> dict[str, str]:
 
 def chosen_commands(build: LayerBuild, below: Sequence[LayerBuild]) -> dict[str, str]:
     """Return what the definition names of what a layer and those below it have, with what decides each."""
+    if not build.layer.entry_points:
+        return {}  # as of most layers: there is no need to look through all data
     known: dict[str, str] = {}
     for each in reversed((build, *below)):
         data = state_or_empty(each).data
