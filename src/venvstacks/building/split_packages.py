@@ -16,7 +16,7 @@ from venvstacks.building.layer_build import LayerBuild, state_or_empty
 from venvstacks.building.layer_layout import ACTIVATION, PACKAGE_HOOK
 from venvstacks.entries import Entry, EntryKind
 from venvstacks.file_names import parents
-from venvstacks.files import file_sha256
+from venvstacks.files import sha256
 
 _INIT = "__init__.py"
 
@@ -60,7 +60,7 @@ def _digest(path: Path) -> str | None:
     if b"extend_path" in content or b"declare_namespace" in content:
         return None
     lines = (line.strip() for line in content.splitlines())
-    return file_sha256(path) if any(line and not line.startswith(b"#") for line in lines) else ""
+    return sha256(content) if any(line and not line.startswith(b"#") for line in lines) else ""
 
 
 def plan_joining(build: LayerBuild, below: Sequence[LayerBuild]) -> tuple[dict[str, tuple[str, ...]], list[Clash]]:
