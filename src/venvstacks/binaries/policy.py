@@ -196,11 +196,11 @@ def _is_emulated(item: Found, compatibility: Compatibility) -> bool:
     )
 
 
-def binaries_error(title: str, compatibility: Compatibility, violations: Sequence[Violation]) -> BinariesError:
-    """Describe what is wrong with a layer."""
+def binaries_error(headline: str, compatibility: Compatibility, violations: Sequence[Violation]) -> BinariesError:
+    """Describe what is wrong with a layer; the message begins with ``headline``."""
     listed = bullets(map(str, violations), _SHOWN)
     return BinariesError(
-        f"{title[:1].upper()}{title[1:]} for {compatibility.describe()} holds "
+        f"{headline} for {compatibility.describe()} holds "
         f"{counted(len(violations), 'native file')} that cannot be used there:{listed}",
         hint=f"{_raise(compatibility)}choose other releases of these packages or other `platforms`; "
         "--no-check-binaries builds the layer as it is",

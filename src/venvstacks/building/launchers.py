@@ -1,6 +1,5 @@
 """Programs that start a layer's own Python wherever the layer lies: launchers, scripts, interpreters."""
 
-import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from zipfile import ZipFile, ZipInfo
 from venvstacks.building.installed import Row, replace_file, row_of
 from venvstacks.building.layer_layout import BASE, Layout
 from venvstacks.definition.stack import Layer
+from venvstacks.files import sha256
 from venvstacks.libraries.linkage import DYNLIB
 from venvstacks.platforms.targets import Target
 
@@ -146,7 +146,7 @@ def launcher_inputs(layer: Layer, target: Target, configuration: Mapping[str, An
     contents = [launcher(sample, target, configuration)[1] for sample in (*samples, launcher_of(layer))]
     return {
         "entry_points": layer.all_entry_points or list(layer.entry_points),
-        "launchers": [hashlib.sha256(content).hexdigest() for content in contents],
+        "launchers": [sha256(content) for content in contents],
     }
 
 

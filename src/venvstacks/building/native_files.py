@@ -66,7 +66,7 @@ def check_native(build: LayerBuild, found: Sequence[Found]) -> tuple[Finding, ..
         if not (is_copied and violation.package == BASE_PYTHON.name)
     ]
     if certain := [violation for violation in violations if violation.is_certain]:
-        raise binaries_error(build.layer.title, build.compatibility, certain)
+        raise binaries_error(build.headline, build.compatibility, certain)
     return tuple(violation_findings(build.layer.build_name, build.compatibility, violations))
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from venvstacks.building.installed import Distribution
+from venvstacks.building.launchers import CONSOLE, GUI
 from venvstacks.building.layer_layout import Layout
 
 _MODULE = "_venvstacks_schemes"
@@ -37,7 +38,7 @@ def scheme_layout() -> Layout:
 def commands_of(distribution: Distribution) -> set[str]:
     """Name the programs that uv makes for a package: its commands; of pip, also one after the interpreter."""
     points = distribution.entry_points
-    names = {point.name for point in points if point.group in {"console_scripts", "gui_scripts"}}
+    names = {point.name for point in points if point.group in {CONSOLE, GUI}}
     return names | {f"pip{HOST_MINOR}"} if distribution.name == "pip" else names
 
 

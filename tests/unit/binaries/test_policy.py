@@ -188,7 +188,7 @@ def test_links_and_other_files_are_passed_over(tmp_path: Path) -> None:
 
 def test_the_error_names_everything_and_the_way_out() -> None:
     violations = [Violation(f"lib/{n}.so", "pkg 1.0", "ELF x86_64", "ELF aarch64 (glibc)") for n in range(22)]
-    error = binaries_error("framework 'torch'", ARM, violations)
+    error = binaries_error("Framework 'torch'", ARM, violations)
     assert error.message.splitlines()[:2] == [
         "Framework 'torch' for linux_aarch64 (glibc 2.28) holds 22 native files that cannot be used there:",
         "  - lib/0.so (pkg 1.0): ELF x86_64; allowed: ELF aarch64 (glibc)",
