@@ -1,4 +1,4 @@
-"""Take examples/science the whole way, with the installed command line, and show what sharing saved.
+"""Lock, build, publish, export and run examples/science with the installed command line, and show what is saved.
 
 Run it as ``python3 dev.py demo``.
 """
@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvstacks.humanize import size_text
+
 STACK = Path(__file__).resolve().parents[1] / "examples" / "science"
 PROGRAM = Path(sys.executable).with_name("venvstacks")
 APPLICATIONS = ("iris", "fetch", "serve-model")
@@ -20,7 +22,7 @@ APPLICATIONS = ("iris", "fetch", "serve-model")
 
 @dataclass(frozen=True)
 class Row:
-    """What one layer weighs.
+    """The sizes of one layer.
 
     Attributes:
         layer: Install target.
@@ -50,7 +52,7 @@ def venvstacks(*arguments: str) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files in a folder; links and bytecode of earlier runs weigh nothing."""
+    """Return the bytes of all files in a folder; without links, and bytecode of earlier runs."""
     total = 0
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
@@ -66,7 +68,7 @@ def packages_in(layer: str) -> int:
 
 
 def measure() -> list[Row]:
-    """Read the manifest, the locks and the export, and weigh each layer."""
+    """Read the manifest, the locks and the export, and measure each layer."""
     manifest = STACK / "_artifacts" / "__venvstacks__" / "venvstacks.json"
     kinds = json.loads(manifest.read_text(encoding="utf-8"))["layers"]
     return [
@@ -90,11 +92,6 @@ def apart(rows: Iterable[Row]) -> tuple[int, int]:
     return sum(row.unpacked for row in carried), sum(row.archived for row in carried)
 
 
-def readable(size: int) -> str:
-    """Write a size for people."""
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"  # noqa: PLR2004 - 0.1 MB
-
-
 def table(rows: list[Row]) -> str:
     """Draw the layers, their sums, and what sharing saved."""
 
@@ -113,10 +110,10 @@ def table(rows: list[Row]) -> str:
         [
             head,
             "-" * len(head),
-            *(line(row.layer, row.packages, readable(row.unpacked), readable(row.archived)) for row in rows),
+            *(line(row.layer, row.packages, size_text(row.unpacked), size_text(row.archived)) for row in rows),
             "-" * len(head),
-            line("layers, once", sum(row.packages for row in rows), readable(unpacked), readable(archived)),
-            line(bundled_title, "", readable(bundled_unpacked), readable(bundled_archived)),
+            line("layers, once", sum(row.packages for row in rows), size_text(unpacked), size_text(archived)),
+            line(bundled_title, "", size_text(bundled_unpacked), size_text(bundled_archived)),
             line("saved by sharing", "", less(bundled_unpacked, unpacked), less(bundled_archived, archived)),
         ]
     )
