@@ -1,4 +1,4 @@
-"""Loads a definition file: every problem of it at once, or a stack that the other rooms can rely on."""
+"""Loads a definition file: every problem of it at once, or a stack that the other packages can rely on."""
 
 import os
 from collections.abc import Mapping
