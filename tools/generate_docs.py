@@ -27,8 +27,9 @@ INTRODUCTION = """\
 everything else to stderr. The exit code is 0 on success, 1 if the operation failed, 2 for wrong usage or an
 invalid definition, and 130 after an interruption; `venvstacks run` exits with the exit code of the application.
 
-Folders given as options are relative to the definition's folder. If an option and its `--no-` form are both given,
-the last one counts. `NO_COLOR` and `FORCE_COLOR` are honoured.
+Folders given as options are relative to the definition's folder; those of `run --from`, `unpack`, `patch`, `diff`
+and `cache` are relative to the current folder. If an option and its `--no-` form are both given, the last one
+counts. `NO_COLOR` and `FORCE_COLOR` are honoured.
 
 `--include` selects layers. `--show` and `--show-only` print these and all other layers that will be processed,
 each with its operations: `lock`, `reset-lock` (its earlier pins are ignored), `build`, `build-if-needed` (below a
