@@ -4,7 +4,7 @@
 
     python3 dev.py demo            lock, build, publish, export and run examples/science
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
-    python3 dev.py test --coverage the same, measured; fails below the share of branches in pyproject.toml
+    python3 dev.py test --coverage the same, measured; fails below the coverage in pyproject.toml
     python3 dev.py test-versions [ARGS]
                                    the unit tests on every CPython, and at the lowest versions of dependencies
     python3 dev.py test-targets [ARGS]
