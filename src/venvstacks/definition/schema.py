@@ -56,7 +56,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     platforms: Annotated[
         list[TargetName] | UnsetType,
         Meta(
-            description="The platforms the layer is made for. Default: all that the layers below are made for. "
+            description="The target platforms. Default: all that the layers below target. "
             "An empty array disables the layer.",
             examples=[["linux_x86_64", "macosx_arm64"]],
         ),
@@ -64,7 +64,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     linux_target: Annotated[
         str | UnsetType,
         Meta(
-            description="The C library on Linux, with its oldest version. Default: glibc@2.28.",
+            description="The C library that wheels may need on Linux. Default: glibc@2.28.",
             examples=["glibc", "glibc@2.35", "musl@1.2"],
             extra_json_schema={"pattern": r"^(glibc(@2\.\d+)?|musl(@1\.\d+)?)$"},
         ),
@@ -72,7 +72,7 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     macosx_target: Annotated[
         str | UnsetType,
         Meta(
-            description="The oldest macOS release. Default: $MACOSX_DEPLOYMENT_TARGET, else 13.0.",
+            description="The macOS version that wheels may need. Default: $MACOSX_DEPLOYMENT_TARGET, else 13.0.",
             examples=["13.0", "14"],
             extra_json_schema={"pattern": r"^\d+(\.\d+){0,2}$"},
         ),
@@ -80,8 +80,8 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     dynlib_exclude: Annotated[
         list[str] | UnsetType,
         Meta(
-            description="Globs of shared libraries that are not offered to the layers above; matched against the "
-            "end of the path.",
+            description="Globs of shared libraries, extension modules and programs that are excluded from linking "
+            "across layers; matched against the end of the path.",
             examples=[["libfoo.so.*", "vendored/**"]],
         ),
     ] = UNSET
@@ -104,14 +104,14 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     index_overrides: Annotated[
         dict[str, str] | UnsetType,
         Meta(
-            description="Index -> index: declares that a disagreement between layers about a package's index is "
-            "intended, and which index gives way to which.",
+            description="Index -> index that is accepted instead, where layers take a package from different "
+            "indexes.",
             examples=[{"pytorch-cpu": "pytorch-cuda"}],
         ),
     ] = UNSET
     priority_indexes: Annotated[
         list[str] | UnsetType,
-        Meta(description="Indexes that are asked first, for this layer only.", examples=[["pytorch-cpu"]]),
+        Meta(description="Indexes that are searched first, for this layer only.", examples=[["pytorch-cpu"]]),
     ] = UNSET
     exclude_packages: Annotated[
         list[str] | UnsetType,
@@ -123,12 +123,12 @@ class LayerFields(Struct, kw_only=True, forbid_unknown_fields=True):
     versioned: Annotated[
         bool | UnsetType,
         Meta(
-            description="Whether the installed layer's name carries a number that rises whenever its lock "
-            "changes. Default: false."
+            description="Whether the install target contains the lock version, which is increased whenever the "
+            "lock changes. Default: false."
         ),
     ] = UNSET
     build_requirements: Annotated[
-        Any | UnsetType, Meta(description="Has no effect any more.", extra_json_schema={"deprecated": True})
+        Any | UnsetType, Meta(description="Ignored.", extra_json_schema={"deprecated": True})
     ] = UNSET
 
 
@@ -178,9 +178,8 @@ class ApplicationFields(LayeredFields, kw_only=True, forbid_unknown_fields=True)
     entry_points: Annotated[
         bool | list[str] | UnsetType,
         Meta(
-            description="Commands and programs of packages that the layer has to have: names, or patterns of "
-            "names, that packages of this layer or of those below it offer, or true for all commands of its own "
-            "packages. Default: none.",
+            description="Commands of packages that get a launcher in the layer, and programs of packages: names "
+            "or patterns, or true for all commands of the layer's own packages. Default: none.",
             examples=[["hello", "jupyter*"], True],
         ),
     ] = UNSET
@@ -199,15 +198,15 @@ class ToolSettings(Struct, kw_only=True, forbid_unknown_fields=True):
     local_runtime: Annotated[
         LocalRuntime | UnsetType,
         Meta(
-            description="Whether an interpreter of this machine may serve as a runtime: never, where no managed "
-            "one can be had (fallback), or always. Default: never."
+            description="When to use an interpreter of this machine as a runtime: never, if no managed one is "
+            "available (fallback), or always. Default: never."
         ),
     ] = field(default=UNSET, name="local-runtime")
     bytecode: Annotated[
         Bytecode | UnsetType,
         Meta(
-            description="Whether layers hold their modules compiled, so that applications start at full speed "
-            "from read-only disks: none or ship. Default: none."
+            description="Whether layers contain compiled bytecode, so that applications start at full speed from "
+            "read-only folders: none or ship. Default: none."
         ),
     ] = UNSET
     strict: Annotated[
