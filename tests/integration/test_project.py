@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import venvstacks
 from fakes.building import Project as Fake
 from fakes.building import application, runtime
+from fakes.foreign_pythons import list_of_all
+from fakes.pythons import host
 from venvstacks import builds
 from venvstacks.building import build_state
 
@@ -76,6 +79,18 @@ def test_a_failed_step_does_not_cancel_the_next_one(fake: Fake) -> None:
             project.build()
         (fake.built / "app-app" / "foreign").unlink()
         assert [build.layer.build_name for build in project.build()] == ["base", "app-app"]
+
+
+def test_steps_for_several_platforms_follow_each_other(fake: Fake) -> None:
+    fake.policy = "never"
+    fake.environ["UV_PYTHON_DOWNLOADS_JSON_URL"] = list_of_all(fake.folder / "pythons", fake.root)
+    limits: dict[str, Any] = {"platforms": sorted({host().target.name, "win_amd64"}), "linux_target": "glibc@2.40"}
+    fake.define(runtime(**limits), application("app", **limits))
+    with venvstacks.Project(fake.stack(), fake.options()) as project:
+        project.lock()
+        for name in ("base", "app-app"):
+            project.build(include=[name], platforms=["all"])
+        assert project.plan.build(platforms=["all"]).to_build == ()
 
 
 def test_opening_loads_the_definition(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def bytecode_compiler(
     (scratch / _SCRIPT).write_text(payload(_SCRIPT), encoding="utf-8")
     cache = scratch / "bytecode" if len({build.target for build in builds}) > 1 else None
     if cache is not None:
-        cache.mkdir()
+        cache.mkdir(exist_ok=True)  # names are hashes of all that decides, so an earlier step's serve as well
     clean = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
     with threads(work) as pool:
         compilers = Compilers(provider.program, environ, work)
