@@ -190,6 +190,14 @@ def test_names_from_an_iterator(stack: venvstacks.Stack) -> None:
     assert "app-a" in plan.resolve
 
 
+@pytest.mark.parametrize("step", [venvstacks.build, venvstacks.publish, venvstacks.export])
+def test_names_from_an_iterator_are_not_forgotten_on_the_way(
+    stack: venvstacks.Stack, step: Callable[..., object]
+) -> None:
+    with pytest.raises(venvstacks.InvalidLockError):
+        step(stack, include=iter(["app-a"]))
+
+
 def test_settings_are_checked_before_the_build_folder_is_held(stack: venvstacks.Stack) -> None:
     with pytest.raises(TypeError, match="colour"):
         venvstacks.publish(stack, colour="red")  # type: ignore[call-arg]

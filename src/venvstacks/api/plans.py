@@ -59,7 +59,8 @@ class Plans:
         from venvstacks.api.publishing import make_publish_plans  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
-        return make_publish_plans(self._builds, PublishOptions(**settings), include, platforms)
+        chosen = choose_layers(self._builds.stack, include)
+        return make_publish_plans(self._builds, PublishOptions(**settings), chosen, platforms)
 
     def export(
         self,
@@ -72,4 +73,5 @@ class Plans:
         from venvstacks.api.publishing import make_export_plans  # noqa: PLC0415
         from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
-        return make_export_plans(self._builds, ExportOptions(**settings), include, platforms)
+        chosen = choose_layers(self._builds.stack, include)
+        return make_export_plans(self._builds, ExportOptions(**settings), chosen, platforms)

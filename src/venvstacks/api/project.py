@@ -129,16 +129,17 @@ class Project:
         """
         from venvstacks.api.steps import open_runtimes, run_building, run_locking  # noqa: PLC0415
 
+        # a mistake in a name shows before another run is waited for, or anything is locked
+        chosen, reset = choose_layers(self.stack, include), choose_layers(self.stack, reset, "reset")
+        choose_targets(self.stack, chosen, platforms)
         with self._session() as session:
-            chosen, reset = choose_layers(self.stack, include), choose_layers(self.stack, reset, "reset")
-            choose_targets(self.stack, chosen, platforms)  # a mistake in a name shows before anything is locked
             runtimes = open_runtimes(session)
             if lock_if_needed:
                 needed = extend_selection(self.stack, {*chosen, *reset}, dependencies=True, derived=False)
                 plan = self.plan.lock(include=needed, reset=reset, if_needed=True)
                 run_locking(session, runtimes, self.builds, plan)
             return run_building(
-                session, runtimes, self.builds, self.plan.build(include=include, platforms=platforms)
+                session, runtimes, self.builds, self.plan.build(include=chosen, platforms=platforms)
             )
 
     def publish(
@@ -167,9 +168,9 @@ class Project:
         from venvstacks.api.publishing import run_publishing  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
-        options = PublishOptions(**settings)
+        options, chosen = PublishOptions(**settings), choose_layers(self.stack, include)
         with self._session() as session:
-            return run_publishing(session, self.builds, options, include, platforms)
+            return run_publishing(session, self.builds, options, chosen, platforms)
 
     def export(
         self,
@@ -197,9 +198,9 @@ class Project:
         from venvstacks.api.publishing import run_exporting  # noqa: PLC0415
         from venvstacks.publishing.export_plan import ExportOptions  # noqa: PLC0415
 
-        options = ExportOptions(**settings)
+        options, chosen = ExportOptions(**settings), choose_layers(self.stack, include)
         with self._session() as session:
-            return run_exporting(session, self.builds, options, include, platforms)
+            return run_exporting(session, self.builds, options, chosen, platforms)
 
     def status(
         self,

@@ -25,19 +25,19 @@ from venvstacks.publishing.export_run import run_export
 from venvstacks.publishing.outputs import OutputPlan, Outputs
 from venvstacks.publishing.publication import run_publish
 from venvstacks.publishing.publish_plan import PublishOptions, PublishPlan, archive_profile, plan_publish
-from venvstacks.selection import choose_layers, choose_targets
+from venvstacks.selection import choose_targets
 from venvstacks.session import Session
 from venvstacks.workspace import hold_output
 
 
 def make_publish_plans(
-    builds: StackBuilds, options: PublishOptions, include: Collection[str] | None, platforms: Collection[str]
+    builds: StackBuilds, options: PublishOptions, chosen: Collection[str], platforms: Collection[str]
 ) -> tuple[PublishPlan, ...]:
     """Decide platform by platform which archives are made; locks and earlier manifests suffice for that."""
     stack, tagged = builds.stack, options.tag_outputs
     requested = [in_definition(stack, path) for path in options.delta_from]
     plans = []
-    for target, output, layers in _select(builds, options.output, include, platforms, tagged=tagged):
+    for target, output, layers in _select(builds, options.output, chosen, platforms, tagged=tagged):
         here = replace(_choose_format(options, stack, target), output=output)
         names = [build.layer.build_name for build in layers]
         order = stack_order(stack.layers, target)
@@ -51,27 +51,27 @@ def run_publishing(
     session: Session,
     builds: StackBuilds,
     options: PublishOptions,
-    include: Collection[str] | None,
+    chosen: Collection[str],
     platforms: Collection[str],
 ) -> tuple[Outputs[ArchiveManifest], ...]:
     """Publish layers that are built."""
     stack, how = session.stack, session.options
-    for target in choose_targets(stack, choose_layers(stack, include), platforms):
+    for target in choose_targets(stack, chosen, platforms):
         # a level that its format does not have is refused before the output folder is made
         archive_profile(_choose_format(options, stack, target))
     with hold_output(_output_folder(stack, options.output), wait=how.wait, observe=how.observe):
-        plans = make_publish_plans(builds, options, include, platforms)
-        _check_built(builds, plans, include, platforms)
+        plans = make_publish_plans(builds, options, chosen, platforms)
+        _check_built(builds, plans, chosen, platforms)
         cache = open_frame_cache(cache_folder(stack, how), how.environ)
         return tuple(run_publish(plan, session.work, cache) for plan in plans)
 
 
 def make_export_plans(
-    builds: StackBuilds, options: ExportOptions, include: Collection[str] | None, platforms: Collection[str]
+    builds: StackBuilds, options: ExportOptions, chosen: Collection[str], platforms: Collection[str]
 ) -> tuple[ExportPlan, ...]:
     """Decide platform by platform which layers are exported; the layers need not be built."""
     plans = []
-    for target, output, layers in _select(builds, options.output, include, platforms, tagged=False):
+    for target, output, layers in _select(builds, options.output, chosen, platforms, tagged=False):
         manifests, present = read_exported(output)
         order = stack_order(builds.stack.layers, target)
         here = replace(options, output=output)
@@ -83,14 +83,14 @@ def run_exporting(
     session: Session,
     builds: StackBuilds,
     options: ExportOptions,
-    include: Collection[str] | None,
+    chosen: Collection[str],
     platforms: Collection[str],
 ) -> tuple[Outputs[ExportManifest], ...]:
     """Export layers that are built."""
     how = session.options
     with hold_output(_output_folder(session.stack, options.output), wait=how.wait, observe=how.observe):
-        plans = make_export_plans(builds, options, include, platforms)
-        _check_built(builds, plans, include, platforms)
+        plans = make_export_plans(builds, options, chosen, platforms)
+        _check_built(builds, plans, chosen, platforms)
         return tuple(run_export(plan, session.work) for plan in plans)
 
 
@@ -108,14 +108,13 @@ def _output_folder(stack: Stack, path: str | os.PathLike[str]) -> Path:
 def _select(
     builds: StackBuilds,
     output: str | os.PathLike[str],
-    include: Collection[str] | None,
+    chosen: Collection[str],
     platforms: Collection[str],
     *,
     tagged: bool,
 ) -> Iterator[tuple[Target, Path, list[LayerBuild]]]:
     """Return each platform with its output folder, and the selected layers that are made for it."""
     folder = _output_folder(builds.stack, output)
-    chosen = choose_layers(builds.stack, include)
     selected = [build for build in builds.select(chosen, platforms) if build.layer.build_name in chosen]
     by_target = {target: list(layers) for target, layers in groupby(selected, lambda build: build.target)}
     for target, layers in by_target.items():
@@ -125,9 +124,9 @@ def _select(
 def _check_built(
     builds: StackBuilds,
     plans: Sequence[OutputPlan[Any]],
-    include: Collection[str] | None,
+    chosen: Collection[str],
     platforms: Collection[str],
 ) -> None:
     """Ensure that the layers whose outputs are made are built; what is kept needs no built layer."""
     made = {planned.build.key for plan in plans for planned in plan.layers if not planned.is_kept}
-    check_built(builds.select(choose_layers(builds.stack, include), platforms), made)
+    check_built(builds.select(chosen, platforms), made)
