@@ -1,8 +1,7 @@
 """Unpacking archives and applying deltas on target machines, without anything that building needs."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from venvstacks.archives.staging import DeployedLayer
@@ -22,11 +21,8 @@ def plan_unpacking(
 ) -> tuple[PlannedUnpack, ...]:
     """Return what :func:`unpack` would do, with the same parameters."""
     require_collection(archives=archives)
-    options = options or Options()
-    folder = Path(to).expanduser().absolute()
-    return prepare_unpack(
-        [Path(archive).expanduser() for archive in archives], folder, force=force, work=Work(jobs=options.jobs)
-    )
+    places = [Path(archive).expanduser() for archive in archives]
+    return prepare_unpack(places, Path(to).expanduser().absolute(), force=force, work=_work(options))
 
 
 def unpack(
@@ -51,8 +47,7 @@ def unpack(
         ArchiveError: An archive or its index is damaged, or holds what no layer may hold.
         FilesystemError: Something else is there under a layer's name, or cannot be written.
     """
-    with _work(options) as work:
-        return run_unpack(plan_unpacking(archives, to, force=force, options=options), work)
+    return run_unpack(plan_unpacking(archives, to, force=force, options=options), _work(options))
 
 
 def plan_patching(
@@ -82,15 +77,8 @@ def patch(
         DeltaError: A file of the old folder is not what was published, or the delta is missing or damaged.
         FilesystemError: Something is there under the new folder's name, or cannot be written.
     """
-    with _work(options) as work:
-        return run_patch(plan_patching(old, delta, to), work)
+    return run_patch(plan_patching(old, delta, to), _work(options))
 
 
-@contextmanager
-def _work(options: Options | None) -> Iterator[Work]:
-    options = options or Options()
-    work = Work(options.observe, options.jobs)
-    try:
-        yield work
-    finally:
-        work.cancellation.cancel()
+def _work(options: Options | None) -> Work:
+    return Work() if options is None else Work(options.observe, options.jobs)

@@ -122,11 +122,7 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
     plan = prepare_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))
     if not dry_run:
         with report_events(options) as how:
-            work = Work(how.observe, how.jobs)
-            try:
-                run_patch(plan, work)
-            finally:
-                work.cancellation.cancel()
+            run_patch(plan, Work(how.observe, how.jobs))
     if as_json:
         print_json(
             {
