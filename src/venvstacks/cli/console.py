@@ -31,7 +31,7 @@ def has_colour(stream: TextIO) -> bool:
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return is_lively(stream)
 
 
 def is_lively(stream: TextIO) -> bool:
