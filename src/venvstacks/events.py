@@ -96,7 +96,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Another run holds the build folder; this one waits for it.
+    """Another run holds the build folder or the output folder; this one waits for it.
 
     Attributes:
         folder: The folder that is in use.

@@ -15,7 +15,7 @@ from venvstacks.work import Work
 
 @dataclass(frozen=True)
 class Session:
-    """What one step works with; ``scratch`` is a folder for intermediate files, gone after the run."""
+    """What one step works with; ``scratch`` is for intermediate files, and shared by all steps of a project."""
 
     stack: Stack
     options: Options

@@ -190,7 +190,7 @@ project = group(
     showing,
     build_dir,
     jobs("Maximum number of layers to process at once"),
-    flag("--wait", default=True, help="Wait while another run uses the build folder, instead of failing."),
+    flag("--wait", default=True, help="Wait while another run uses the same folders, instead of failing."),
     verbosity,
     collect(options="Options"),
 )
