@@ -26,7 +26,7 @@ class Options:
         strict: Whether what may be wrong with a layer is an error; None for what the definition says.
         cache_dir: Folder for caches, relative to the definition's folder: downloaded wheels in ``uv``, compressed
             parts of archives in ``frames``. None for uv's own cache, and the user's cache folder.
-        clean: Whether each build makes all its layers anew, and building and locking forget what was downloaded.
+        clean: Whether each build rebuilds all its layers, and building and locking forget what was downloaded.
         wait: Whether to wait for another run in the same build or output folder.
         jobs: How many layers are handled at once.
         observe: Called with each event, from any thread.

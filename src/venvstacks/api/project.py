@@ -293,7 +293,7 @@ def open_project(
         check_binaries: Whether native files of the layers are checked.
         strict: Whether what may be wrong with a layer is an error.
         cache_dir: Folder for caches.
-        clean: Whether each build makes all its layers anew, also those of an earlier build of this project.
+        clean: Whether each build rebuilds all its layers, also those that an earlier build of this project made.
         wait: Whether to wait for another run in the same build or output folder.
         jobs: How many layers are handled at once; as many as there are processors by default.
         observe: Called with each event, from any thread.

@@ -136,7 +136,9 @@ def test_any_file_name(tmp_path: Path) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "venvstacks.toml"
-    assert message(path) == f"{path} has 1 problem:\n  - the file does not exist (name the definition file, or change to its folder)"
+    assert message(path) == (
+        f"{path} has 1 problem:\n  - the file does not exist (name the definition file, or change to its folder)"
+    )
 
 
 def test_folder(tmp_path: Path) -> None:
