@@ -98,14 +98,14 @@ def _resolve(module: SourceModule, folder: Path, above: tuple[Path, ...]) -> Pat
 
 
 def _check_entry(module: SourceModule, path: Path) -> None:
-    if not path.exists():
-        raise _refusal(module, path, "is a link that leads nowhere", "repair or remove the link")
-    if not path.is_file() and not path.is_dir():
-        raise _refusal(module, path, "is neither a file nor a folder", "remove it")
     try:
         path.name.encode()
     except UnicodeEncodeError:
         raise _refusal(module, path, "has a name that is not valid Unicode", "rename it") from None
+    if not path.exists():
+        raise _refusal(module, path, "is a link that leads nowhere", "repair or remove the link")
+    if not path.is_file() and not path.is_dir():
+        raise _refusal(module, path, "is neither a file nor a folder", "remove it")
 
 
 def _refusal(module: SourceModule, path: Path, what: str, hint: str) -> FilesystemError:
