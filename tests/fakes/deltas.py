@@ -72,6 +72,15 @@ NEW: Content = {
     "share/moved.dat": noise(3000, seed=3),
     "share/twice.dat": noise(3000, seed=3),
 }
+# A little of each kind: all bytes of a delta between these can be tried one after the other.
+SMALL_OLD: Content = {"a.py": b"one\n" * 30, "kept": noise(50), "lib": None, "lib/moves": b"m"}
+SMALL_NEW: Content = {
+    "a.py": b"one\n" * 29 + b"two\n",
+    "kept": noise(50),
+    "lib": None,
+    "link": "a.py",
+    "moved": b"m",
+}
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fakes.deltas import Content, Pair, full_facts, make_pair, noise
+from fakes.deltas import SMALL_NEW, SMALL_OLD, Pair, full_facts, make_pair
 from venvstacks.errors import DeltaError, VenvstacksError
-
-OLD: Content = {"a.py": b"one\n" * 30, "kept": noise(50), "lib": None, "lib/moves": b"m"}
-NEW: Content = {"a.py": b"one\n" * 29 + b"two\n", "kept": noise(50), "lib": None, "link": "a.py", "moved": b"m"}
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
-    return make_pair(tmp_path, OLD, NEW)
+    return make_pair(tmp_path, SMALL_OLD, SMALL_NEW)
 
 
 def test_no_flipped_byte_goes_unnoticed(pair: Pair) -> None:

@@ -6,6 +6,9 @@ from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.platforms.targets import TARGETS
 
 PYTHON = PythonVersion("cpython", "3.13.0", freethreaded=True)
+SCHEME = Layout("", "site", "scripts", "include/site/python3.12", data="data")
+LINUX = layer_layout(LayerKind.FRAMEWORK, TARGETS["linux_x86_64"], PYTHON)
+WINDOWS = layer_layout(LayerKind.FRAMEWORK, TARGETS["win_amd64"], PYTHON)
 
 
 @pytest.mark.parametrize(
@@ -33,26 +36,21 @@ def test_layouts_follow_the_target(kind: LayerKind, target: str, layout: Layout)
 
 
 def test_paths_are_translated_between_layouts() -> None:
-    mine = Layout("", "site", "scripts", "include/site/python3.12", data="data")
-    windows = layer_layout(LayerKind.FRAMEWORK, TARGETS["win_amd64"], PYTHON)
-    assert mine.translate("site/a.py", windows) == "Lib/site-packages/a.py"
-    assert mine.translate("scripts/tool", windows) == "Scripts/tool"
-    assert mine.translate("include/site/python3.12/x/y.h", windows) == "Include/x/y.h"
-    assert mine.translate("data/share/x", windows) == "share/x"
-    assert mine.translate("data", windows) == ""
-    assert mine.translate("site-other/x", windows) == "site-other/x"
+    assert SCHEME.translate("site/a.py", WINDOWS) == "Lib/site-packages/a.py"
+    assert SCHEME.translate("scripts/tool", WINDOWS) == "Scripts/tool"
+    assert SCHEME.translate("include/site/python3.12/x/y.h", WINDOWS) == "Include/x/y.h"
+    assert SCHEME.translate("data/share/x", WINDOWS) == "share/x"
+    assert SCHEME.translate("data", WINDOWS) == ""
+    assert SCHEME.translate("site-other/x", WINDOWS) == "site-other/x"
 
 
 def test_windows_takes_other_spellings_for_the_same_folder() -> None:
-    mine = Layout("", "site", "scripts", "include/site/python3.12", data="data")
-    windows = layer_layout(LayerKind.FRAMEWORK, TARGETS["win_amd64"], PYTHON)
-    linux = layer_layout(LayerKind.FRAMEWORK, TARGETS["linux_x86_64"], PYTHON)
-    assert mine.translate("data/lib/x.lib", windows) == "Lib/x.lib"
-    assert mine.translate("data/INCLUDE/x.h", windows) == "Include/x.h"
-    assert mine.translate("data/library/x", windows) == "library/x"
-    assert mine.translate("data/LIB/x", linux) == "LIB/x"
+    assert SCHEME.translate("data/lib/x.lib", WINDOWS) == "Lib/x.lib"
+    assert SCHEME.translate("data/INCLUDE/x.h", WINDOWS) == "Include/x.h"
+    assert SCHEME.translate("data/library/x", WINDOWS) == "library/x"
+    assert SCHEME.translate("data/LIB/x", LINUX) == "LIB/x"
     # what is no script is not put among the scripts
-    assert mine.translate("data/bin/x.dll", windows) == "bin/x.dll"
+    assert SCHEME.translate("data/bin/x.dll", WINDOWS) == "bin/x.dll"
 
 
 def test_launchers_have_the_names_of_their_python() -> None:

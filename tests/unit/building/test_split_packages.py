@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fakes.built_layers import make_built_layer
+from fakes.built_layers import make_built_layer, make_tree
 from fakes.locks import make_lock
 from venvstacks.building.build_state import Part
 from venvstacks.building.installed import read_installed
@@ -112,13 +112,9 @@ def test_parts_are_read_from_records(tmp_path: Path) -> None:
         "not-a-name/module.py": "",
         "module.py": "",
     }
-    site = tmp_path / SITE
-    for name, text in {**files, "own/__init__.py": ""}.items():
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_text(text)
-    info = site / "Some_Thing-1.dist-info"
-    info.mkdir()
-    (info / "RECORD").write_text("".join(f"{name},,\n" for name in files))
+    record = "".join(f"{name},,\n" for name in files)
+    installed = {**files, "own/__init__.py": "", "Some_Thing-1.dist-info/RECORD": record}
+    make_tree(tmp_path / SITE, {name: text.encode() for name, text in installed.items()})
     found = parts_of(build_of("framework-one"), read_installed(tmp_path, SITE), scan(tmp_path), tmp_path)
     code = found.pop("code")
     assert code.init

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fakes.deltas import Content, Pair, edited, full_facts, make_pair, noise, rewrite
+from fakes.deltas import SMALL_NEW, SMALL_OLD, Pair, edited, full_facts, make_pair, noise, rewrite
 from fakes.manifests import archive_manifest, place_manifest
 from venvstacks import files
 from venvstacks.archives.codecs import CodecError
@@ -20,13 +20,10 @@ from venvstacks.manifests.manifest_format import DeltaManifest
 
 Structs = msgspec.structs
 
-OLD: Content = {"a.py": b"one\n" * 30, "kept": noise(50), "lib": None, "lib/moves": b"m"}
-NEW: Content = {"a.py": b"one\n" * 29 + b"two\n", "kept": noise(50), "lib": None, "link": "a.py", "moved": b"m"}
-
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
-    return make_pair(tmp_path, OLD, NEW)
+    return make_pair(tmp_path, SMALL_OLD, SMALL_NEW)
 
 
 def problem(pair: Pair) -> str:
