@@ -39,9 +39,3 @@ class StallingIndex:
         self._over.set()
         self._server.shutdown()
         self._server.server_close()
-
-
-def closed_port() -> str:
-    """Return the address of an index where nobody listens."""
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
-        return f"http://127.0.0.1:{server.server_address[1]}/simple"

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from fakes.building import Project
+from fakes.patience import PATIENCE
 from fakes.wheels import make_wheel
 
 APPLICATION = '''\
@@ -107,6 +108,13 @@ def built_project(root: Path) -> Project:
     return project
 
 
+def use_index(project: Project, url: str) -> None:
+    """Let a project take packages from an index, and from no other."""
+    path = project.folder / "venvstacks.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f'{text}\n[[tool.uv.index]]\nname = "mine"\nurl = "{url}"\ndefault = true\n', encoding="utf-8")
+
+
 @contextmanager
 def started(
     command: Sequence[str | Path], cwd: Path, environ: Mapping[str, str]
@@ -122,7 +130,7 @@ def started(
         encoding="utf-8",
         start_new_session=True,
     )
-    guard = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+    guard = threading.Timer(5 * PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
     guard.start()
     try:
         yield process

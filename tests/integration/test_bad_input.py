@@ -6,14 +6,13 @@ import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fakes.building import Ended, Project
-from fakes.indexes import StallingIndex, closed_port
-from fakes.projects import LAYERS, OFFLINE, built_project, content, locked_project, make_project
+from fakes.indexes import StallingIndex
+from fakes.projects import LAYERS, OFFLINE, built_project, content, locked_project, make_project, use_index
 from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
@@ -332,20 +331,8 @@ def test_full_disk_while_publishing(built: Project, command: str, limit: int) ->
 # ---- Indexes
 
 
-@pytest.fixture
-def stalling() -> Iterator[StallingIndex]:
-    with StallingIndex() as index:
-        yield index
-
-
-def use_index(project: Project, url: str) -> None:
-    path = project.folder / "venvstacks.toml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(f'{text}\n[[tool.uv.index]]\nname = "mine"\nurl = "{url}"\ndefault = true\n', encoding="utf-8")
-
-
-def test_unreachable_index(locked: Project) -> None:
-    use_index(locked, closed_port())
+def test_unreachable_index(locked: Project, nobody: str) -> None:
+    use_index(locked, nobody)
     before = everything(locked)
     message = failed(locked.run("lock", environ={"UV_HTTP_RETRIES": "0"}), "runtime 'py'", "127.0.0.1")
     assert "connect" in message.lower()
@@ -361,8 +348,8 @@ def test_slow_index(locked: Project, stalling: StallingIndex) -> None:
     assert everything(locked) == before
 
 
-def test_credentials_stay_secret(locked: Project) -> None:
-    use_index(locked, closed_port().replace("http://", "http://user:hush@"))
+def test_credentials_stay_secret(locked: Project, nobody: str) -> None:
+    use_index(locked, nobody.replace("http://", "http://user:hush@"))
     ended = locked.run("lock", "-vv", environ={"UV_HTTP_RETRIES": "0"})
     assert ended.status in {1, 2}
     assert "hush" not in ended.stdout + ended.stderr

@@ -461,13 +461,10 @@ class Silence:
 
 
 @pytest.mark.parametrize("answer", ["refused", "silence", "list refused"])
-def test_where_no_server_answers_one_lock_and_one_build_do(project: Project, answer: str) -> None:
+def test_where_no_server_answers_one_lock_and_one_build_do(project: Project, nobody: str, answer: str) -> None:
     """A two-part version: what cannot be downloaded is not locked either, and nothing is tried again and again."""
     python = own_python()
     server = Silence()
-    closed = socket.create_server(("127.0.0.1", 0))
-    nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    closed.close()
     newer = f"{python.minor}.99"
     addresses = {"refused": nobody, "silence": server.address, "list refused": nobody}
     downloads = [

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fakes.building import Project, environment
+from fakes.patience import PATIENCE
 from fakes.projects import (
     LAYERS,
     OFFLINE,
@@ -447,7 +448,7 @@ def test_signals_of_an_application(export: Path, built: Project, number: signal.
         assert process.stdout is not None
         await_line(process.stdout, "ready")
         process.send_signal(number)
-        assert process.wait(10) == -number
+        assert process.wait(PATIENCE) == -number
 
 
 def test_current_folder_of_an_application(export: Path, built: Project, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 
 from fakes.building import Project
 from fakes.indexes import StallingIndex
-from fakes.projects import LAYERS, OFFLINE, await_end, await_line, built_project, content, started
+from fakes.patience import PATIENCE
+from fakes.projects import LAYERS, OFFLINE, await_end, await_line, built_project, content, started, use_index
 from fakes.wheels import make_wheel
 from venvstacks.files import TEMPORARY_PREFIX
 
@@ -202,25 +204,25 @@ def test_interruption(root: Path, tmp_path: Path, name: str, number: signal.Sign
 # ---- While something else takes its time
 
 
-@pytest.fixture
-def index() -> Iterator[StallingIndex]:
-    with StallingIndex() as index:
-        yield index
+@contextmanager
+def stalled_lock(project: Project, index: StallingIndex) -> Iterator["subprocess.Popen[str]"]:
+    """Start to lock from an index that does not answer; uv waits for it."""
+    use_index(project, index.url)
+    environ = project.environment(UV_HTTP_TIMEOUT="600")
+    with started(project.command("lock"), project.folder, environ) as process:
+        assert index.requested.wait(PATIENCE)
+        yield process
 
 
 @pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "one process"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interruption_of_a_download(
-    root: Path, tmp_path: Path, index: StallingIndex, number: signal.Signals, *, to_group: bool
+    root: Path, tmp_path: Path, stalling: StallingIndex, number: signal.Signals, *, to_group: bool
 ) -> None:
     """uv waits for an index that does not answer; a terminal sends Ctrl-C to it as well, kill does not."""
     project = changed_project(root).copied(tmp_path / "project")
-    definition = project.folder / "venvstacks.toml"
-    text = definition.read_text(encoding="utf-8")
-    definition.write_text(f'{text}\n[[tool.uv.index]]\nname = "slow"\nurl = "{index.url}"\n', encoding="utf-8")
     before = content(project.folder / "requirements")
-    with started(project.command("lock"), project.folder, project.environment()) as process:
-        index.requested.wait(30)
+    with stalled_lock(project, stalling) as process:
         (os.killpg if to_group else os.kill)(process.pid, number)
         err = await_end(process)
         assert process.returncode == 128 + number
@@ -239,20 +241,16 @@ def test_interruption_of_compression(root: Path, tmp_path: Path) -> None:
         assert process.stderr is not None
         await_line(process.stderr, "publishing  py")
         process.send_signal(signal.SIGINT)
-        process.wait(10)
+        process.wait(PATIENCE)
         assert process.returncode == 130
     assert leftovers(out) == []
     assert not list(out.glob("py.*"))
 
 
-def test_two_interruptions(root: Path, tmp_path: Path, index: StallingIndex) -> None:
+def test_two_interruptions(root: Path, tmp_path: Path, stalling: StallingIndex) -> None:
     """Someone impatient presses Ctrl-C again: that gives no traceback either."""
     project = changed_project(root).copied(tmp_path / "project")
-    definition = project.folder / "venvstacks.toml"
-    text = definition.read_text(encoding="utf-8")
-    definition.write_text(f'{text}\n[[tool.uv.index]]\nname = "slow"\nurl = "{index.url}"\n', encoding="utf-8")
-    with started(project.command("lock"), project.folder, project.environment()) as process:
-        index.requested.wait(30)
+    with stalled_lock(project, stalling) as process:
         for _ in range(3):
             process.send_signal(signal.SIGINT)
         _, err = process.communicate()
@@ -263,13 +261,11 @@ def test_two_interruptions(root: Path, tmp_path: Path, index: StallingIndex) -> 
 # ---- Two runs at once
 
 
-def test_second_run_waits(root: Path, tmp_path: Path, index: StallingIndex) -> None:
+def test_second_run_waits(root: Path, tmp_path: Path, stalling: StallingIndex) -> None:
     project = changed_project(root).copied(tmp_path / "project")
     definition = project.folder / "venvstacks.toml"
     plain = definition.read_text(encoding="utf-8")
-    definition.write_text(f'{plain}\n[[tool.uv.index]]\nname = "slow"\nurl = "{index.url}"\n', encoding="utf-8")
-    with started(project.command("lock"), project.folder, project.environment()) as first:
-        index.requested.wait(30)
+    with stalled_lock(project, stalling) as first:
         definition.write_text(plain, encoding="utf-8")
         ended = project.run("build", "--no-wait", "--lock", *OFFLINE)
         assert ended.status == 1
@@ -287,24 +283,22 @@ def test_second_run_waits(root: Path, tmp_path: Path, index: StallingIndex) -> N
             assert lines == [f"   waiting  another run is using {project.folder / '_build'}\n"]
             assert second.poll() is None
             first.send_signal(signal.SIGTERM)
-            assert first.wait(30) == 143
+            assert first.wait(PATIENCE) == 143
             out, err = second.communicate()
             assert second.returncode == 0, err
             assert out == "4 layers in _build, 2 built\n"
 
 
-def test_waiting_can_be_interrupted(root: Path, tmp_path: Path, index: StallingIndex) -> None:
+def test_waiting_can_be_interrupted(root: Path, tmp_path: Path, stalling: StallingIndex) -> None:
     project = changed_project(root).copied(tmp_path / "project")
-    definition = project.folder / "venvstacks.toml"
-    text = definition.read_text(encoding="utf-8")
-    definition.write_text(f'{text}\n[[tool.uv.index]]\nname = "slow"\nurl = "{index.url}"\n', encoding="utf-8")
-    with started(project.command("lock"), project.folder, project.environment()):
-        index.requested.wait(30)
-        with started(project.command("lock"), project.folder, project.environment()) as second:
-            assert second.stderr is not None
-            await_line(second.stderr, "waiting")
-            second.send_signal(signal.SIGINT)
-            assert second.wait(10) == 130
+    with (
+        stalled_lock(project, stalling),
+        started(project.command("lock"), project.folder, project.environment()) as second,
+    ):
+        assert second.stderr is not None
+        await_line(second.stderr, "waiting")
+        second.send_signal(signal.SIGINT)
+        assert second.wait(PATIENCE) == 130
 
 
 _KILLS_ITSELF = """\

@@ -1,7 +1,6 @@
 """Where wheels come from: indexes with names, passwords and faults; and what must not decide it."""
 
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +8,9 @@ import pytest
 
 from fakes.definitions import LINUX, define
 from fakes.index_server import serve_index
+from fakes.indexes import StallingIndex
 from fakes.locking import Locker, content, load_all, plain_environment
+from fakes.patience import PATIENCE
 from fakes.wheels import make_wheel
 from venvstacks.definition.loading import load_stack
 from venvstacks.definition.stack import Stack
@@ -20,11 +21,6 @@ from venvstacks.processes import CancelledError
 from venvstacks.work import Work
 
 ACCOUNT = {"user": "anneliese", "password": "s3cr3t@"}
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uv-cache")
 
 
 @pytest.fixture
@@ -300,14 +296,12 @@ def test_an_unreachable_index_is_one_message_and_loses_nothing(
     assert content(stack) == before
 
 
-def test_a_silent_index_is_given_up(tmp_path: Path, cache: Path) -> None:
+def test_a_silent_index_is_given_up(tmp_path: Path, cache: Path, stalling: StallingIndex) -> None:
     environ = plain_environment(cache) | {"UV_HTTP_TIMEOUT": "1"}
-    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never answers
-        address = f"http://127.0.0.1:{server.getsockname()[1]}/simple"
-        stack = _with_index(tmp_path, address)
-        with pytest.raises(LockError, match=r"timed out|timeout") as caught:
-            Locker(environ, no_index=False)(stack)
-    assert address in caught.value.message
+    stack = _with_index(tmp_path, stalling.url)
+    with pytest.raises(LockError, match=r"timed out|timeout") as caught:
+        Locker(environ, no_index=False)(stack)
+    assert stalling.url in caught.value.message
     assert content(stack) == {}
 
 
@@ -360,16 +354,15 @@ def test_settings_of_users_and_systems_have_no_effect(
     assert load_all(stack)["py"] == locked
 
 
-def test_calling_it_off_ends_uv(tmp_path: Path, cache: Path) -> None:
-    environ = plain_environment(cache) | {"UV_HTTP_TIMEOUT": "60"}
+def test_calling_it_off_ends_uv(tmp_path: Path, cache: Path, stalling: StallingIndex) -> None:
+    environ = plain_environment(cache) | {"UV_HTTP_TIMEOUT": "600"}
     work = Work()
-    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
-        stack = _with_index(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/simple")
+    stack = _with_index(tmp_path, stalling.url)
+    with ThreadPoolExecutor() as pool:
         running = pool.submit(Locker(environ, no_index=False, work=work), stack)
-        connection, _ = server.accept()  # uv is waiting for an answer now
+        assert stalling.requested.wait(PATIENCE)
         work.cancellation.cancel()
-        assert isinstance(running.exception(timeout=5), CancelledError)
-        connection.close()
+        assert isinstance(running.exception(PATIENCE), CancelledError)
     assert content(stack) == {}
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import venvstacks
 from fakes.building import Project
+from fakes.patience import PATIENCE
 from fakes.projects import LAYERS, built_project, content, locked_project, make_project
 from venvstacks import Event, Finished, Options, Planned, Progressed, Started, Step, Waiting
 
@@ -174,7 +175,7 @@ def test_two_runs_in_one_process(root: Path) -> None:
     def hold(event: Event) -> None:
         if isinstance(event, Planned):
             holding.set()
-            assert released.wait(60)
+            assert released.wait(PATIENCE)
 
     def tell(event: Event) -> None:
         if isinstance(event, Waiting):
@@ -190,15 +191,15 @@ def test_two_runs_in_one_process(root: Path) -> None:
         return thread
 
     first = build(hold)
-    assert holding.wait(60)
+    assert holding.wait(PATIENCE)
     with pytest.raises(venvstacks.BusyError, match="Another run is using"):
         venvstacks.build(stack, options=Options(wait=False, environ=project.environment()))
     second = build(tell)
-    assert waiting.wait(60)
+    assert waiting.wait(PATIENCE)
     assert results == []
     released.set()
-    first.join(60)
-    second.join(60)
+    first.join(PATIENCE)
+    second.join(PATIENCE)
     assert len(results) == 2
 
 

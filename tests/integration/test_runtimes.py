@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from fakes.indexes import StallingIndex
 from fakes.pythons import (
     Download,
     host,
@@ -32,23 +32,6 @@ from venvstacks.work import Work
 
 DEBIAN = Path("/usr/bin/python3.11")
 REQUEST = PythonRequest("cpython", "3.12")
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    """Return the address of a server that accepts and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-@pytest.fixture
-def closed() -> str:
-    """Return an address where nobody listens."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def newest(folder: Path, keys: list[str], on: tuple[Compatibility, ...], request: PythonRequest = REQUEST) -> str:
@@ -134,18 +117,18 @@ def test_an_archive_that_is_none_is_refused(tmp_path: Path) -> None:
         fetch(tmp_path, Download.of(tmp_path / "python.tar.gz", own_python().release))
 
 
-def test_nobody_at_the_address_is_told_in_the_words_of_uv(tmp_path: Path, closed: str) -> None:
-    download = listed(host_key(own_python().release), f"{closed}/python.tar.gz")
+def test_nobody_at_the_address_is_told_in_the_words_of_uv(tmp_path: Path, nobody: str) -> None:
+    download = listed(host_key(own_python().release), f"{nobody}/python.tar.gz")
     address = write_list(tmp_path / "list.json", [download])
     provider = managed_runtimes(tmp_path, address)
     with pytest.raises(RuntimeProviderError, match="Connection refused"):
         provider.fetch(own_python(), host(), tmp_path / "runtime")
     with pytest.raises(ToolError, match=r"uv cannot list the Pythons for 'cpython@3\.12'"):
-        managed_runtimes(tmp_path, f"{closed}/list.json").newest(REQUEST, (LINUX,))
+        managed_runtimes(tmp_path, f"{nobody}/list.json").newest(REQUEST, (LINUX,))
 
 
-def test_an_impatient_provider_does_not_try_again(tmp_path: Path, address: str) -> None:
-    download = listed(host_key(own_python().release), f"{address}/python.tar.gz")
+def test_an_impatient_provider_does_not_try_again(tmp_path: Path, stalling: StallingIndex) -> None:
+    download = listed(host_key(own_python().release), f"{stalling.url}/python.tar.gz")
     provider = managed_runtimes(tmp_path, write_list(tmp_path / "list.json", [download]), impatient=True)
     with pytest.raises(RuntimeProviderError) as caught:
         provider.fetch(own_python(), host(), tmp_path / "runtime")

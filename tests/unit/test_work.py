@@ -6,10 +6,11 @@ from contextlib import suppress
 
 import pytest
 
+from fakes.patience import PATIENCE
 from venvstacks.processes import CancelledError
 from venvstacks.work import Task, Work, default_jobs, run_tasks
 
-PATIENT = [sys.executable, "-S", "-c", "import threading; threading.Event().wait(60)"]
+PATIENT = [sys.executable, "-S", "-c", "import threading; threading.Event().wait(300)"]
 Run = Callable[[Mapping[str, int]], int]
 
 
@@ -21,7 +22,7 @@ def test_results_stand_in_the_order_of_the_tasks() -> None:
     second = threading.Event()
 
     def slow(_: Mapping[str, int]) -> int:
-        assert second.wait(5)
+        assert second.wait(PATIENCE)
         return 1
 
     def quick(_: Mapping[str, int]) -> int:
@@ -44,7 +45,7 @@ def test_tasks_wait_for_what_they_need_and_get_its_results() -> None:
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_as_many_tasks_as_there_are_jobs_run_at_once(jobs: int) -> None:
     guard = threading.Lock()
-    together = threading.Barrier(jobs, timeout=5)  # breaks if fewer run at once
+    together = threading.Barrier(jobs, timeout=PATIENCE)  # breaks if fewer run at once
     running, most = 0, 0
 
     def run(_: Mapping[str, int]) -> int:
@@ -135,7 +136,7 @@ def test_an_error_cancels_the_others() -> None:
     ended: list[str] = []
 
     def fail(_: Mapping[str, int]) -> int:
-        assert started.wait(5)
+        assert started.wait(PATIENCE)
         raise ValueError("first")
 
     def patient(_: Mapping[str, int]) -> int:
@@ -162,7 +163,7 @@ def test_an_error_cancels_the_others() -> None:
 
 
 def test_of_errors_at_the_same_time_the_first_tasks_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(3, timeout=5)
+    together = threading.Barrier(3, timeout=PATIENCE)
     work = Work(jobs=3)
 
     def failing(error: Exception) -> Run:
@@ -190,9 +191,9 @@ def test_a_cancellation_from_outside_reaches_the_caller() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_tasks, [_task("a", run=patient)], work)
-        assert started.wait(5)
+        assert started.wait(PATIENCE)
         work.cancellation.cancel()
-        assert isinstance(running.exception(5), CancelledError)
+        assert isinstance(running.exception(PATIENCE), CancelledError)
 
 
 def test_there_is_at_least_one_job() -> None:

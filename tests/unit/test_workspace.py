@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.patience import PATIENCE
 from venvstacks.building.build_state import STATE_FILE
 from venvstacks.errors import BusyError, FilesystemError
 from venvstacks.events import Event, Waiting, silent
@@ -72,9 +73,9 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         with hold_workspace(tmp_path, wait=True, observe=silent):
             running = pool.submit(second)
-            assert waiting.wait(5)
+            assert waiting.wait(PATIENCE)
             first_is_over = True
-        assert running.result(10)
+        assert running.result(PATIENCE)
     assert events == [Waiting(str(tmp_path))]
 
 
@@ -164,7 +165,7 @@ def test_a_second_run_waits_for_an_output_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         with hold_output(tmp_path, wait=True, observe=silent):
             done = pool.submit(second)
-            assert waiting.wait(30)
+            assert waiting.wait(PATIENCE)
             order.append("first")
-        done.result(30)
+        done.result(PATIENCE)
     assert order == ["first", "second"]

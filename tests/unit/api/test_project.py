@@ -5,6 +5,7 @@ from pathlib import Path
 
 import venvstacks
 from fakes.definitions import define
+from fakes.patience import PATIENCE
 from venvstacks.events import Event, Waiting, silent
 from venvstacks.workspace import hold_workspace
 
@@ -15,7 +16,7 @@ def test_what_was_read_is_read_again_after_waiting_for_another_run(tmp_path: Pat
     def hold() -> None:
         with hold_workspace(tmp_path / "_build", wait=True, observe=silent):
             held.set()
-            release.wait(60)
+            release.wait(PATIENCE)
 
     def observe(event: Event) -> None:
         if isinstance(event, Waiting):
@@ -23,7 +24,7 @@ def test_what_was_read_is_read_again_after_waiting_for_another_run(tmp_path: Pat
 
     other = threading.Thread(target=hold)
     other.start()
-    assert held.wait(60)
+    assert held.wait(PATIENCE)
     with venvstacks.Project(define(tmp_path), venvstacks.Options(observe=observe)) as project:
         before = project.builds.states
         assert project.builds.states is before

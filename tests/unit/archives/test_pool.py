@@ -3,11 +3,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from fakes.patience import PATIENCE
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.processes import CancelledError
 from venvstacks.work import Work
-
-PATIENCE = 30.0  # seconds after which a test that hangs fails
 
 
 @pytest.fixture
