@@ -96,9 +96,7 @@ def works(app: Path, called: Path | None = None) -> None:
     assert argv == [str(called), *arguments]
     assert (prefix, executable) == (str(app), str(app / "bin" / "python"))
     assert isinstance(path, list)
-    assert (
-        path[-3:] == [str(app.parent / layer / SITE) for layer in ("app-app", "framework-f", "base")][-3:] or True
-    )
+    assert path[-3:] == [str(app.parent / layer / SITE) for layer in ("app-app", "framework-f", "base")]
 
 
 def test_named_commands_come_from_the_layer_and_from_those_below(stack: Path) -> None:

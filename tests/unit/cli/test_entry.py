@@ -94,10 +94,13 @@ def test_told_to_end(
 @pytest.mark.usefixtures("fault")
 def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever starts this with nohup wants it to outlive the terminal."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     monkeypatch.setitem(cli.commands, "fail", click.Command("fail", callback=lambda: None))
-    assert main(["fail"]) == 0
-    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["fail"]) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("error", [KeyError("numpy"), AssertionError(), RecursionError("deep"), MemoryError()])
