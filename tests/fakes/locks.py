@@ -87,6 +87,11 @@ def lock_everything(stack: Stack) -> None:
         write_lock(stack, layer)
 
 
+def reasons_of(stack: Stack) -> dict[str, str]:
+    """Return why locks do not hold, of those that do not."""
+    return {name: state.reason for name, state in lock_states(stack).items() if state.reason}
+
+
 def targets(*names: str) -> tuple[Target, ...]:
     """Return targets by name."""
     return tuple(TARGETS[name] for name in names)

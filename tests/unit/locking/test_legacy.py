@@ -8,18 +8,13 @@ import pytest
 from fakes.definitions import define
 from fakes.legacy_locks import legacy_case, make_legacy
 from fakes.locking import load_all
-from fakes.locks import Kind, file_of, lock_everything
+from fakes.locks import Kind, file_of, lock_everything, reasons_of
 from venvstacks.definition.stack import Stack
-from venvstacks.locking.states import lock_states
-
-
-def _reasons(stack: Stack) -> dict[str, str]:
-    return {name: state.reason for name, state in lock_states(stack).items() if state.reason}
 
 
 def test_locks_with_shared_packages(tmp_path: Path) -> None:
     stack = legacy_case("shared", tmp_path / "stack")
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     locks = load_all(stack)
     own = {name: [f"{each.name}=={each.version}" for each in lock.packages] for name, lock in locks.items()}
     assert own == {
@@ -39,7 +34,7 @@ def test_locks_with_shared_packages(tmp_path: Path) -> None:
 
 def test_a_lock_without_packages(tmp_path: Path) -> None:
     stack = legacy_case("empty", tmp_path / "stack")
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     assert load_all(stack)["cpython3.11"].packages == ()
 
 
@@ -47,7 +42,7 @@ def test_lists_of_declared_requirements_are_not_needed(tmp_path: Path) -> None:
     stack = legacy_case("shared", tmp_path / "stack")
     for layer in stack.layers:
         file_of(stack, layer.build_name, "declared").unlink()
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
 
 
 def _define(old: str, new: str) -> Callable[[Stack], Stack]:
@@ -140,7 +135,7 @@ def test_locks_that_cannot_be_confirmed(
     stack = legacy_case("shared", tmp_path / "stack")
     (stack.folder / "b.py").touch()
     stack = change(stack)
-    reasons = _reasons(stack)
+    reasons = reasons_of(stack)
     assert reasons[name].startswith(reason)
     above = {layer.build_name for layer in stack.layers if name in layer.below}
     assert reasons.keys() <= {name, *above}
@@ -152,9 +147,9 @@ def test_two_frameworks_in_another_order(tmp_path: Path) -> None:
     stack = define(tmp_path, frameworks=frameworks, applications=applications)
     lock_everything(stack)
     make_legacy(stack)
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     applications[0]["frameworks"] = ["two", "one"]
-    reasons = _reasons(define(tmp_path, frameworks=frameworks, applications=applications))
+    reasons = reasons_of(define(tmp_path, frameworks=frameworks, applications=applications))
     assert [name for name, reason in reasons.items() if reason.startswith(OTHERS)] == ["app-a"]
 
 
@@ -163,7 +158,7 @@ def test_an_edited_module_of_a_layer_without_number_is_no_part_of_its_lock(tmp_p
     (stack.folder / "b.py").write_text("edited = 1\n")
     changed = _define('launch_module = "a.py"', 'launch_module = "b.py"')(stack)
     assert changed.layer("app-uses-six").launch_module != stack.layer("app-uses-six").launch_module
-    assert _reasons(changed) == {}
+    assert reasons_of(changed) == {}
 
 
 @pytest.mark.parametrize(
@@ -175,4 +170,4 @@ def test_an_edited_module_of_a_layer_without_number_is_no_part_of_its_lock(tmp_p
     ],
 )
 def test_other_words_for_the_same_change_nothing(tmp_path: Path, change: Callable[[Stack], Stack]) -> None:
-    assert _reasons(change(legacy_case("shared", tmp_path / "stack"))) == {}
+    assert reasons_of(change(legacy_case("shared", tmp_path / "stack"))) == {}

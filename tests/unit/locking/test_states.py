@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from fakes.counting import count_calls
 from fakes.definitions import define
-from fakes.locks import Kind, file_of, lock_everything, make_package, targets, write_lock
+from fakes.locks import Kind, file_of, lock_everything, make_package, reasons_of, targets, write_lock
 from venvstacks.definition.stack import Stack
 from venvstacks.errors import FilesystemError, InvalidLockError
 from venvstacks.files import json_hash
@@ -38,12 +38,8 @@ def _define(folder: Path, *, runtime: dict[str, Any] | None = None, **applicatio
     return stack
 
 
-def _reasons(stack: Stack) -> dict[str, str]:
-    return {name: state.reason for name, state in lock_states(stack).items() if state.reason}
-
-
 def test_valid_locks(stack: Stack) -> None:
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     assert lock_states(stack)["framework-v"].install_target == "framework-v@1"
 
 
@@ -92,14 +88,14 @@ def _damage(kind: Kind, change: Callable[[bytes], bytes]) -> Callable[[Stack], N
 )
 def test_locks_that_do_not_count(stack: Stack, damage: Callable[[Stack], None], reason: str) -> None:
     damage(stack)
-    found = _reasons(stack)
+    found = reasons_of(stack)
     assert found.keys() == {"app-a"}
     assert found["app-a"].startswith(reason)
 
 
 def test_the_list_of_declared_requirements_may_be_missing(stack: Stack) -> None:
     file_of(stack, "framework-v", "declared").unlink()
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
 
 
 @pytest.mark.parametrize("kind", ["pylock", "metadata"])
@@ -116,7 +112,7 @@ def test_line_ends_and_the_list_for_people_do_not_count(stack: Stack) -> None:
         path = file_of(stack, "app-a", kind)
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     file_of(stack, "app-a", "summary").write_text("anything")
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
 
 
 def test_files_that_cannot_be_read(stack: Stack) -> None:
@@ -150,7 +146,7 @@ def test_files_that_cannot_be_read(stack: Stack) -> None:
 )
 def test_definitions_that_have_changed(stack: Stack, change: dict[str, Any], reasons: dict[str, str]) -> None:
     (stack.folder / "other.py").touch()
-    assert _reasons(_define(stack.folder, **change)) == reasons
+    assert reasons_of(_define(stack.folder, **change)) == reasons
 
 
 @pytest.mark.parametrize(
@@ -173,7 +169,7 @@ def test_what_is_beside_the_packages_counts_for_versioned_layers(
     (stack.folder / "other.py").touch()
     reason = "its modules, excluded packages or entry points have changed"
     expected = {"app-a": reason} if counts and versioned else {}
-    assert _reasons(_define(tmp_path, versioned=versioned, **change)) == expected
+    assert reasons_of(_define(tmp_path, versioned=versioned, **change)) == expected
 
 
 def test_locks_from_before_some_fields_were_known_stay_valid(stack: Stack) -> None:
@@ -200,7 +196,7 @@ def test_orders_and_spellings_do_not_count(stack: Stack) -> None:
 
 def test_a_change_below_reaches_all_above(stack: Stack) -> None:
     changed = _define(stack.folder, runtime={"python_implementation": "cpython@3.12.8"})
-    assert _reasons(changed) == {
+    assert reasons_of(changed) == {
         "py": "the base Python has changed to cpython@3.12.8",
         "framework-f": "the layer below it, 'py', has no valid lock",
         "framework-v": "the layer below it, 'py', has no valid lock",
@@ -212,7 +208,7 @@ def test_layers_are_locked_for_one_python(stack: Stack) -> None:
     changed = _define(stack.folder, runtime={"python_implementation": "cpython@3.12.8"})
     write_lock(changed, changed.layer("py"))
     loose = _define(stack.folder, runtime={"python_implementation": "cpython@3.12"})
-    assert _reasons(loose) == {
+    assert reasons_of(loose) == {
         "framework-f": "the base Python has changed",
         "framework-v": "the base Python has changed",
         "app-a": "the layer below it, 'framework-v', has no valid lock",
@@ -221,7 +217,7 @@ def test_layers_are_locked_for_one_python(stack: Stack) -> None:
 
 def test_another_number_below_is_another_folder(stack: Stack) -> None:
     write_lock(stack, stack.layer("framework-v"), lock_version=2)
-    assert _reasons(stack) == {"app-a": "its targets, the layers below it or the package indexes have changed"}
+    assert reasons_of(stack) == {"app-a": "its targets, the layers below it or the package indexes have changed"}
 
 
 def _share(name: str, version: str, layer: str, *on: str) -> SharedPackage:
@@ -248,18 +244,18 @@ def test_what_a_layer_takes_from_below_decides(
     for name, packages in (("py", [("one", "1.0")]), ("framework-f", [])):
         write_lock(stack, stack.layer(name), [make_package(*each) for each in packages])
     write_lock(stack, stack.layer("app-a"), [make_package("own")], [_share("one", "1.0", "py")])
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     for name, packages in (("py", runtime), ("framework-f", framework)):
         write_lock(stack, stack.layer(name), [make_package(*each) for each in packages])
-    assert _reasons(stack) == ({"app-a": reason} if reason else {})
+    assert reasons_of(stack) == ({"app-a": reason} if reason else {})
 
 
 def test_the_first_on_the_path_provides(stack: Stack) -> None:
     write_lock(stack, stack.layer("framework-v"), [make_package("one")])
     write_lock(stack, stack.layer("app-a"), [], [_share("one", "1.0", "framework-v")])
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     write_lock(stack, stack.layer("framework-f"), [make_package("one")])
-    assert _reasons(stack) == {
+    assert reasons_of(stack) == {
         "app-a": "the layer below it, 'framework-f', now provides one, which it takes from 'framework-v'"
     }
 
@@ -271,9 +267,9 @@ def test_what_a_layer_takes_is_judged_on_each_target(stack: Stack) -> None:
     )
     own = [make_package("own", targets=linux), make_package("one", targets=windows)]
     write_lock(stack, stack.layer("app-a"), own, [_share("one", "1.0", "py", *linux)])
-    assert _reasons(stack) == {}
+    assert reasons_of(stack) == {}
     write_lock(stack, stack.layer("py"), [make_package("one", targets=linux[:1])])
-    assert "no longer provides one" in _reasons(stack)["app-a"]
+    assert "no longer provides one" in reasons_of(stack)["app-a"]
 
 
 def test_locks_with_all_that_was_locked_below_in_their_hash_stay_valid(stack: Stack) -> None:
@@ -289,11 +285,11 @@ def test_locks_with_all_that_was_locked_below_in_their_hash_stay_valid(stack: St
     state = lock_states(stack)["app-a"]
     assert (state.reason, state.metadata and state.metadata.other_inputs_hash) == ("", present)
     write_lock(stack, stack.layer("py"), [make_package("three")])
-    assert "layers below" in _reasons(stack)["app-a"]
+    assert "layers below" in reasons_of(stack)["app-a"]
 
 
 def test_patch_releases_within_a_request_do_not_count(stack: Stack) -> None:
-    assert _reasons(_define(stack.folder, runtime={"python_implementation": "cpython@3.12"})) == {}
+    assert reasons_of(_define(stack.folder, runtime={"python_implementation": "cpython@3.12"})) == {}
 
 
 def test_locks_of_a_newer_venvstacks(stack: Stack) -> None:
