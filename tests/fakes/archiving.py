@@ -79,14 +79,14 @@ def pack(
     return Packed(*written)
 
 
-def unpack(archive: Path, destination: Path, *, jobs: int = 2, replace: bool = False) -> None:
+def unpack(archive: Path, destination: Path, *, jobs: int = 2) -> None:
     """Unpack an archive with the index beside it."""
     with open_archive(archive) as reader, frame_pool(Work(jobs=jobs)) as pool:
         unpack_archive(
             reader,
             destination,
             pool,
-            replace=replace,
+            replace=False,
             progress=lambda _: None,
         )
 

@@ -17,6 +17,8 @@ from venvstacks.locking.layer_lock import LayerLock, LockMetadata
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.platforms.targets import TARGETS
 
+RELEASE = "3.12.4"
+
 
 def make_tree(folder: Path, content: Mapping[str, bytes | str | None]) -> Path:
     """Make a folder: POSIX path -> bytes of a file, target of a link, or None for a folder.
@@ -43,7 +45,6 @@ def make_lock(
     install_target: str | None = None,
     lock_version: int = 1,
     locked_at: str = "2024-03-01T12:00:00+00:00",
-    release: str = "3.12.4",
 ) -> LayerLock:
     """Make a lock without packages."""
     metadata = LockMetadata(
@@ -53,10 +54,10 @@ def make_lock(
         version_inputs_hash="sha256:3",
         lock_version=lock_version,
         locked_at=locked_at,
-        python_version=release,
+        python_version=RELEASE,
         tool_versions={},
     )
-    return LayerLock(build_name, install_target or build_name, PythonVersion("cpython", release), (), (), metadata)
+    return LayerLock(build_name, install_target or build_name, PythonVersion("cpython", RELEASE), (), (), metadata)
 
 
 def make_built_layer(

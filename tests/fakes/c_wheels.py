@@ -63,13 +63,11 @@ class Compiler:
         options = [*([f"-Wl,-soname,{named}"] if named else []), *_search(runpath, rpath)]
         return self._compile(text, self.folder / f"lib{name}.so", needs, options)
 
-    def extension(
-        self, name: str, value: int = 0, needs: Sequence[str] = (), *, runpath: str = "", rpath: str = ""
-    ) -> bytes:
+    def extension(self, name: str, value: int = 0, needs: Sequence[str] = (), *, rpath: str = "") -> bytes:
         """Compile an extension module whose function ``value`` gives a number plus those of what it needs."""
         text = _source(_EXTENSION, name, value, needs)
         # of the stable interface, so that one module serves the Pythons of all targets
-        options = ["-DPy_LIMITED_API=0x030b0000", f"-I{sysconfig.get_path('include')}", *_search(runpath, rpath)]
+        options = ["-DPy_LIMITED_API=0x030b0000", f"-I{sysconfig.get_path('include')}", *_search("", rpath)]
         return self._compile(text, self.folder / f"{name}.ext.so", needs, options)
 
     def program_file(self, name: str, needs: Sequence[str] = (), *, pie: bool = True) -> bytes:

@@ -101,8 +101,8 @@ class Pair:
     delta: Path
     written: WrittenFile
 
-    def patch(self, *, old: Path | None = None, to: str = "patched", jobs: int = 2) -> DeployedLayer:
-        return patch(old or self.old, self.delta, self.folder / to, jobs=jobs)
+    def patch(self, *, old: Path | None = None, jobs: int = 2) -> DeployedLayer:
+        return patch(old or self.old, self.delta, self.folder / "patched", jobs=jobs)
 
     def header(self) -> DeltaHeader:
         return read_header(self.delta)[0]

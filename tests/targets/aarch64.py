@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fakes.pythons import Download, pack
-from targets.foreign import entry, run_program
+from targets.foreign import run_program
 from targets.preparing import PreparationError, do, prepare
 
 KEY = "cpython-3.11.2-linux-aarch64-gnu"
@@ -53,7 +53,7 @@ class Aarch64:
 def prepare_aarch64() -> Aarch64:
     """Return the interpreter, from the cache if it is there."""
     folder = prepare("linux_aarch64", [Path(__file__).read_bytes()], _make)
-    return Aarch64(folder / "root", entry(KEY, folder / "python.tar.gz"))
+    return Aarch64(folder / "root", Download.at(KEY, folder / "python.tar.gz"))
 
 
 def _make(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """What the interpreters of all foreign targets have in common."""
 
-import hashlib
 import os
 import selectors
 import subprocess
@@ -8,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import IO, Protocol
-
-from fakes.pythons import Download
 
 # Long enough for numpy under emulation on a busy machine; whatever takes longer hangs.
 TIMEOUT = 300
@@ -36,11 +33,6 @@ class Run(Protocol):
             check: Whether another exit status than 0 fails the test.
         """
         ...
-
-
-def entry(key: str, archive: Path) -> Download:
-    """Return uv's entry for an archive."""
-    return Download(key, archive.as_uri(), hashlib.sha256(archive.read_bytes()).hexdigest())
 
 
 def run_program(

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 PROJECT = Path(__file__).resolve().parents[2]
 CACHE_VARIABLE = "VENVSTACKS_TARGETS_CACHE"
+TIMEOUT = 300  # seconds after which a step is given up
 
 
 class PreparationError(Exception):
@@ -45,9 +46,7 @@ def prepare(name: str, recipe: Sequence[str | bytes], make: Callable[[Path], Non
     return folder
 
 
-def do(
-    command: Sequence[str | Path], purpose: str, *, advice: str, cwd: Path | None = None, timeout: float = 300
-) -> str:
+def do(command: Sequence[str | Path], purpose: str, *, advice: str, cwd: Path | None = None) -> str:
     """Run one step of a preparation.
 
     Args:
@@ -55,7 +54,6 @@ def do(
         purpose: What a message says that could not be done.
         advice: What it recommends.
         cwd: Where to run it.
-        timeout: Seconds after which it is given up.
 
     Returns:
         What it wrote to stdout.
@@ -71,7 +69,7 @@ def do(
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=timeout,
+            timeout=TIMEOUT,
             check=False,
         )
     except FileNotFoundError:
@@ -79,7 +77,7 @@ def do(
             f"Cannot {purpose}: there is no program {command[0]}. Run: python3 dev.py test-targets"
         ) from None
     except subprocess.TimeoutExpired:
-        raise PreparationError(f"Cannot {purpose}: no answer in {timeout:.0f} seconds. {advice}") from None
+        raise PreparationError(f"Cannot {purpose}: no answer in {TIMEOUT} seconds. {advice}") from None
     if done.returncode != 0:
         said = "\n".join(f"    {line}" for line in f"{done.stdout}\n{done.stderr}".strip().splitlines()[-8:])
         raise PreparationError(f"Cannot {purpose} (exit status {done.returncode}). {advice} It said:\n{said}")

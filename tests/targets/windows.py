@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
 from fakes.pythons import Download, pack
-from targets.foreign import TIMEOUT, entry, run_program
+from targets.foreign import TIMEOUT, run_program
 from targets.preparing import PreparationError, do, prepare
 
 KEY = "cpython-3.13.2-windows-x86_64-none"
@@ -94,7 +94,7 @@ def prepare_windows() -> Windows:
     recipe = [Path(__file__).read_bytes(), _LAUNCHER.read_bytes()]
     python = prepare("win_amd64", recipe, _make_python)
     machine = prepare("wine", [*_SETTINGS.values(), *_WINDOWS_10], _make_machine)
-    windows = Windows(machine / "prefix", entry(KEY, python / "python.tar.gz"))
+    windows = Windows(machine / "prefix", Download.at(KEY, python / "python.tar.gz"))
     windows.start()
     return windows
 

@@ -29,7 +29,7 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "become", become)
 
 
-def make_layer(folder: Path, name: str, *, runtime: bool = True, **more: object) -> Path:
+def make_layer(folder: Path, name: str, **more: object) -> Path:
     configuration = {
         "python": "bin/python",
         "base_python": "../py/bin/python",
@@ -40,9 +40,8 @@ def make_layer(folder: Path, name: str, *, runtime: bool = True, **more: object)
     path = folder / name / CONFIGURATION
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(configuration))
-    if runtime:
-        for part in ("py/site", "py/bin/python", "framework-one/site"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
+    for part in ("py/site", "py/bin/python", "framework-one/site"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
     return folder / name
 
 

@@ -107,11 +107,11 @@ def test_coloured_messages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     )
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, *events: Event, verbosity: int = 0) -> str:
+def drawn(monkeypatch: pytest.MonkeyPatch, *events: Event) -> str:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("NO_COLOR", "1")
-    with reporter(verbosity) as observe:
+    with reporter(0) as observe:
         for event in events:
             observe(event)
     return terminal.getvalue()
