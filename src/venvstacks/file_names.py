@@ -1,12 +1,26 @@
-"""What the file systems of other platforms make of names."""
+"""Names and paths: what people mean with them, and what the file systems of other platforms make of them."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 _NOT_ON_WINDOWS = re.compile(r'[\x00-\x1f<>:"\\|?*]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ``~`` expanded; one that names no home stays, where ``Path.expanduser`` would fail."""
+    try:
+        return Path(os.path.expanduser(path))  # noqa: PTH111 - see above
+    except ValueError:  # it has a null byte, so that nothing is there
+        return Path(path)
+
+
+def absolute_path(path: str | os.PathLike[str], folder: Path) -> Path:
+    """Return the place that a path in a folder means: ``~`` expanded, normalised without resolving links."""
+    return Path(os.path.normpath(folder / expanded(path)))
 
 
 def parents(path: str) -> Iterator[str]:

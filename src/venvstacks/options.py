@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from venvstacks.errors import require_collection
 from venvstacks.events import Observer, silent
+from venvstacks.file_names import absolute_path
 from venvstacks.work import default_jobs
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ExportSettings(TypedDict, total=False):
 
 def in_definition(stack: "Stack", path: str | os.PathLike[str]) -> Path:
     """Return a folder that is relative to the definition's as an absolute path; ``~`` is expanded."""
-    return Path(os.path.normpath(stack.folder / Path(path).expanduser()))
+    return absolute_path(path, stack.folder)
 
 
 def cache_folder(stack: "Stack", options: Options) -> Path | None:

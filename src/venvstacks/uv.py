@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from venvstacks.definition.uv_settings import INDEX_VARIABLES
 from venvstacks.errors import ResolutionError, ToolError
+from venvstacks.file_names import expanded
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.processes import Cancellation, Completed
 from venvstacks.work import Work
@@ -123,7 +124,7 @@ def _located(name: str, value: str) -> str:
 
 
 def _absolute(place: str) -> str:
-    return place if "://" in place or not place else str(Path(place).expanduser().absolute())
+    return place if "://" in place or not place else str(expanded(place).absolute())
 
 
 def compile_lock(

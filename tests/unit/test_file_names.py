@@ -1,4 +1,23 @@
-from venvstacks.file_names import folded
+import os
+from pathlib import Path
+
+import pytest
+
+from venvstacks.file_names import absolute_path, expanded, folded
+
+
+def test_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert expanded(Path("~/x")) == tmp_path / "x"
+    assert absolute_path("~/y/../x.py", Path("/other")) == tmp_path / "x.py"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows takes any name for that of a user")
+@pytest.mark.parametrize("path", ["~no-such-user/x", "~\0/x"])
+def test_what_is_no_home_stays(path: str, tmp_path: Path) -> None:
+    assert expanded(path) == Path(path)
+    assert absolute_path(path, tmp_path) == tmp_path / path
 
 
 def test_folded() -> None:

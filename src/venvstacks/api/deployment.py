@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from venvstacks.archives.staging import DeployedLayer
 from venvstacks.archives.unpack_plan import PlannedUnpack, prepare_unpack, run_unpack
 from venvstacks.deltas.patch_plan import PatchPlan, prepare_patch, run_patch
 from venvstacks.errors import require_collection
+from venvstacks.file_names import expanded
 from venvstacks.options import Options
 from venvstacks.work import Work
 
@@ -21,8 +21,8 @@ def plan_unpacking(
 ) -> tuple[PlannedUnpack, ...]:
     """Return what :func:`unpack` would do, with the same parameters."""
     require_collection(archives=archives)
-    places = [Path(archive).expanduser() for archive in archives]
-    return prepare_unpack(places, Path(to).expanduser().absolute(), force=force, work=_work(options))
+    places = [expanded(archive) for archive in archives]
+    return prepare_unpack(places, expanded(to).absolute(), force=force, work=_work(options))
 
 
 def unpack(
@@ -54,7 +54,7 @@ def plan_patching(
     old: str | os.PathLike[str], delta: str | os.PathLike[str], to: str | os.PathLike[str]
 ) -> PatchPlan:
     """Return what :func:`patch` would do, with the same parameters; the old folder is not read."""
-    places = (Path(path).expanduser().absolute() for path in (old, delta, to))
+    places = (expanded(path).absolute() for path in (old, delta, to))
     return prepare_patch(*places)
 
 

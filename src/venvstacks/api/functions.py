@@ -208,5 +208,6 @@ def diff(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> "Differenc
         FilesystemError: Something cannot be read.
     """
     from venvstacks.differences.compare import find_differences  # noqa: PLC0415
+    from venvstacks.file_names import expanded  # noqa: PLC0415
 
-    return find_differences(*(Path(path).expanduser() for path in (old, new)))
+    return find_differences(*(expanded(path) for path in (old, new)))

@@ -100,9 +100,10 @@ def clear(*, cache_dir: Path | None) -> None:
 def _open_cache(folder: Path | None, doing: str) -> Iterator["FrameCache"]:
     """Return the cache; an OSError meanwhile is explained as one of doing something with it."""
     from venvstacks.archives.frame_cache import open_frame_cache  # noqa: PLC0415 - help must be quick
+    from venvstacks.file_names import expanded  # noqa: PLC0415
     from venvstacks.files import explain_os_errors  # noqa: PLC0415
 
-    found = open_frame_cache(None if folder is None else folder.expanduser().absolute(), os.environ)
+    found = open_frame_cache(None if folder is None else expanded(folder).absolute(), os.environ)
     with explain_os_errors(f"{doing} the cache in {found.folder}"):
         yield found
 

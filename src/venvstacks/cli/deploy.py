@@ -117,9 +117,10 @@ def patch(*, old: Path, delta: Path, folder: Path, dry_run: bool, as_json: bool,
     """
     # no build tools: this is what target machines run
     from venvstacks.deltas.patch_plan import prepare_patch, run_patch  # noqa: PLC0415 - help must be quick
+    from venvstacks.file_names import expanded  # noqa: PLC0415
     from venvstacks.work import Work  # noqa: PLC0415
 
-    plan = prepare_patch(*(path.expanduser().absolute() for path in (old, delta, folder)))
+    plan = prepare_patch(*(expanded(path).absolute() for path in (old, delta, folder)))
     if not dry_run:
         with report_events(options) as how:
             run_patch(plan, Work(how.observe, how.jobs))
@@ -188,4 +189,6 @@ def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: t
 
 
 def _find_folder(source: Path | None, spec: Path, build_dir: Path) -> Path:
-    return source.expanduser() if source is not None else spec.expanduser().parent / build_dir.expanduser()
+    from venvstacks.file_names import expanded  # noqa: PLC0415 - help must be quick
+
+    return expanded(source) if source is not None else expanded(spec).parent / expanded(build_dir)

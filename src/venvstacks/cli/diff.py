@@ -36,8 +36,9 @@ def diff(*, old: Path, new: Path, as_bytes: bool, as_json: bool) -> None:
     """
     # help must be quick
     from venvstacks.differences.compare import find_byte_differences, find_differences  # noqa: PLC0415
+    from venvstacks.file_names import expanded  # noqa: PLC0415
 
-    old, new = old.expanduser(), new.expanduser()
+    old, new = expanded(old), expanded(new)
     if as_bytes:
         found = find_byte_differences(old, new)
         if as_json:

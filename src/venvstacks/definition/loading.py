@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from venvstacks.definition.layers import read_layers
-from venvstacks.definition.modules import absolute_path
 from venvstacks.definition.schema import Definition, ToolSettings
 from venvstacks.definition.stack import ARCHIVE_FORMATS, ArchiveFormatName, Bytecode, LocalRuntime, Stack
 from venvstacks.definition.tables import Report, describe, read_table, read_toml
 from venvstacks.definition.target_settings import default_macos, which_target
 from venvstacks.definition.uv_settings import read_uv_settings
 from venvstacks.errors import DefinitionError
+from venvstacks.file_names import absolute_path
 from venvstacks.humanize import did_you_mean, listed, quoted
 from venvstacks.platforms.targets import TARGETS
 
@@ -39,7 +39,7 @@ def load_stack(
 
 
 def _load(path: Path, environ: Mapping[str, str], report: Report) -> Stack | None:
-    file = absolute_path(str(path), Path.cwd())
+    file = absolute_path(path, Path.cwd())
     definition = read_toml(file, report)
     if definition is None:
         return None

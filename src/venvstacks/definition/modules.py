@@ -6,7 +6,7 @@ from pathlib import Path
 
 from venvstacks.definition.stack import SourceModule
 from venvstacks.definition.tables import Report, Table
-from venvstacks.file_names import folded
+from venvstacks.file_names import absolute_path, folded
 from venvstacks.humanize import did_you_mean, quoted
 
 _LAUNCH = "launch_module"
@@ -27,11 +27,6 @@ def read_modules(
         _check_module(field, text, module, table.report, must_exist=must_exist)
     found = [module for _, _, module in modules]
     return (None, tuple(found)) if launch is None else (found[0], tuple(found[1:]))
-
-
-def absolute_path(text: str, folder: Path) -> Path:
-    """Return the place that a path in a definition means: ``~`` expanded, normalised without resolving links."""
-    return Path(os.path.normpath(folder / os.path.expanduser(text)))  # noqa: PTH111 - Path fails without a home
 
 
 def _locate(field: str, text: str, folder: Path) -> SourceModule:

@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from venvstacks.definition.stack import PythonRequest
 from venvstacks.documents import DocumentError, parse_json
+from venvstacks.file_names import expanded
 from venvstacks.platforms.compatibility import PythonVersion
 from venvstacks.work import Work
 
@@ -103,7 +104,7 @@ def _candidates(request: PythonRequest, environ: Mapping[str, str]) -> Iterator[
     minor = ".".join(request.version.split(".")[:2])
     prefix = "pypy" if request.implementation == "pypy" else "python"
     names = (f"{prefix}{minor}{'t' if request.freethreaded else ''}", f"{prefix}3", prefix)
-    pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME") or "~").expanduser() / ".pyenv")
+    pyenv = Path(environ.get("PYENV_ROOT") or expanded(environ.get("HOME") or "~") / ".pyenv")
     for folder in sorted((pyenv / "versions").glob(f"*{minor}*/bin"), reverse=True):
         yield from (folder / name for name in names if (folder / name).is_file())
     for folder_name in environ.get("PATH", "").split(os.pathsep):

@@ -1,6 +1,5 @@
 """Managed Pythons: the builds that uv downloads."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from packaging.version import Version
 from venvstacks.definition.stack import PythonRequest, UvSettings
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import RuntimeProviderError
+from venvstacks.file_names import absolute_path
 from venvstacks.files import remove_tree
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion, host_compatibility
 from venvstacks.runtimes.build_information import NEUTRAL_PREFIX, move_build_information
@@ -176,7 +176,7 @@ def _address(text: str, folder: Path) -> str:
     """Return a setting as an address: uv takes paths for some of them only, and relative to elsewhere."""
     if len(urlsplit(text).scheme) > 1:
         return text
-    return Path(os.path.normpath(folder / Path(text).expanduser())).as_uri()
+    return absolute_path(text, folder).as_uri()
 
 
 def _fits(download: _Download, on: Compatibility) -> bool:

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from venvstacks.definition.modules import absolute_path
 from venvstacks.definition.stack import SourceModule, Stack
 
 
@@ -47,12 +46,6 @@ def test_supporting_files_keep_their_names(load: Callable[..., Stack], tmp_path:
     layer = load(app("run.py", f"support_modules = {list(names[1:])}")).layer("app-a")
     assert [module.place for module in layer.support_modules] == list(names[1:])
     assert [module.name for module in layer.support_modules] == ["my-mod", "script", "data.json", "a.b"]
-
-
-def test_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert absolute_path("~/x.py", Path("/other")) == tmp_path / "x.py"
 
 
 def test_conflicts_come_before_missing_files(problems: Callable[..., list[str]]) -> None:
