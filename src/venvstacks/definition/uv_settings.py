@@ -46,8 +46,21 @@ _KNOWN = frozenset(
 
 _INDEX_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SOURCE_KEYS = frozenset({"index", "marker", "extra", "group"})
-_TEXT = ("exclude-newer", "python-install-mirror", "python-downloads-json-url")
-_TEXTS = ("override-dependencies", "exclude-dependencies", "constraint-dependencies", "find-links", "environments")
+_TEXT = (
+    "exclude-newer",
+    "index-url",
+    "pypy-install-mirror",
+    "python-downloads-json-url",
+    "python-install-mirror",
+)
+_TEXTS = (
+    "constraint-dependencies",
+    "environments",
+    "exclude-dependencies",
+    "extra-index-url",
+    "find-links",
+    "override-dependencies",
+)
 
 
 def read_uv_settings(
@@ -144,18 +157,18 @@ def _check_source(package: str, source: object, defined: tuple[str, ...] | None,
     if defined is not None and source["index"] not in defined:
         message, hint = undefined_index(source["index"], defined)
         report.add("sources", f"the source of {quoted(package)} {message}", hint)
-    _check_marker(package, source.get("marker"), report)
-
-
-def _check_marker(package: str, marker: object, report: Report) -> None:
-    source = f"the source of {quoted(package)}"
-    if not isinstance(marker, (str, type(None))):
-        report.add("sources", f"{source} needs a 'marker' that is a string, found {describe(marker)}")
+    marker, subject = source.get("marker"), f"the source of {quoted(package)}"
+    if isinstance(marker, str):
+        _check_marker("sources", marker, f"{subject} has", report)
     elif marker is not None:
-        try:
-            Marker(marker)
-        except InvalidMarker:
-            report.add("sources", f"{source} has an invalid marker: {quoted(marker)}")
+        report.add("sources", f"{subject} needs a 'marker' that is a string, found {describe(marker)}")
+
+
+def _check_marker(field: str, marker: str, what_has: str, report: Report) -> None:
+    try:
+        Marker(marker)
+    except InvalidMarker:
+        report.add(field, f"{what_has} an invalid marker: {quoted(marker)}")
 
 
 def _check_types(settings: Mapping[str, Any], report: Report) -> None:
@@ -166,6 +179,9 @@ def _check_types(settings: Mapping[str, Any], report: Report) -> None:
     for key in _TEXTS:
         value = settings.get(key, [])
         if key == "environments" and isinstance(value, str):
-            continue  # uv takes one marker without brackets
+            value = [value]  # uv takes one marker without brackets
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             report.add(key, "expected an array of strings")
+        elif key == "environments":
+            for marker in value:
+                _check_marker(key, marker, "has", report)

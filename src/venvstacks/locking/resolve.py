@@ -4,13 +4,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
 from venvstacks.definition.stack import Layer, UvSettings
 from venvstacks.errors import LockError, ResolutionError
+from venvstacks.file_names import expanded
 from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
 from venvstacks.locking.pylock import Candidates, parse_pylock, read_candidates
@@ -19,6 +19,7 @@ from venvstacks.session import Session
 from venvstacks.uv import compile_lock
 
 _NOWHERE = "platform_version == 'none of the targets'"  # uv cannot know: it depends on the machine
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # a single letter is a Windows drive
 
 
 def resolve(
@@ -148,9 +149,7 @@ def name_project(layer: Layer) -> str:
 
 def _make_absolute(address: str, folder: Path) -> str:
     """Make a path in a setting absolute; web addresses stay as they are."""
-    scheme = urlsplit(address).scheme
-    # a single letter is a Windows drive, not a scheme
-    return address if len(scheme) > 1 else str(folder / Path(address).expanduser())
+    return address if _SCHEME.match(address) else str(folder / expanded(address))
 
 
 def _order_indexes(layer: Layer, settings: UvSettings) -> Iterator[Mapping[str, Any]]:

@@ -29,8 +29,8 @@ def test_the_project_that_uv_gets(tmp_path: Path) -> None:
             {"name": "own", "url": "wheels", "format": "flat", "explicit": True},
         ],
         "sources": {"left": {"index": "own"}},
-        "find-links": ["links", "~/links", "https://index.example.invalid/links"],
-        "index-url": "simple",
+        "find-links": ["links", "~/links", "~no-such-user/links", "https://index.example.invalid/links"],
+        "index-url": "http://[",
         "extra-index-url": ["../more", "https://index.example.invalid/more"],
         "constraint-dependencies": ["mine<2"],
         "environments": ["sys_platform == 'amiga'"],
@@ -61,9 +61,10 @@ def test_the_project_that_uv_gets(tmp_path: Path) -> None:
         str(tmp_path / "local"),
         str(tmp_path / "links"),
         str(Path("~/links").expanduser()),
+        str(tmp_path / "~no-such-user/links"),
         "https://index.example.invalid/links",
     ]
-    assert settings["index-url"] == str(tmp_path / "simple")
+    assert settings["index-url"] == "http://["  # uv says what is wrong with it
     assert settings["extra-index-url"] == [str(tmp_path / "../more"), "https://index.example.invalid/more"]
     assert settings["constraint-dependencies"] == ["mine<2", "low==1"]
     assert settings["environments"] == [
