@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 _UNITS = ("", "k", "m", "g", "t")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:b|bytes)?", re.IGNORECASE)
 
 
@@ -35,6 +36,11 @@ def quoted(text: str) -> str:
 def listed(words: Iterable[str]) -> str:
     """Join quoted words for a sentence: ``'a', 'b'``."""
     return ", ".join(quoted(word) for word in words)
+
+
+def without_credentials(text: str, instead: str = "") -> str:
+    """Return a text without the user names and passwords in its addresses."""
+    return _CREDENTIALS.sub(instead, text)
 
 
 def did_you_mean(found: str, known: Iterable[str], *, before: str = "") -> str | None:

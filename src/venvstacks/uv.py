@@ -12,6 +12,7 @@ from packaging.version import Version
 from venvstacks.definition.uv_settings import INDEX_VARIABLES
 from venvstacks.errors import ResolutionError, ToolError
 from venvstacks.file_names import expanded
+from venvstacks.humanize import without_credentials
 from venvstacks.platforms.compatibility import Compatibility, PythonVersion
 from venvstacks.processes import Cancellation, Completed
 from venvstacks.work import Work
@@ -42,7 +43,6 @@ _CREDENTIALS = re.compile(r"UV_INDEX_.+_(USERNAME|PASSWORD)")
 # What else would change uv's answers or drown them, and what belongs to another environment.
 _DROPPED = {"CONDA_PREFIX", "MACOSX_DEPLOYMENT_TARGET", "PYTHONHOME", "PYTHONPATH", "RUST_LOG", "VIRTUAL_ENV"}
 _NAMED_INDEX = re.compile(r"(?P<name>([A-Za-z0-9_.-]+=)?)(?P<place>.*)", re.DOTALL)
-_SECRET_IN_URL = re.compile(r"(?<=://)[^/\s]+@")
 _SETTINGS_IGNORED = "during settings discovery"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -233,7 +233,7 @@ def explanation(stderr: str) -> str:
 
 
 def _plain(stderr: str) -> str:
-    return _SECRET_IN_URL.sub("", _ANSI.sub("", stderr))
+    return without_credentials(_ANSI.sub("", stderr))
 
 
 def _is_beside_the_point(line: str) -> bool:

@@ -12,9 +12,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from venvstacks.definition.references import Draft
 from venvstacks.definition.tables import Report, Table
-from venvstacks.humanize import did_you_mean, listed, quoted
-
-_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+from venvstacks.humanize import did_you_mean, listed, quoted, without_credentials
 
 
 def read_requirements(table: Table) -> tuple[Requirement, ...]:
@@ -28,7 +26,7 @@ def _parse_requirement(text: str, report: Report) -> Requirement | None:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0].rstrip(":")  # the other lines point at a column of the text
-        shown = quoted(_CREDENTIALS.sub("://***@", text))
+        shown = quoted(without_credentials(text, "***@"))
         is_option = text.lstrip().startswith("-")
         hint = "options of pip cannot be used here; settings for uv belong in [tool.uv]" if is_option else None
         report.add("requirements", f"{shown} is not a valid requirement: {reason}", hint)

@@ -9,7 +9,7 @@ from venvstacks.definition.git_ignore import IgnoreRules, ignore_rules
 from venvstacks.definition.stack import SourceModule
 from venvstacks.entries import BYTECODE_FOLDER
 from venvstacks.errors import FilesystemError
-from venvstacks.files import explain_os_errors, file_sha256
+from venvstacks.files import explain_os_errors, file_sha256, sha256
 
 _GIT_PREFIX = ".git"
 
@@ -35,7 +35,7 @@ def module_hash(module: SourceModule) -> str:
     """
     with explain_os_errors(f"read module '{module.name}'"):
         if not _is_folder(module.path):
-            return f"sha256:{hashlib.sha256(_file_part(module.path)).hexdigest()}"
+            return f"sha256:{sha256(_file_part(module.path))}"
         digest = hashlib.sha256()
         for folder, files in _read(module):
             digest.update(folder.encode())

@@ -1,13 +1,12 @@
 """What makes a lock stale, as four hashes."""
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from venvstacks.definition.source_trees import module_hash
 from venvstacks.definition.stack import Layer, Stack
-from venvstacks.files import json_hash
+from venvstacks.files import json_hash, sha256
+from venvstacks.humanize import without_credentials
 from venvstacks.locking.layer_lock import LockMetadata
 from venvstacks.platforms.compatibility import PythonVersion
 
@@ -40,8 +39,6 @@ RESOLUTION_SETTINGS = (
 )
 """The settings of ``[tool.uv]`` that decide the result of a resolution."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
-
 
 def format_declared(layer: Layer) -> str:
     """Return the content of ``requirements-L.in``: the declared requirements, one a line."""
@@ -51,7 +48,7 @@ def format_declared(layer: Layer) -> str:
 def hash_pylock(pylock_text: str) -> str:
     """Hash the locked packages: the text of the pylock file, whatever its line ends."""
     plain = pylock_text.replace("\r\n", "\n")
-    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
+    return f"sha256:{sha256(plain.encode())}"
 
 
 def hash_requirements(layer: Layer) -> str:
@@ -98,7 +95,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     # a password in an address is no input, and its hash would betray it
-    return value if isinstance(value, int | float) else _CREDENTIALS.sub("", str(value))
+    return value if isinstance(value, int | float) else without_credentials(str(value))
 
 
 def hash_version_inputs(layer: Layer, module_hashes: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 Its hashes are over plain text without separators, as experiments with it have shown.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from packaging.markers import InvalidMarker, Marker
@@ -13,6 +12,7 @@ from packaging.version import Version
 
 from venvstacks.definition.stack import Layer, Stack
 from venvstacks.errors import InvalidLockError
+from venvstacks.files import sha256
 from venvstacks.locking.divide import overridden_names
 from venvstacks.locking.layer_lock import LockMetadata, Resolution, SharedPackage
 from venvstacks.locking.lock_contents import Content
@@ -143,7 +143,7 @@ def _why_unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, locked: 
 
 
 def _hash(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"sha256:{sha256(text.encode())}"
 
 
 def _other_inputs(stack: Stack, layer: Layer) -> Iterator[str]:
