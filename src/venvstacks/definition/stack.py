@@ -57,6 +57,11 @@ class PythonRequest:
         """Whether the patch release is given."""
         return self.version.count(".") >= 2  # noqa: PLR2004 - X.Y.Z
 
+    @property
+    def minor(self) -> str:
+        """``X.Y``, which every Python that fulfils it has."""
+        return self.exactly(self.version).minor
+
     def exactly(self, release: str) -> PythonVersion:
         """Return the exact Python that was chosen for this request."""
         return PythonVersion(self.implementation, release, self.freethreaded)

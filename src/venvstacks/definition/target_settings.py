@@ -72,8 +72,8 @@ def _parse_python(text: str, field: str, report: Report) -> PythonRequest | None
         )
         return None
     request = PythonRequest(implementation, match["version"], bool(match["freethreaded"]))
-    major, minor = request.version.split(".")[:2]
-    is_new_cpython = implementation == "cpython" and (int(major), int(minor)) >= _FIRST_FREETHREADED
+    minor = request.exactly(request.version).minor_version
+    is_new_cpython = implementation == "cpython" and minor >= _FIRST_FREETHREADED
     if request.freethreaded and not is_new_cpython:
         report.add(field, f"{quoted(text)} has no free-threaded build: only CPython 3.13 and later have one")
         return None

@@ -148,12 +148,11 @@ def _hash(text: str) -> str:
 
 def _other_inputs(stack: Stack, layer: Layer) -> Iterator[str]:
     """Write what the hash may be over: targets are in it as they were declared, and a default may be left out."""
-    python = ".".join(layer.python.version.split(".")[:2])
     below = [stack.layer(name).name for name in layer.below]
     names = "".join([*below[-1:], *below[:-1]])  # the runtime first
     for linux in _linux_targets(layer.compatibilities):
         for macosx in _macosx_targets(layer.compatibilities):
-            yield f"py_version={python}{linux}{macosx}{names}"
+            yield f"py_version={layer.python.minor}{linux}{macosx}{names}"
 
 
 def _linux_targets(compatibilities: Sequence[Compatibility]) -> set[str]:

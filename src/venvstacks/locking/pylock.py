@@ -36,7 +36,7 @@ def format_pylock(layer: Layer, resolution: Resolution) -> str:
         document.add(tomlkit.comment(line.removeprefix("# ")))
     document["lock-version"] = "1.0"
     document["environments"] = _lines(target.marker for target in layer.targets)  # never none: it has targets
-    document["requires-python"] = f"=={'.'.join(layer.python.version.split('.')[:2])}.*"
+    document["requires-python"] = f"=={layer.python.minor}.*"
     document["created-by"] = "venvstacks"
     if not resolution.packages:
         document["packages"] = tomlkit.array()

@@ -101,11 +101,10 @@ def find_interpreters(request: PythonRequest, environ: Mapping[str, str], work: 
 def _candidates(request: PythonRequest, environ: Mapping[str, str]) -> Iterator[Path]:
     if f"{platform.python_version()}.".startswith(f"{request.version}."):
         yield Path(sys.executable)
-    minor = ".".join(request.version.split(".")[:2])
     prefix = "pypy" if request.implementation == "pypy" else "python"
-    names = (f"{prefix}{minor}{'t' if request.freethreaded else ''}", f"{prefix}3", prefix)
+    names = (f"{prefix}{request.minor}{'t' if request.freethreaded else ''}", f"{prefix}3", prefix)
     pyenv = Path(environ.get("PYENV_ROOT") or expanded(environ.get("HOME") or "~") / ".pyenv")
-    for folder in sorted((pyenv / "versions").glob(f"*{minor}*/bin"), reverse=True):
+    for folder in sorted((pyenv / "versions").glob(f"*{request.minor}*/bin"), reverse=True):
         yield from (folder / name for name in names if (folder / name).is_file())
     for folder_name in environ.get("PATH", "").split(os.pathsep):
         if not folder_name or Path(folder_name) == pyenv / "shims":
