@@ -18,6 +18,7 @@ from venvstacks.building.layer_layout import OWN_MODULES
 from venvstacks.building.split_packages import plan_joining
 from venvstacks.definition.stack import UvSettings
 from venvstacks.humanize import listed
+from venvstacks.platforms.compatibility import holds
 from venvstacks.platforms.targets import host_target
 
 _MODULE_ENDINGS = (".py", ".so", ".pyd")
@@ -81,7 +82,7 @@ def visible_distributions(path: Sequence[Contents]) -> dict[str, Metadata]:
 
 def applies(requirement: Requirement, environment: Mapping[str, str], extra: str = "") -> bool:
     """Return whether a requirement holds in an environment, with one of the extras of whoever has it."""
-    return requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra})
+    return holds(requirement.marker, {**environment, "extra": extra})
 
 
 def check_requirements(path: Sequence[Contents], settings: UvSettings) -> tuple[list[str], bool]:

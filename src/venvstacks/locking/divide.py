@@ -16,7 +16,7 @@ from venvstacks.definition.stack import Layer, UvSettings
 from venvstacks.errors import LockError
 from venvstacks.locking.layer_lock import LayerLock, LockedPackage, LockedWheel, Resolution, SharedPackage
 from venvstacks.locking.pylock import Candidates, choose_wheel
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion, marker_of
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, holds, marker_of
 from venvstacks.platforms.targets import Target
 
 Provided = Mapping[str, Mapping[Target, tuple[LockedPackage, str]]]
@@ -63,7 +63,7 @@ def check_agreement(layer: Layer, python: PythonVersion, provided: Provided, ove
             package, owner = provided.get(name, {}).get(limits.target, (None, ""))
             if package is None or requirement.specifier.contains(package.version, prereleases=True):
                 continue
-            if requirement.marker is None or requirement.marker.evaluate(limits.marker_environment(python)):
+            if holds(requirement.marker, limits.marker_environment(python)):
                 raise LockError(
                     f"Cannot lock {layer.title}: it requires '{requirement}', but the layer below it, {owner!r}, "
                     f"locks {requirement.name} {package.version} on {limits.target.name}.",

@@ -17,7 +17,7 @@ from venvstacks.locking.divide import overridden_names
 from venvstacks.locking.layer_lock import LockMetadata, Resolution, SharedPackage
 from venvstacks.locking.lock_contents import Content
 from venvstacks.locking.pylock import invalid_lock, parse_pylock, read_packages
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, holds
 from venvstacks.platforms.targets import TARGETS, Target
 
 _LINUX = TARGETS["linux_x86_64"]
@@ -60,7 +60,7 @@ def read_legacy_shared(
             why = f"a package that is shared from below is not understood ({error})"
             raise invalid_lock(where, why) from error
         for limits in compatibilities:
-            if marker is None or marker.evaluate(limits.marker_environment(python), context="lock_file"):
+            if holds(marker, limits.marker_environment(python)):
                 provider = _find_provider(name, limits.target, below)
                 found.setdefault((name, version, provider), set()).add(limits.target)
     return tuple(SharedPackage(*key, tuple(sorted(found[key]))) for key in sorted(found))
@@ -134,7 +134,7 @@ def _why_unfulfilled(stack: Stack, layer: Layer, python: PythonVersion, locked: 
     for requirement in layer.requirements:
         name = canonicalize_name(requirement.name)
         for limits in layer.compatibilities if name not in replaced else ():
-            if requirement.marker is None or requirement.marker.evaluate(limits.marker_environment(python)):
+            if holds(requirement.marker, limits.marker_environment(python)):
                 version = versions.get((name, limits.target))
                 if version is None or not requirement.specifier.contains(version, prereleases=True):
                     what = f"{name} {version}" if version else f"no {name}"

@@ -18,7 +18,7 @@ from venvstacks.documents import DocumentError, parse_toml
 from venvstacks.errors import InvalidLockError
 from venvstacks.locking.hashes import DO_NOT_EDIT
 from venvstacks.locking.layer_lock import FORMAT, LockedPackage, LockedWheel, Resolution, SharedPackage
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, holds, marker_of
 from venvstacks.platforms.targets import TARGETS, Target
 
 Candidates = Sequence[tuple[Compatibility, Package]]
@@ -137,7 +137,7 @@ def read_candidates(lock: Pylock, compatibilities: Iterable[Compatibility], pyth
     for limits in compatibilities:
         environment = limits.marker_environment(python)
         for package in lock.packages:
-            if package.marker is None or package.marker.evaluate(environment, context="lock_file"):
+            if holds(package.marker, environment):
                 found[package.name, limits.target] = limits, package
     return [found[key] for key in sorted(found)]
 

@@ -14,7 +14,7 @@ from venvstacks.file_names import expanded
 from venvstacks.files import write_text
 from venvstacks.locking.hashes import RESOLUTION_SETTINGS
 from venvstacks.locking.pylock import Candidates, parse_pylock, read_candidates
-from venvstacks.platforms.compatibility import PythonVersion
+from venvstacks.platforms.compatibility import PythonVersion, holds
 from venvstacks.session import Session
 from venvstacks.uv import compile_lock
 
@@ -180,7 +180,7 @@ def check_environments(layer: Layer, python: PythonVersion, settings: UvSettings
     left_out = [
         limits.target.name
         for limits in (layer.compatibilities if markers else ())
-        if not any(marker.evaluate(limits.marker_environment(python)) for marker in markers)
+        if not any(holds(marker, limits.marker_environment(python)) for marker in markers)
     ]
     if left_out:
         kept = ", ".join(f'"{target.name}"' for target in layer.targets if target.name not in left_out)

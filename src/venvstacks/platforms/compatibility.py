@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from packaging.markers import Marker
+from packaging.markers import Marker, UndefinedComparison
 from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags, mac_platforms
 from packaging.utils import parse_wheel_filename
 
@@ -186,6 +186,14 @@ def _read_name(filename: str) -> tuple[BuildNumber, frozenset[Tag]]:
     except ValueError:  # the base of all that packaging raises, whichever it is in a version
         return (-1, ""), frozenset()
     return build or (-1, ""), tags
+
+
+def holds(marker: Marker | None, environment: Mapping[str, str]) -> bool:
+    """Return whether a marker is true; one that compares what cannot be compared does not count, as with uv."""
+    try:
+        return marker is None or marker.evaluate(environment, context="lock_file")
+    except UndefinedComparison:
+        return True
 
 
 def marker_of(targets: Iterable[Target], among: Iterable[Target]) -> Marker | None:

@@ -1,7 +1,7 @@
 import pytest
 from packaging.markers import Marker
 
-from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, marker_of
+from venvstacks.platforms.compatibility import Compatibility, PythonVersion, best_wheel, holds, marker_of
 from venvstacks.platforms.targets import TARGETS
 
 LINUX = TARGETS["linux_x86_64"]
@@ -144,7 +144,20 @@ def test_names_of_platforms(on: Compatibility, name: str, words: str) -> None:
     ],
 )
 def test_markers(marker: str, on: object, python: PythonVersion, *, true: bool) -> None:
-    assert Marker(marker).evaluate(Compatibility(on).marker_environment(python)) == true  # type: ignore[arg-type]
+    assert holds(Marker(marker), Compatibility(on).marker_environment(python)) == true  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("marker", "true"),
+    [
+        ("os_name ~= 'posix'", True),
+        ("python_version ~= 'x' or os_name == 'amiga'", True),
+        ("'x' in extras", False),
+        ("'x' not in dependency_groups", True),
+    ],
+)
+def test_markers_that_mean_nothing_are_no_obstacle_to_uv_either(marker: str, *, true: bool) -> None:
+    assert holds(Marker(marker), Compatibility(LINUX).marker_environment(PYTHON)) == true
 
 
 def test_no_marker_is_written_where_it_would_always_be_true() -> None:
