@@ -160,7 +160,7 @@ def choose_time(stack: Stack, environ: Mapping[str, str]) -> str:
     """Return the time a new lock records: ``exclude-newer`` if it names one, else now; ISO 8601 in UTC."""
     limit = environ.get("UV_EXCLUDE_NEWER") or stack.uv.table.get("exclude-newer")
     try:
-        moment = read_time(str(limit).strip().upper())
-    except ValueError:  # none, or a span such as "2 weeks", which counts from now
+        moment = read_time(str(limit).strip().upper()).astimezone(UTC)
+    except (OverflowError, ValueError):  # none, or a span such as "2 weeks", which counts from now
         moment = datetime.now(UTC)
-    return moment.astimezone(UTC).replace(microsecond=0).isoformat()
+    return moment.replace(microsecond=0).isoformat()

@@ -35,7 +35,7 @@ class Search:
     """Ways to find out what would work.
 
     Attributes:
-        gaps_of: Resolves the layer, limited to some of its targets, and returns the gaps.
+        gaps_of: Resolves a layer, limited to some of its targets or requirements, and returns the gaps.
         offers_of: Resolves a layer's requirements, without what they require in turn.
         newest_of: The same, as if source distributions counted; their packages have no wheels.
         tries: Counts the resolutions with which versions that would work are looked for, and ends.

@@ -25,7 +25,7 @@ def test_the_lock_time_is_the_limit(tmp_path: Path, limit: str, expected: str) -
     assert choose_time(define(tmp_path), {"UV_EXCLUDE_NEWER": limit}) == expected
 
 
-@pytest.mark.parametrize("limit", ["2 weeks", "P2W", None])
+@pytest.mark.parametrize("limit", ["2 weeks", "P2W", "0001-01-01T00:00:00+14:00", None])
 def test_without_a_limit_the_lock_time_is_now(tmp_path: Path, limit: str | None) -> None:
     stack = define(tmp_path, uv={"exclude-newer": limit} if limit else {})
     before = datetime.now(UTC).replace(microsecond=0)
