@@ -44,6 +44,7 @@ _KNOWN = frozenset(
 )
 """Every setting of uv, as it lists them itself; a misspelt one would be without effect."""
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # a single letter is a Windows drive
 _INDEX_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SOURCE_KEYS = frozenset({"index", "marker", "extra", "group"})
 _TEXT = (
@@ -90,6 +91,11 @@ def read_uv_settings(
     _check_sources(settings.get("sources", {}), defined, about)
     _check_types(settings, about)
     return UvSettings(settings, folder, variables), defined
+
+
+def is_address(text: str) -> bool:
+    """Return whether the value of a setting is an address, and not a path; it may be one that is of no use."""
+    return _SCHEME.match(text) is not None
 
 
 def _index_names(indexes: object, report: Report) -> tuple[str, ...] | None:

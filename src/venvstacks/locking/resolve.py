@@ -9,6 +9,7 @@ from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
 from venvstacks.definition.stack import Layer, UvSettings
+from venvstacks.definition.uv_settings import is_address
 from venvstacks.errors import LockError, ResolutionError
 from venvstacks.file_names import expanded
 from venvstacks.files import write_text
@@ -19,7 +20,6 @@ from venvstacks.session import Session
 from venvstacks.uv import compile_lock
 
 _NOWHERE = "platform_version == 'none of the targets'"  # uv cannot know: it depends on the machine
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # a single letter is a Windows drive
 
 
 def resolve(
@@ -149,7 +149,7 @@ def name_project(layer: Layer) -> str:
 
 def _make_absolute(address: str, folder: Path) -> str:
     """Make a path in a setting absolute; web addresses stay as they are."""
-    return address if _SCHEME.match(address) else str(folder / expanded(address))
+    return address if is_address(address) else str(folder / expanded(address))
 
 
 def _order_indexes(layer: Layer, settings: UvSettings) -> Iterator[Mapping[str, Any]]:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from packaging.version import Version
 
 from venvstacks.definition.stack import PythonRequest, UvSettings
+from venvstacks.definition.uv_settings import is_address
 from venvstacks.documents import DocumentError, parse_json
 from venvstacks.errors import RuntimeProviderError
 from venvstacks.file_names import absolute_path
@@ -174,7 +174,7 @@ def _programs(python: PythonVersion, on: Compatibility) -> list[str]:
 
 def _address(text: str, folder: Path) -> str:
     """Return a setting as an address: uv takes paths for some of them only, and relative to elsewhere."""
-    if len(urlsplit(text).scheme) > 1:
+    if is_address(text):
         return text
     return absolute_path(text, folder).as_uri()
 

@@ -1,7 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from venvstacks.definition.stack import Stack
+from venvstacks.definition.uv_settings import is_address
 
 INDEX = '[[index]]\nname = "one"\nurl = "https://one.example.invalid/simple"\n'
 
@@ -66,3 +69,18 @@ def test_addresses_are_never_shown(problems: Callable[..., list[str]]) -> None:
     )
     assert len(found) == 4
     assert "secret" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://one.example.invalid", True),
+        ("file:wheels", True),
+        ("http://[", True),
+        ("wheels", False),
+        ("~/a:b", False),
+        ("C:/wheels", False),
+    ],
+)
+def test_addresses_and_paths(text: str, *, expected: bool) -> None:
+    assert is_address(text) == expected
