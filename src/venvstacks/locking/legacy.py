@@ -5,7 +5,7 @@ Its hashes are over plain text without separators, as experiments with it have s
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -52,18 +52,27 @@ def read_legacy_shared(
 ) -> tuple[SharedPackage, ...]:
     """Read what layers below provide, as venvstacks 0.8 wrote it."""
     found: dict[tuple[str, Version, str], set[Target]] = {}
-    for item in (lock.tool or {}).get("venvstacks", {}).get("from_lower_layer", ()):
-        try:
-            name, version = canonicalize_name(item["name"]), Version(item["version"])
-            marker = Marker(item["marker"]) if item["marker"] else None
-        except (InvalidMarker, KeyError, TypeError, ValueError) as error:
-            why = f"a package that is shared from below is not understood ({error})"
-            raise invalid_lock(where, why) from error
+    for name, version, marker in _list_shared(lock, where):
         for limits in compatibilities:
             if holds(marker, limits.marker_environment(python)):
                 provider = _find_provider(name, limits.target, below)
                 found.setdefault((name, version, provider), set()).add(limits.target)
     return tuple(SharedPackage(*key, tuple(sorted(found[key]))) for key in sorted(found))
+
+
+def _list_shared(lock: Pylock, where: str) -> list[tuple[str, Version, Marker | None]]:
+    try:
+        return [
+            (
+                canonicalize_name(item["name"]),
+                Version(item["version"]),
+                Marker(item["marker"]) if item["marker"] else None,
+            )
+            for item in (lock.tool or {}).get("venvstacks", {}).get("from_lower_layer", ())
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        why = f"a package that is shared from below is not understood ({error})"
+        raise invalid_lock(where, why) from error
 
 
 def _find_provider(name: str, target: Target, below: Sequence[tuple[str, Content]]) -> str:

@@ -124,6 +124,7 @@ DECLARED = "the declared requirements have changed"
         (_define("requirements = []", 'requirements = []\nsupport_modules = ["b.py"]'), "app-plain", VERSIONED),
         (_edit("rt", "pylock", "[[packages]]", "[[packages"), "rt", "it is damaged"),
         (_edit("rt", "pylock", "sha256 =", "md5 ="), "rt", "it is damaged"),
+        (_edit("rt", "pylock", "[[packages]]", "[tool]\nvenvstacks = 5\n[[packages]]"), "rt", "it is damaged"),
         (_edit("rt", "metadata", "sha256:c88", "sha256:d88"), "rt", DECLARED),
         (_edit("rt", "metadata", "sha256:82f", "sha256:92f"), "rt", OTHERS),
         (_edit("rt", "metadata", '"lock_version": 1', '"lock_version": 0'), "rt", "its files are damaged"),
