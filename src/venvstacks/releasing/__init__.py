@@ -1,0 +1,1 @@
+"""Publishing releases into a store."""

@@ -1,0 +1,1 @@
+"""Stores: where published layers are, and how their files are read and written."""

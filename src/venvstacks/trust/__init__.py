@@ -1,0 +1,1 @@
+"""Trust: what is signed, by which keys, and whether it may be believed (The Update Framework)."""
