@@ -1,4 +1,4 @@
-"""The documents of a deployment, ``deployment.json`` and ``generation.json`` (see *Deployments* in the reference)."""
+"""The documents of a deployment: ``deployment.json`` and ``generation.json``."""
 
 from collections.abc import Mapping
 from typing import Annotated
