@@ -50,6 +50,7 @@ class GenerationLayer(msgspec.Struct, frozen=True, kw_only=True):
         layer_name: Build name.
         kind: ``runtime``, ``framework`` or ``application``.
         content_hash: Of everything in it.
+        below: Install targets of the layers below it, in path order.
     """
 
     id: LayerId
@@ -57,6 +58,7 @@ class GenerationLayer(msgspec.Struct, frozen=True, kw_only=True):
     layer_name: str
     kind: str
     content_hash: ContentHash
+    below: tuple[str, ...] = ()
 
 
 class GenerationApplication(msgspec.Struct, frozen=True, kw_only=True):
