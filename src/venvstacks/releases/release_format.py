@@ -10,6 +10,7 @@ from venvstacks.archives.index import ContentHash, Count, Sha256
 from venvstacks.documents import DocumentError, Numbered, parse_json
 from venvstacks.errors import ReleaseError, UsageError
 from venvstacks.file_names import control_characters, is_file_name
+from venvstacks.stores.interface import blob_name
 
 FORMAT = 1
 """Version of the form; readers refuse newer ones."""
@@ -35,6 +36,11 @@ class BlobReference(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     sha256: Sha256
     size: Count
 
+    @property
+    def name(self) -> str:
+        """Its name in a store."""
+        return blob_name(self.sha256)
+
 
 class DeltaReference(msgspec.Struct, frozen=True):
     """A delta among the store's blobs.
@@ -48,6 +54,11 @@ class DeltaReference(msgspec.Struct, frozen=True):
     sha256: Sha256
     size: Count
     from_content_hash: ContentHash
+
+    @property
+    def name(self) -> str:
+        """Its name in a store."""
+        return blob_name(self.sha256)
 
 
 class ReleaseLayer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,7 +76,7 @@ class ReleaseLayer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         index: The archive's index.
         deltas: What leads to it from earlier states of the layer.
         launch_module: Import name of what an application runs.
-        commands: Names of the programs in the layer that its definition asks for.
+        commands: Names of the programs beside an application's interpreter: its own, and commands of packages.
     """
 
     layer_name: str
