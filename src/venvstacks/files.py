@@ -86,6 +86,20 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def flush_folder(folder: Path) -> None:
+    """Let the operating system write a folder's names to the disk, where that is possible."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems have no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def write_bytes(path: Path, content: bytes) -> bool:
     """Write a file atomically, unless it has this content already."""
     try:

@@ -12,12 +12,14 @@ from venvstacks.files import explain_os_errors
 from venvstacks.payload.activate import is_missed
 from venvstacks.processes import become
 
-_CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
+CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
+"""In a layer, what it says of itself."""
+
 _PREFIX = "app-"
 
 
-class _Configuration(msgspec.Struct, frozen=True):
-    """The part of a layer's configuration that starting it needs."""
+class Configuration(msgspec.Struct, frozen=True):
+    """The part of a layer's configuration that starting it needs; paths are relative to the layer."""
 
     python: str
     base_python: str
@@ -26,6 +28,14 @@ class _Configuration(msgspec.Struct, frozen=True):
     bin_dirs: tuple[str, ...] = ()
     isolated: bool = False
     optional_layers: Mapping[str, Mapping[str, tuple[str, ...]]] = msgspec.field(default_factory=dict)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What the interpreter is given before the application's own arguments.
+
+        With ``-P``, what lies in the current folder does not hide the application's own modules.
+        """
+        return ("-I" if self.isolated else "-P", "-m", self.launch_module)
 
     def missing(self, layer: Path) -> list[str]:
         """Return what is needed of other layers and is not there, unless another layer replaces it."""
@@ -40,20 +50,23 @@ def run_application(
 ) -> int:
     """Let an application take the place of this process."""
     layer = _find(folder, name, built=built)
-    configuration = _read_configuration(layer)
+    configuration = read_configuration(layer)
     for part in configuration.missing(layer):
         raise RunError(
             f"{layer.name} cannot run: there is no {part} (as seen from it) in {folder}.",
             hint="run `venvstacks build` again" if built else "unpack or export all layers of the stack there",
         )
-    # -P: what lies in the current folder must not hide the application's own modules
     python = Path(os.path.abspath(layer / configuration.python))  # noqa: PTH100 - links are kept
-    option = "-I" if configuration.isolated else "-P"
-    argv = [str(python), option, "-m", configuration.launch_module, *arguments]
-    with explain_os_errors(f"start {layer.name}"):
-        return become(
-            argv, env=_environment(python.parent, [layer / folder for folder in configuration.bin_dirs], warn)
-        )
+    below = [layer / folder for folder in configuration.bin_dirs]
+    return start(layer.name, python, [*configuration.arguments, *arguments], below, warn)
+
+
+def start(
+    name: str, python: Path, arguments: Sequence[str], below: Sequence[Path], warn: Callable[[str], None]
+) -> int:
+    """Let an interpreter take the place of this process; ``below`` are folders with programs, last on ``PATH``."""
+    with explain_os_errors(f"start {name}"):
+        return become([str(python), *arguments], env=_environment(python.parent, below, warn))
 
 
 def _environment(own: Path, below: Sequence[Path], warn: Callable[[str], None]) -> dict[str, str]:
@@ -76,7 +89,7 @@ def find_applications(folder: Path) -> tuple[str, ...]:
 
 
 def _is_layer(path: Path) -> bool:
-    return (path / _CONFIGURATION).is_file()
+    return (path / CONFIGURATION).is_file()
 
 
 def _find(folder: Path, name: str, *, built: bool) -> Path:
@@ -98,9 +111,14 @@ def _layer_of(part: str) -> str:
     return part.removeprefix("../").partition("/")[0]
 
 
-def _read_configuration(layer: Path) -> _Configuration:
-    path = layer / _CONFIGURATION
+def read_configuration(layer: Path) -> Configuration:
+    """Read how the application in a layer is started.
+
+    Raises:
+        RunError: What the layer says of itself is damaged.
+    """
+    path = layer / CONFIGURATION
     try:
-        return read_json(path, _Configuration)
+        return read_json(path, Configuration)
     except (OSError, DocumentError) as error:
         raise RunError(f"{layer.name} cannot run: {path} is damaged ({error}).") from error

@@ -2,7 +2,9 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 Completed = subprocess.CompletedProcess[str]
@@ -42,23 +44,58 @@ class Cancellation:
         """Run a program to its end and collect what it prints."""
         self.check()
         pipe = subprocess.PIPE
-        with subprocess.Popen(
-            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        ) as process:
-            self._running.add(process)
-            try:
-                if self._cancelled:  # before it was among those that are terminated
-                    process.terminate()
-                stdout, stderr = process.communicate()
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
-            finally:
-                self._running.discard(process)
+        with (
+            subprocess.Popen(
+                argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            ) as process,
+            self._ending(process),
+        ):
+            stdout, stderr = process.communicate()
         self.check()
         output, errors = stdout.decode(errors="replace"), stderr.decode(errors="replace")
         return Completed(argv, process.returncode, output, errors)
+
+    def run_shell(self, command: str, *, env: Mapping[str, str]) -> int:
+        """Run a command of the user's through the system's shell, and return its exit status.
+
+        What it prints goes to stderr, so that it may leave programs behind that go on printing.
+        """
+        self.check()
+        shell = (
+            f'{env.get("COMSPEC", "cmd.exe")} /d /s /c "{command}"'
+            if os.name == "nt"
+            else ["/bin/sh", "-c", command]
+        )
+        output = _stderr()
+        with (
+            subprocess.Popen(shell, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process,
+            self._ending(process),
+        ):
+            process.wait()
+        self.check()
+        return process.returncode
+
+    @contextmanager
+    def _ending(self, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """End a program when the work is cancelled, or when it is not waited for any more."""
+        self._running.add(process)
+        try:
+            if self._cancelled:  # before it was among those that are terminated
+                process.terminate()
+            yield
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            self._running.discard(process)
+
+
+def _stderr() -> int:
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # closed, or not a real stream
+        return subprocess.DEVNULL
 
 
 def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:

@@ -1,12 +1,12 @@
 """The documents of a deployment: ``deployment.json`` and ``generation.json``."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from venvstacks.archives.index import ContentHash, Count
+from venvstacks.archives.index import ContentHash, Count, describe_schema
 
 FORMAT = 1
 """Version of both forms; readers refuse newer ones."""
@@ -90,6 +90,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         platform: Target name.
         store: Address of the store that it came from.
         created: When it was made, seconds since 1970.
+        previous: The generation that was current when this one was made; 0 if none was.
         layers: Each after those below it.
         applications: Name without the prefix ``app-`` -> how it is started.
     """
@@ -100,5 +101,18 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     store: str
     created: Count
+    previous: Count = 0
     layers: tuple[GenerationLayer, ...]
     applications: Mapping[str, GenerationApplication]
+
+
+def deployment_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``deployment.json``."""
+    return describe_schema("A venvstacks deployment", Deployment)
+
+
+def generation_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``generation.json``."""
+    return describe_schema(
+        "A generation of a venvstacks deployment", Generation, GenerationLayer, GenerationApplication
+    )

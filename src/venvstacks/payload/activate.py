@@ -24,6 +24,8 @@ JOINED_PACKAGES: "dict[str, list[str]]" = {}
 # Where this layer and those below offer shared libraries, in path order, relative to the layer's folder.
 LIBRARY_FOLDERS: "tuple[str, ...]" = ()
 
+_LAST_STREAM = 2  # the number of stderr
+
 _is_active = False
 
 
@@ -35,6 +37,7 @@ def activate() -> None:
         return  # in the second case, another Python took the layer for a folder with packages
     _is_active = True
     layer = os.path.realpath(sys.prefix) if os.path.islink(sys.prefix) else sys.prefix
+    _hold_lease(layer)
     _name_runtime(layer)
     _offer_libraries(layer)
     found = {relative: os.path.normpath(os.path.join(layer, relative)) for relative in LAYERS_BELOW}
@@ -50,6 +53,27 @@ def activate() -> None:
         site.addsitedir(folder, known)
         _move_added(before, folder)
     _finish_later(own)
+
+
+def _hold_lease(layer: str) -> None:
+    """Keep the layer from being removed while this process runs, if it belongs to a deployment.
+
+    The lock ends with the process, however that ends; those that are forked share it, others take their own. On
+    Windows, a file that is open keeps its folders in place by itself. An error is no reason not to start.
+    """
+    try:
+        lease = os.open(os.path.dirname(layer) + "/.layer/lease", os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        import fcntl
+
+        if lease <= _LAST_STREAM:  # that stream is closed, and others may take its number for it
+            closed, lease = lease, fcntl.fcntl(lease, fcntl.F_DUPFD_CLOEXEC, _LAST_STREAM + 1)
+            os.close(closed)
+        fcntl.flock(lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        pass
 
 
 def _tell_missing(folders: "dict[str, str]", there: "list[str]") -> None:
