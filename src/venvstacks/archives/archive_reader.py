@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from msgspec import UNSET
 
@@ -26,17 +26,44 @@ CheckedIndex = tuple[ArchiveIndex, tuple[FrameParts[IndexEntry], ...]]
 _KEPT_FRAMES = 2
 
 
+class Source(Protocol):
+    """Where the bytes of an archive come from; any thread may use it."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return so many bytes; fewer where they end."""
+        ...
+
+
+class FileSource:
+    """The bytes of an open file, whose position may change."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._guard = threading.Lock()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return so many bytes; fewer where the file ends."""
+        if not hasattr(os, "pread"):
+            with self._guard:
+                self._file.seek(offset)
+                return self._file.read(size)
+        pieces, missing = [], size
+        while missing and (piece := os.pread(self._file.fileno(), missing, offset + size - missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
 class ArchiveReader:
     """An open archive whose index was checked; any thread may use it."""
 
     def __init__(
-        self, file: BinaryIO, name: str, index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]
+        self, source: Source, name: str, index: ArchiveIndex, contents: tuple[FrameParts[IndexEntry], ...]
     ) -> None:
         self.index = index
         self.contents = contents
         self.name = name
-        self._file = file
-        self._guard = threading.Lock()
+        self._source = source
         # Through a proxy: a reader to which its own cache refers would stay, with frames and index, after its use.
         self._kept_frame = lru_cache(_KEPT_FRAMES)(partial(ArchiveReader.frame, weakref.proxy(self)))
 
@@ -69,7 +96,9 @@ class ArchiveReader:
 
     def _decompress(self, number: int) -> Iterator[bytes]:
         frame = self.index.frames[number]
-        packed = self._read(frame.offset, frame.size)
+        packed = self._source.read(frame.offset, frame.size)
+        if len(packed) != frame.size:
+            raise self._error("it ends too early")
         if files.sha256(packed) != frame.sha256:
             raise self._error(f"frame {number} is not the one that the index describes")
         try:
@@ -105,21 +134,6 @@ class ArchiveReader:
             yield from (piece for _, piece in self.walk(number))
         else:
             yield self._kept_frame(number)[start : start + size]
-
-    def _read(self, offset: int, size: int) -> bytes:
-        if hasattr(os, "pread"):
-            pieces, missing = [], size
-            while missing and (piece := os.pread(self._file.fileno(), missing, offset + size - missing)):
-                pieces.append(piece)
-                missing -= len(piece)
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        else:
-            with self._guard:
-                self._file.seek(offset)
-                data = self._file.read(size)
-        if len(data) != size:
-            raise self._error("it ends too early")
-        return data
 
     def _error(self, problem: str) -> ArchiveError:
         return ArchiveError(f"The archive {self.name} is damaged: {problem}.", hint=FETCH_AGAIN)
@@ -176,4 +190,4 @@ def open_archive(path: Path, read: CheckedIndex | None = None) -> Iterator[Archi
                 f"The archive {path.name} has {size} bytes, and its index says {index.archive_size}.",
                 hint=FETCH_AGAIN,
             )
-        yield ArchiveReader(file, path.name, index, contents)
+        yield ArchiveReader(FileSource(file), path.name, index, contents)

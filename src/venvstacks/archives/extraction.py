@@ -1,6 +1,7 @@
 """Unpacking archives: in parallel, verified while it is written, and whole or not at all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -26,11 +27,24 @@ def unpack_archive(
     """Unpack an archive into a folder that appears when it is complete."""
     index = reader.index
     with new_tree(destination, index.entries, index.mtime, f"The archive {reader.name}", replace=replace) as tree:
-        pool.run_all(_Unpacker(reader, tree, pool, progress).tasks())
+        pool.run_all([task.run for task in Unpacker(reader, tree, pool, progress).tasks()])
 
 
-class _Unpacker:
-    """The parts of unpacking one archive."""
+@dataclass(frozen=True, slots=True)
+class UnpackTask:
+    """A part of unpacking an archive.
+
+    Attributes:
+        frame: Number of the first frame that it reads, so that it can begin when that one is there; None if it
+            reads none.
+    """
+
+    frame: int | None
+    run: Callable[[], None]
+
+
+class Unpacker:
+    """The parts of unpacking one archive, or some of its files."""
 
     def __init__(
         self, reader: ArchiveReader, tree: TreeWriter, pool: FramePool, progress: Callable[[int], None]
@@ -40,34 +54,42 @@ class _Unpacker:
         self._pool = pool
         self._progress = progress
 
-    def tasks(self) -> "list[Callable[[], None]]":
-        """Return the parts, which may be done in any order: large files first, as they take longest."""
-        entries = self._reader.index.entries
+    def tasks(self, wanted: Collection[str] | None = None) -> list[UnpackTask]:
+        """Return the parts, which may be done in any order: large files first, as they take longest.
+
+        Args:
+            wanted: Paths of the files to write; all if it is None.
+        """
         large: dict[str, IndexEntry] = {}
-        frames: list[Callable[[], None]] = []
+        frames: list[UnpackTask] = []
         for number, parts in enumerate(self._reader.contents):
-            slices = slices_of(parts)
+            all_slices = slices_of(parts)
+            slices = [part for part in all_slices if wanted is None or part.entry.path in wanted]
             divided = [part for part in slices if part.size != part.entry.size]
             large |= {part.entry.path: part.entry for part in divided}
             # also one that holds nothing but headers, which are compared with the index
-            if not slices or len(divided) < len(slices):
-                frames.append(partial(self._write_frame, number))
-        empty = [entry for entry in entries if entry.type is EntryKind.FILE and not entry.size]
+            if len(divided) < len(slices) or (wanted is None and not all_slices):
+                frames.append(UnpackTask(number, partial(self._write_frame, number, wanted)))
+        empty = [
+            entry
+            for entry in self._reader.index.entries
+            if entry.type is EntryKind.FILE and not entry.size and (wanted is None or entry.path in wanted)
+        ]
         largest_first = sorted(large.values(), key=lambda entry: -entry.size)
         return [
-            *(partial(self._write_large, entry) for entry in largest_first),
+            *(UnpackTask(entry.frame, partial(self._write_large, entry)) for entry in largest_first),
             *frames,
-            partial(self._write_empty, empty),
+            UnpackTask(None, partial(self._write_empty, empty)),
         ]
 
     def _write_empty(self, entries: Sequence[IndexEntry]) -> None:
         for entry in entries:
             self._tree.write(entry, ())
 
-    def _write_frame(self, number: int) -> None:
+    def _write_frame(self, number: int, wanted: Collection[str] | None) -> None:
         """Write the files of which a frame holds the whole content."""
         for part, pieces in groupby(self._reader.walk(number), key=itemgetter(0)):
-            if part.size == part.entry.size:
+            if part.size == part.entry.size and (wanted is None or part.entry.path in wanted):
                 self._tree.write(part.entry, (piece for _, piece in pieces))
                 self._progress(part.size)
 

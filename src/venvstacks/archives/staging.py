@@ -48,7 +48,7 @@ def new_tree(
     if problem := entry_problem(entries, destination.name, windows=os.name == "nt"):
         raise ArchiveError(f"{what} is refused: {problem}.")
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with _own_folder(destination) as folder:
+    with own_folder(destination) as folder:
         try:
             _check_case(entries, folder, what)
             writer = TreeWriter(folder, entries, mtime, what)
@@ -89,8 +89,8 @@ def _ignores_case(folder: Path) -> bool:
 
 
 @contextmanager
-def _own_folder(destination: Path) -> Iterator[Path]:
-    """Make a folder beside the final one, locked so that other runs see it in use."""
+def own_folder(destination: Path) -> Iterator[Path]:
+    """Make a folder beside the final one, locked so that other runs see it in use; it stays."""
     while True:
         folder = files.temporary_beside(destination)
         folder.mkdir()

@@ -82,6 +82,38 @@ class TreeWriter:
             raise self._error(f"{entry.path!r} is there twice") from None
         return FileWriter(descriptor, entry, self)
 
+    def discard(self, entry: IndexEntry) -> None:
+        """Remove what was written of a file that turned out not to be right, so that it can be written again."""
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._folder}/{entry.path}")  # noqa: PTH108
+
+    def link(self, entry: IndexEntry, source: str) -> None:
+        """Take a file as a hard link to another, which is believed to be right."""
+        os.link(source, f"{self._folder}/{entry.path}", follow_symlinks=False)
+        with self._guard:
+            self._done.add(entry.path)
+
+    def clone(self, entry: IndexEntry, source: str) -> None:
+        """Take a file as a clone of another, which is believed to be right; see :func:`venvstacks.files.clone`."""
+        path = f"{self._folder}/{entry.path}"
+        reading = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            writing = os.open(path, _CREATE, entry.mode)
+            try:
+                files.clone(reading, writing)
+                if entry.mode & self._masked:
+                    os.fchmod(writing, entry.mode)
+                os.utime(writing, ns=self._times)
+            except BaseException:
+                self.discard(entry)
+                raise
+            finally:
+                os.close(writing)
+        finally:
+            os.close(reading)
+        with self._guard:
+            self._done.add(entry.path)
+
     def close(self, file: "FileWriter", entry: IndexEntry) -> None:
         """Complete a file if it is what its entry describes; its descriptor is closed whatever happens."""
         descriptor = file.descriptor

@@ -2,41 +2,24 @@
 
 import hashlib
 import os
-import stat
-import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from venvstacks.archives.tree_writer import FileWriter
-from venvstacks.deltas.delta_format import DeltaEntry, DeltaHeader, Stretch
+from venvstacks.archives.found_files import FoundFiles
+from venvstacks.deltas.delta_format import DeltaHeader, Stretch
 from venvstacks.errors import DeltaError
 
-_BLOCK = 1 << 20
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-
-class OldFiles:
+class OldFiles(FoundFiles):
     """The folder of an old layer; any thread may use it, and nothing is ever written to it."""
 
     def __init__(self, folder: Path, header: DeltaHeader) -> None:
-        self.folder = os.fspath(folder)
+        super().__init__(folder)
         self._header = header
         self._checks = [threading.Lock() for _ in header.sources]
         self._right = [False for _ in header.sources]
-        self._clones = sys.platform == "linux"  # what turns out not to be supported is not tried again
-
-    def copy(self, path: str, entry: DeltaEntry, new: FileWriter) -> None:
-        """Copy a file, or clone it where the file system can."""
-        with self._open(path, entry.size) as file:
-            self._clones = self._clones and new.clone(file)
-            if not self._clones:
-                for piece in self._pieces(file, path, entry.size):
-                    new.write(piece)
-        if not new.is_right():
-            self._refuse(path)
 
     def prefix(self, stretches: tuple[Stretch, ...]) -> bytes:
         """Put parts of verified files together."""
@@ -63,36 +46,6 @@ class OldFiles:
             digest.update(piece)
         if digest.hexdigest() != self._header.sources[number].sha256:
             self._refuse(self._header.sources[number].path)
-
-    def _pieces(self, file: int, path: str, size: int) -> Iterator[bytes]:
-        left = size
-        while left:
-            piece = os.read(file, min(left, _BLOCK))
-            if not piece:
-                self._refuse(path)
-            left -= len(piece)
-            yield piece
-
-    @contextmanager
-    def _open(self, path: str, size: int) -> Iterator[int]:
-        place = f"{self.folder}/{path}"
-        try:
-            file = os.open(place, _READ)
-        except (FileNotFoundError, NotADirectoryError):
-            self._refuse(path, "it is not there")
-        except OSError:
-            if os.path.islink(place) or os.path.isdir(place):  # noqa: PTH112, PTH114 - a Path a file is slow
-                self._refuse(path, "it is no file")
-            raise
-        try:
-            info = os.fstat(file)
-            if not stat.S_ISREG(info.st_mode):
-                self._refuse(path, "it is no file")
-            if info.st_size != size:
-                self._refuse(path, f"it has {info.st_size} bytes, and had {size}")
-            yield file
-        finally:
-            os.close(file)
 
     def _refuse(self, path: str, problem: str = "its content differs") -> NoReturn:
         raise DeltaError(

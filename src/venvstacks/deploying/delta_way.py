@@ -1,0 +1,45 @@
+"""A layer from an older state of it that is there, and a delta."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from venvstacks.deltas.apply import apply_delta
+from venvstacks.deltas.delta_file import open_delta, read_header
+from venvstacks.deltas.delta_format import DeltaHeader
+from venvstacks.deploying.downloads import fetch_blob
+from venvstacks.deploying.fetch_plan import Patch, PlannedLayer
+from venvstacks.deploying.fetching import Fetching
+from venvstacks.errors import DeltaError
+
+
+def patch_layer(
+    planned: PlannedLayer, option: Patch, destination: Path, fetching: Fetching, progress: Callable[[int], None]
+) -> None:
+    """Make the folder of a layer with a delta.
+
+    Raises:
+        DeltaError: The delta is not what the release says, or a file of the old layer was changed.
+        StoreError: It cannot be fetched.
+    """
+    path = fetch_blob(fetching.store, option.delta, fetching.downloads, fetching.pool.check)
+    header, start = read_header(path, check=False)
+    _check_header(header, planned, option.delta.from_content_hash)
+    with open_delta(path, header, start) as delta:
+        apply_delta(delta, option.source.place.path, destination, fetching.pool, progress=progress)
+    path.unlink()
+
+
+def _check_header(header: DeltaHeader, planned: PlannedLayer, old_content_hash: str) -> None:
+    index = planned.known.index
+    facts = (
+        ("layer", header.layer_name, index.layer_name),
+        ("folder", header.install_target, index.install_target),
+        ("platform", header.target_platform, index.target_platform),
+        ("content hash", header.content_hash, index.content_hash),
+        ("old content hash", header.old_content_hash, old_content_hash),
+        ("archive", header.archive, index.archive),
+    )
+    for what, found, expected in facts:
+        if found != expected:
+            problem = f"it says {what} {found!r}, and the release {expected!r}"
+            raise DeltaError(f"A delta to {index.layer_name} is refused: {problem}.")
