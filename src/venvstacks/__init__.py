@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         RunError,
         RuntimeProviderError,
         StoreError,
+        TooLargeError,
         ToolError,
         TrustError,
         UsageError,
@@ -203,6 +204,7 @@ __all__ = [
     "Step",
     "StoreError",
     "Target",
+    "TooLargeError",
     "ToolError",
     "TrustError",
     "UnpackAction",
@@ -259,7 +261,7 @@ _HOMES = {
         "ArchiveError BinariesError BinaryFormatError BuildError BusyError ConflictError CoverageError "
         "DefinitionError DeltaError DeploymentError FilesystemError FindingsError InvalidLockError LockError "
         "NotInStoreError Problem PublishError ReleaseError RequirementsError ResolutionError RunError "
-        "RuntimeProviderError StoreError ToolError TrustError UsageError VenvstacksError WheelError"
+        "RuntimeProviderError StoreError TooLargeError ToolError TrustError UsageError VenvstacksError WheelError"
     ),
     "events": "Event Finished Observer Planned Progressed Started Step Waiting Warned",
     "findings": "Finding",

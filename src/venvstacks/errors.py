@@ -21,6 +21,7 @@
     |- DeltaError                  a delta is damaged, forged, newer, or not for the folder it is applied to
     |- StoreError                  a store cannot be read or written
     |  |- NotInStoreError          a store does not have a file
+    |  |- TooLargeError            a file of a store is larger than it may be
     |  `- ConflictError            another run has changed a file of a store meanwhile
     |- TrustError                  what a store says is not signed, expired, or older than what was seen before
     |- ReleaseError                a release cannot be made, or its file is damaged
@@ -188,6 +189,10 @@ class StoreError(VenvstacksError):
 
 class NotInStoreError(StoreError):
     """A file that a store does not have."""
+
+
+class TooLargeError(StoreError):
+    """A file of a store that is larger than it may be."""
 
 
 class ConflictError(StoreError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from venvstacks import files
-from venvstacks.errors import ConflictError, NotInStoreError, StoreError
+from venvstacks.errors import ConflictError, NotInStoreError, StoreError, TooLargeError
 from venvstacks.stores.interface import Blob, Listed, Stored, Traffic
 
 
@@ -36,7 +36,7 @@ class MemoryStore:
         self.asked.append(name)
         data = self._get(name)
         if len(data) > largest:
-            raise StoreError(f"{name} in {self.address} has more than {largest} bytes.")
+            raise TooLargeError(f"{name} in {self.address} has more than {largest} bytes.")
         self.traffic.count(received=len(data))
         return Stored(data, files.sha256(data))
 
