@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from http.client import IncompleteRead
 from urllib.parse import urlsplit, urlunsplit
 
 from urllib3 import exceptions
@@ -93,5 +94,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, IncompleteRead):
+        return "it ended too early."
     reason = getattr(error, "strerror", None)
     return str(reason or error or type(error).__name__).rstrip(".") + "."
