@@ -53,13 +53,15 @@ def pack(
     cache: FrameCache | None = None,
     jobs: int = 2,
     platform: str = "linux_x86_64",
+    top: str = TOP,
+    layer_name: str = "app",
     progress: Callable[[int], None] = lambda _: None,
     cancellation: Cancellation | None = None,
 ) -> Packed:
     """Write a folder as an archive."""
     plan = plan_archive(
         scan(folder) if entries is None else entries,
-        TOP,
+        top,
         mtime=mtime,
         profile=profile or profile_for(kind, level),
         group_of=group_of,
@@ -70,7 +72,7 @@ def pack(
             plan,
             folder,
             destination,
-            layer_name="app",
+            layer_name=layer_name,
             target_platform=platform,
             pool=pool,
             cache=cache,
