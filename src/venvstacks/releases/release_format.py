@@ -9,7 +9,7 @@ from venvstacks import files
 from venvstacks.archives.index import ContentHash, Count, Sha256
 from venvstacks.documents import DocumentError, Numbered, parse_json
 from venvstacks.errors import ReleaseError, UsageError
-from venvstacks.file_names import control_characters, is_file_name
+from venvstacks.file_names import control_characters, is_file_name, windows_problem
 from venvstacks.stores.interface import blob_name
 
 FORMAT = 1
@@ -193,9 +193,10 @@ def check_version(version: str) -> None:
     """Refuse what cannot name a release or a channel.
 
     Raises:
-        UsageError: It is empty, too long, begins with a dot, or has slashes, spaces or control characters.
+        UsageError: It is empty, too long, begins with a dot, has slashes, spaces or control characters, or cannot
+            be part of a file name on Windows.
     """
-    wrong = _NOT_IN_VERSIONS.search(version) or control_characters(version)
+    wrong = _NOT_IN_VERSIONS.search(version) or control_characters(version) or windows_problem(version)
     if wrong or not 0 < len(version) <= _LONGEST_VERSION:
         raise UsageError(
             f"{version!r} cannot name a release or a channel.",
