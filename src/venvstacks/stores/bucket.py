@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from venvstacks.errors import ConflictError, NotInStoreError, StoreError
+from venvstacks.errors import ConflictError, NotInStoreError, StoreError, TooLargeError
 from venvstacks.files import sha256
 from venvstacks.stores.bucket_clients import BucketClient, make_client, parse_bucket
 from venvstacks.stores.bucket_errors import explain, status_of
@@ -60,7 +60,7 @@ class BucketStore:
         try:
             answer = obstore.get(self._client.reads, name)
             if answer.meta["size"] > largest:
-                raise StoreError(
+                raise TooLargeError(
                     f"{name!r} of {self.address} has {answer.meta['size']} bytes; at most {largest} are expected."
                 )
             data = bytes(answer.bytes())

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from venvstacks.errors import ConflictError, NotInStoreError, StoreError
+from venvstacks.errors import ConflictError, NotInStoreError, StoreError, TooLargeError
 from venvstacks.files import TEMPORARY_PREFIX, sha256
 from venvstacks.stores.folder_writing import (
     explained,
@@ -46,7 +46,7 @@ class FolderStore:
             data = file.read(largest + 1)
         self.traffic.count(requests=1, received=len(data))
         if len(data) > largest:
-            raise StoreError(f"{path} has more than {largest} bytes, which is more than such a file may have.")
+            raise TooLargeError(f"{path} has more than {largest} bytes, which is more than such a file may have.")
         return Stored(data, sha256(data))
 
     def stream(self, name: str, start: int = 0, size: int | None = None) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from venvstacks.errors import StoreError
+from venvstacks.errors import TooLargeError
 from venvstacks.stores.http_errors import BrokenConnectionError, connection_error, shown
 from venvstacks.stores.interface import Traffic
 
@@ -76,7 +76,7 @@ class Reply:
         """Return the whole content.
 
         Raises:
-            StoreError: It has more than ``largest`` bytes, or as :meth:`pieces` says.
+            TooLargeError: It has more than ``largest`` bytes, or as :meth:`pieces` says.
         """
         content = bytearray()
         if (self.length or 0) <= largest:
@@ -86,7 +86,7 @@ class Reply:
                     break
             else:
                 return bytes(content)
-        raise StoreError(f"{shown(self.url)} has more than {largest} bytes, which is more than it may have.")
+        raise TooLargeError(f"{shown(self.url)} has more than {largest} bytes, which is more than it may have.")
 
     def interrupt(self) -> None:
         """Let another thread, which waits for the content, know that it does not come."""

@@ -96,7 +96,8 @@ class Store(Protocol):
 
         Raises:
             NotInStoreError: There is no such file.
-            StoreError: It cannot be read, or has more than ``largest`` bytes.
+            TooLargeError: It has more than ``largest`` bytes.
+            StoreError: It cannot be read.
         """
         ...
 

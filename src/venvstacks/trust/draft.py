@@ -21,6 +21,7 @@ class Draft:
 
     Attributes:
         root: Name and content of a new root, if there is one; once it is written, it stays.
+        root_last: Whether the root is written after all else: what is signed with its keys is valid without it.
         files: Names and contents of what does not exist yet, in order.
         timestamp: The new timestamp, which is written last.
     """
@@ -28,6 +29,7 @@ class Draft:
     root: tuple[str, bytes] | None
     files: tuple[tuple[str, bytes], ...]
     timestamp: bytes
+    root_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from venvstacks.trust.catalog import Catalog
 from venvstacks.trust.draft import Draft, can_sign, draft_snapshot, draft_timestamp, make_draft
 from venvstacks.trust.keys import Signers
 from venvstacks.trust.metadata import LARGEST, TIMESTAMP_NAME, expiring, parse, require_threshold, sign, versioned
+from venvstacks.trust.recovery import recover
 from venvstacks.trust.refusals import explain_refusals
 from venvstacks.trust.repository_state import RepositoryState, read_repository
 from venvstacks.trust.roles import ROLES, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Expiry, read_expiry, root_field
@@ -148,20 +149,19 @@ def _change(
 ) -> Catalog:
     written = False
     for attempt in range(_ATTEMPTS):
-        state, line = _read(store, signers)
+        state, line = read_for_signing(store, signers)
         # what has been written once is only joined with what other runs write at once, not done again
         wanted = line.catalog if written else change(line.catalog)
-        state = replace(state, targets=line.targets, targets_data=line.targets_data, catalog=line.listed)
         if refresh and not can_sign(state.root.signed, TARGETS, signers):
-            wanted = line.listed  # what other runs list besides has to wait for one that can sign it
+            wanted = state.catalog  # what other runs list besides has to wait for one that can sign it
         if wanted == state.catalog and not line.adopted and (written or not refresh):
             return wanted
-        number = line.highest + 1 + (attempt if store.creates_once else secrets.randbelow(_STRIDE))
         with explain_refusals(store.address):
+            number = next_number(store, line, attempt)
             draft = make_draft(
                 state, wanted, signers, number=number, lineage=line.lineage, adopted=line.adopted, now=now
             )
-        if _write(store, state, draft):
+        if write_draft(store, state, draft):
             if draft.root:
                 signers.remember_root(draft.root[1])
             if store.creates_once:
@@ -170,21 +170,45 @@ def _change(
     raise _contended(store)
 
 
-def _read(store: WritableStore, signers: Signers) -> tuple[RepositoryState, Line]:
+def next_number(store: WritableStore, line: Line, attempt: int = 0) -> int:
+    """Return the number of new targets and a new snapshot, which no other run takes where that cannot be seen."""
+    return line.highest + 1 + (attempt if store.creates_once else secrets.randbelow(_STRIDE))
+
+
+def read_for_signing(store: WritableStore, signers: Signers) -> tuple[RepositoryState, Line]:
+    """Return what there is, verified by the root that the keys folder knows, and what comes next.
+
+    Raises:
+        TrustError: The store is not signed as it should be, or the keys folder knows no root.
+        StoreError: The store cannot be read.
+    """
     root = signers.root
     if root is None:
         raise TrustError(
             f"{signers.folder} has no ROOT.json, so that nothing can be verified before it is signed.",
             hint="copy it from the keys folder with which the store was made, or from where clients get it",
         )
-    state = read_repository(store, root)
+    recovered = False
+    try:
+        state = read_repository(store, root)
+    except TrustError as error:
+        from tuf.api.exceptions import UnsignedMetadataError  # noqa: PLC0415 - as above
+
+        found = recover(store, root) if isinstance(error.__cause__, UnsignedMetadataError) else None
+        if found is None:
+            raise
+        state, recovered = found, True
     signers.remember_root(state.root_data)
-    return state, read_line(store, state)
+    line = read_line(store, state)
+    state = replace(state, targets=line.targets, targets_data=line.targets_data, catalog=line.listed)
+    return state, replace(line, adopted=line.adopted or recovered)
 
 
-def _write(store: WritableStore, state: RepositoryState, draft: Draft) -> bool:
+def write_draft(store: WritableStore, state: RepositoryState, draft: Draft) -> bool:
     """Write metadata, the timestamp last; return whether no other run was faster."""
-    if draft.root and not _create(store, *draft.root):
+    if draft.root and not draft.timestamp:
+        return _create(store, *draft.root)
+    if draft.root and not draft.root_last and not _create(store, *draft.root):
         return False
     for count, (name, data) in enumerate(draft.files):
         if not _create(store, name, data):
@@ -196,12 +220,14 @@ def _write(store: WritableStore, state: RepositoryState, draft: Draft) -> bool:
     try:
         store.replace(TIMESTAMP_NAME, draft.timestamp, state.tag)
     except ConflictError:
+        there = store.read(TIMESTAMP_NAME, LARGEST[TIMESTAMP]).data
         # a request that was sent again after its answer got lost finds what it has written itself
-        if store.read(TIMESTAMP_NAME, LARGEST[TIMESTAMP]).data == draft.timestamp:
-            return True
-        _discard(store, draft, len(draft.files))
-        return False
-    return True
+        if there != draft.timestamp:
+            # one that was made after ours may lead to our files
+            if parse(TIMESTAMP, there).signed.version <= state.timestamp.signed.version + 1:
+                _discard(store, draft, len(draft.files))
+            return False
+    return not draft.root or not draft.root_last or _create(store, *draft.root)
 
 
 def _create(store: WritableStore, name: str, data: bytes) -> bool:

@@ -1,0 +1,46 @@
+"""A store whose timestamp is not signed by the newest keys, since a run that changed them was killed."""
+
+from contextlib import suppress
+
+from venvstacks.errors import StoreError, TrustError
+from venvstacks.stores.interface import METADATA, WritableStore
+from venvstacks.trust.catalog_format import read_catalog
+from venvstacks.trust.metadata import LARGEST, TIMESTAMP_NAME, parse, verify, versioned
+from venvstacks.trust.refusals import explain_refusals
+from venvstacks.trust.repository_state import RepositoryState, read_roots
+from venvstacks.trust.roles import SNAPSHOT, TARGETS, TIMESTAMP
+
+
+def recover(store: WritableStore, root: bytes) -> RepositoryState | None:
+    """Return the state of the newest snapshot that the newest keys have signed; None if there is none.
+
+    That run has written it before the root that names the keys; only the timestamp is missing.
+    """
+    *_, (newest, root_data) = read_roots(store, root)
+    stored = store.read(TIMESTAMP_NAME, LARGEST[TIMESTAMP])
+    timestamp = parse(TIMESTAMP, stored.data)  # only its number counts
+    names = [found.name.removeprefix(f"{METADATA}/").partition(".") for found in store.names(f"{METADATA}/")]
+    numbers = sorted(int(number) for number, _, role in names if role == f"{SNAPSHOT}.json" and number.isdigit())
+    for number in reversed(numbers):
+        with suppress(TrustError, StoreError), explain_refusals(store.address):
+            snapshot_data = store.read(versioned(SNAPSHOT, number), LARGEST[SNAPSHOT]).data
+            snapshot = parse(SNAPSHOT, snapshot_data)
+            verify(newest.signed, SNAPSHOT, snapshot)
+            meta = snapshot.signed.meta[f"{TARGETS}.json"]
+            targets_data = store.read(versioned(TARGETS, meta.version), LARGEST[TARGETS]).data
+            meta.verify_length_and_hashes(targets_data)
+            targets = parse(TARGETS, targets_data)
+            verify(newest.signed, TARGETS, targets)
+            return RepositoryState(
+                newest,
+                root_data,
+                timestamp,
+                stored.data,
+                stored.tag,
+                snapshot,
+                snapshot_data,
+                targets,
+                targets_data,
+                read_catalog(targets_data),
+            )
+    return None
