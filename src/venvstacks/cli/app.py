@@ -10,6 +10,7 @@ from venvstacks.cli.diff import diff
 from venvstacks.cli.lock import lock
 from venvstacks.cli.publish import local_export, publish
 from venvstacks.cli.show import show, why
+from venvstacks.cli.store import store
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
@@ -63,5 +64,5 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "venvstacks", "_VENVSTACKS_COMPLETE").source())
 
 
-for command in (show, why, lock, build, publish, local_export, unpack, patch, diff, run, cache, completion):
+for command in (show, why, lock, build, publish, local_export, unpack, patch, diff, run, store, cache, completion):
     cli.add_command(command)

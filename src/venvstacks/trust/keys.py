@@ -22,6 +22,9 @@ DOCUMENT = "keys.json"
 ROOT_FILE = "ROOT.json"
 """In a keys folder, the newest root metadata that its owner has seen; clients start from it."""
 
+PUBLIC_SUFFIX = ".public.json"
+"""What the files end with that holders of keys give to each other."""
+
 FORMAT = 1
 _DIGITS = 8  # of a key ID, in the names of files
 
@@ -56,6 +59,11 @@ class KeyDocument(msgspec.Struct, frozen=True):
 
     format: int
     keys: tuple[KeyRecord, ...]
+
+
+class _PublicFile(msgspec.Struct, frozen=True):
+    keyid: str
+    public: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,10 +107,21 @@ class Signers:
         """Return the keys that sign for a role in a new store."""
         return [self.public(record) for record in self.records if role in record.roles]
 
+    def key(self, keyid: str) -> "Key":
+        """Return the public part of the key with an ID."""
+        return self.public(self._record(keyid))
+
     def holds(self, keyid: str) -> bool:
         """Return whether there is a private key, in a file or elsewhere."""
+        return bool(self.where(keyid))
+
+    def where(self, keyid: str) -> str:
+        """Return the file or the URI of a private key; empty if it is not here."""
         record = self._find(keyid)
-        return record is not None and (not record.file or (self.folder / record.file).is_file())
+        if record is None or not record.file:
+            return record.uri if record else ""
+        path = self.folder / record.file
+        return str(path) if path.is_file() else ""
 
     def signers(self, root: "Root", role: str) -> list["Signer"]:
         """Return those that may sign for a role according to root metadata, and whose private keys are here."""
@@ -115,11 +134,14 @@ class Signers:
             TrustError: The private key cannot be read.
         """
         if keyid not in self._opened:
-            record = self._find(keyid)
-            if record is None:
-                raise TrustError(f"{self.folder} has no key {keyid}.")
-            self._opened[keyid] = self._open(record)
+            self._opened[keyid] = self._open(self._record(keyid))
         return self._opened[keyid]
+
+    def _record(self, keyid: str) -> KeyRecord:
+        record = self._find(keyid)
+        if record is None:
+            raise TrustError(f"{self.folder} has no key {keyid}.")
+        return record
 
     def _find(self, keyid: str) -> KeyRecord | None:
         return next((record for record in self.records if record.keyid == keyid), None)
@@ -182,6 +204,53 @@ def add_key(signers: Signers, *, passphrase: str | None, name: str = "key") -> t
         path = signers.folder / f"{name}-{signer.keyid[:_DIGITS]}.pem"
         private_keys.write_private(path, content)
         return signers.with_record(KeyRecord(signer.keyid, (), signer.to_dict(), file=path.name)), signer.keyid
+
+
+def begin_folder(folder: Path) -> Signers:
+    """Return the keys of a folder, which is made without keys if it is not there."""
+    if not (folder / DOCUMENT).exists():
+        with files.explain_os_errors(f"make the keys folder {folder}"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_document(folder, ())
+    return load_signers(folder)
+
+
+def write_public(signers: Signers, keyid: str) -> Path:
+    """Write the public part of a key into a file of the keys folder, for whoever adds it to a store."""
+    path = signers.folder / f"{keyid[:_DIGITS]}{PUBLIC_SUFFIX}"
+    text = files.canonical_json({"keyid": keyid, "public": signers.key(keyid).to_dict()})
+    with files.explain_os_errors("write a public key"):
+        files.write_text(path, text)
+    return path
+
+
+def add_public(signers: Signers, path: Path) -> tuple[Signers, str]:
+    """Take the public key of somebody else into a keys folder; return the keys, and its ID.
+
+    Raises:
+        UsageError: The file holds no public key.
+    """
+    from securesystemslib.formats import encode_canonical  # noqa: PLC0415 - only what signs needs it
+    from securesystemslib.signer import Key  # noqa: PLC0415
+
+    try:
+        found = read_json(path, _PublicFile)
+        Key.from_dict(found.keyid, dict(found.public))
+        if files.sha256(str(encode_canonical(dict(found.public))).encode()) != found.keyid:
+            raise ValueError("its ID is not that of the key")  # noqa: TRY301 - as for what else is wrong
+    except (DocumentError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} holds no public key: {error}.", hint="`store keys make` writes such a file"
+        ) from error
+    except OSError as error:
+        raise files.explain_os_error(error, "read a public key") from error
+    return signers.with_record(KeyRecord(found.keyid, (), found.public)), found.keyid
+
+
+def add_elsewhere(signers: Signers, uri: str) -> tuple[Signers, str]:
+    """Take a key of a key service or hardware into a keys folder; return the keys, and its ID."""
+    stored, key = private_keys.import_elsewhere(uri, signers._secret)  # noqa: SLF001 - the same module
+    return signers.with_record(KeyRecord(key.keyid, (), key.to_dict(), uri=stored)), key.keyid
 
 
 def use_keys(folder: Path, uris: Sequence[str], passphrase: Passphrase = None) -> Signers:

@@ -43,7 +43,10 @@ def init_repository(
         UsageError: The folder of keys has a root with another expiry.
     """
     with explain_refusals(store.address):
-        root = signers.root or _make_root(signers, expiry or Expiry(), now)
+        known = signers.root
+        if known is None and store.size(versioned(ROOT, 1)) is not None:
+            raise _made_by_others(store)
+        root = known or _make_root(signers, expiry or Expiry(), now)
         metadata = parse(ROOT, root)
         there = read_expiry(metadata.signed.unrecognized_fields)
         if expiry not in (None, there):
@@ -53,13 +56,17 @@ def init_repository(
             )
         signers.remember_root(root)
         if not _create(store, versioned(ROOT, metadata.signed.version), root):
-            raise TrustError(
-                f"{store.address} is a signed store already, which was made with other keys.",
-                hint="use the keys that it was made with, or make the store elsewhere",
-            )
+            raise _made_by_others(store)
         if store.size(TIMESTAMP_NAME) is None:
             _write_first(store, metadata.signed, signers, there, now)
     return root
+
+
+def _made_by_others(store: WritableStore) -> TrustError:
+    return TrustError(
+        f"{store.address} is a signed store already, which was made with other keys.",
+        hint="use the keys that it was made with, or make the store elsewhere",
+    )
 
 
 def _words(expiry: Expiry) -> str:

@@ -152,6 +152,13 @@ def _add_signatures(waiting: "Metadata[Root]", old: "Root", signers: Signers) ->
     return len(here)
 
 
+def describe_waiting(state: RepositoryState, waiting: "Metadata[Root]", signers: Signers) -> RootChange:
+    """Return what a root that waits changes, and what it still needs."""
+    missing = (*_missing_signatures(state.root.signed, waiting), *_missing_keys(state, waiting.signed, signers))
+    changes = compare_roots(state.root.signed, waiting.signed)
+    return RootChange(waiting.signed.version, False, changes, waiting.to_bytes(), missing)  # noqa: FBT003
+
+
 def _sign_and_publish(
     store: WritableStore,
     signers: Signers,
@@ -161,23 +168,20 @@ def _sign_and_publish(
     *,
     now: datetime | None,
 ) -> RootChange:
-    old = state.root.signed
-    _add_signatures(waiting, old, signers)
-    data, version = waiting.to_bytes(), waiting.signed.version
-    changes = compare_roots(old, waiting.signed)
-    missing = [*_missing_signatures(old, waiting), *_missing_keys(state, waiting.signed, signers)]
-    if missing:
-        there = read_next_root(store)
-        if there != data:
+    _add_signatures(waiting, state.root.signed, signers)
+    found = describe_waiting(state, waiting, signers)
+    data, version = found.data, found.version
+    if found.missing:
+        if read_next_root(store) != data:
             _keep(store, data)
-        return RootChange(version, published=False, changes=changes, data=data, missing=tuple(missing))
+        return found
     made = _draft(state, waiting.signed, signers, number=next_number(store, line), lineage=line.lineage, now=now)
     draft = replace(made, root=(versioned(ROOT, version), data))
     if not write_draft(store, state, draft):
         raise ConflictError(f"{store.address} was changed by another run meanwhile.", hint="run the command again")
     signers.remember_root(data)
     store.delete(PENDING)
-    return RootChange(version, published=True, changes=changes, data=data)
+    return replace(found, published=True)
 
 
 def _keep(store: WritableStore, data: bytes) -> None:
