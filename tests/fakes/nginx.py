@@ -73,7 +73,8 @@ class Nginx:
 
     def served(self) -> list[Served]:
         """Return the requests so far; the last ones may still be missing, since they are written when they end."""
-        lines = (self.folder / "access.log").read_text(encoding="utf-8").splitlines()
+        log = self.folder / "access.log"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []  # it may not have begun yet
         found = (re.fullmatch(r"(\S+) (.*) (\d+) (\d+) (\d+)", line) for line in lines)
         return [Served(line[1], line[2], int(line[3]), int(line[4]), int(line[5])) for line in found if line]
 
@@ -94,6 +95,7 @@ def serve_nginx(
     with socket.socket() as listening, (folder / "output").open("wb") as output:
         listening.bind(("127.0.0.1", 0))
         listening.listen(1024)
+        listening.setblocking(False)  # noqa: FBT003 - as nginx takes for granted, whose processes all accept
         port = listening.getsockname()[1]
         configuration = _CONFIGURATION.format(
             user="user root;" if os.geteuid() == 0 else "",
