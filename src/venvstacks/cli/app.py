@@ -6,6 +6,7 @@ from venvstacks.cli import option_groups as option
 from venvstacks.cli.build import build
 from venvstacks.cli.cache import cache
 from venvstacks.cli.deploy import patch, run, unpack
+from venvstacks.cli.deployment import deploy, deployment
 from venvstacks.cli.diff import diff
 from venvstacks.cli.lock import lock
 from venvstacks.cli.publish import local_export, publish
@@ -64,5 +65,7 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "venvstacks", "_VENVSTACKS_COMPLETE").source())
 
 
-for command in (show, why, lock, build, publish, local_export, unpack, patch, diff, run, store, cache, completion):
+_BUILDING = (show, why, lock, build, publish, local_export)
+_DEPLOYING = (unpack, patch, diff, run, store, deploy, deployment)
+for command in (*_BUILDING, *_DEPLOYING, cache, completion):
     cli.add_command(command)

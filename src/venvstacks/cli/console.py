@@ -21,6 +21,10 @@ _VERBS = {
     Step.EXPORT: ("exporting", "exported"),
     Step.UNPACK: ("unpacking", "unpacked"),
     Step.PATCH: ("patching", "patched"),
+    Step.PUSH: ("pushing", "pushed"),
+    Step.DEPLOY: ("deploying", "deployed"),
+    Step.VERIFY: ("verifying", "verified"),
+    Step.REPAIR: ("repairing", "repaired"),
 }
 _WIDTH = 10
 
