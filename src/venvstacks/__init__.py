@@ -20,14 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from venvstacks.api.deployment import patch, plan_patching, plan_unpacking, unpack
-    from venvstacks.api.deployments import (
-        deploy,
-        deployment_status,
-        plan_deployment,
-        plan_pruning,
-        prune_deployment,
-        rollback,
-    )
     from venvstacks.api.functions import (
         build,
         diff,
@@ -47,6 +39,15 @@ if TYPE_CHECKING:
     from venvstacks.api.plans import Plans
     from venvstacks.api.project import Project
     from venvstacks.api.project import open_project as open  # noqa: A004 - what it is
+    from venvstacks.api.releasing import (
+        plan_promotion,
+        plan_pushing,
+        plan_store_pruning,
+        promote,
+        prune_store,
+        push,
+        verify_store,
+    )
     from venvstacks.archives.formats import ArchiveFormat, Compression
     from venvstacks.archives.staging import DeployedLayer
     from venvstacks.archives.unpack_plan import PlannedUnpack, UnpackAction
@@ -57,12 +58,6 @@ if TYPE_CHECKING:
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, SourceModule, Stack, UvSettings
     from venvstacks.deltas.patch_plan import PatchPlan
-    from venvstacks.deploying.deploy_plan import DeploymentPlan, PlannedFetch
-    from venvstacks.deploying.deploy_run import Deployed
-    from venvstacks.deploying.fetch_plan import Way
-    from venvstacks.deploying.prune import Pruned, PrunePlan
-    from venvstacks.deploying.status import DeploymentStatus, GenerationStatus, ProductStatus
-    from venvstacks.deploying.switching import RolledBack
     from venvstacks.differences.changes import (
         ChangeStatus,
         Difference,
@@ -118,13 +113,18 @@ if TYPE_CHECKING:
         StackManifest,
     )
     from venvstacks.manifests.published import PublishedLayer
-    from venvstacks.options import DeploySettings, ExportSettings, Options, PublishSettings
+    from venvstacks.options import ExportSettings, Options, PublishSettings
     from venvstacks.platforms.compatibility import Compatibility, PythonVersion
     from venvstacks.platforms.targets import Target, host_target
     from venvstacks.publishing.delta_bases import DeltaBase
     from venvstacks.publishing.export_plan import ExportOptions, ExportPlan, PlannedExport
     from venvstacks.publishing.outputs import Output, OutputPlan, Outputs, PlannedOutput, Reason
     from venvstacks.publishing.publish_plan import PlannedArchive, PublishOptions, PublishPlan
+    from venvstacks.releasing.promotion import PromotionPlan
+    from venvstacks.releasing.pruning import PrunedStore, StorePrunePlan
+    from venvstacks.releasing.push_plan import PlannedDelta, PlatformPush, PushPlan, PushState, Upload
+    from venvstacks.releasing.push_run import Pushed
+    from venvstacks.releasing.verification import StoreProblem, StoreReport
     from venvstacks.status import StackStatus
 
 __all__ = [
@@ -146,12 +146,8 @@ __all__ = [
     "DeltaError",
     "DeltaManifest",
     "DependencyPath",
-    "DeploySettings",
-    "Deployed",
     "DeployedLayer",
     "DeploymentError",
-    "DeploymentPlan",
-    "DeploymentStatus",
     "Difference",
     "Entry",
     "EntryKind",
@@ -167,7 +163,6 @@ __all__ = [
     "Finding",
     "FindingsError",
     "Finished",
-    "GenerationStatus",
     "InvalidLockError",
     "Layer",
     "LayerBuild",
@@ -194,29 +189,31 @@ __all__ = [
     "PatchPlan",
     "Planned",
     "PlannedArchive",
+    "PlannedDelta",
     "PlannedExport",
-    "PlannedFetch",
     "PlannedOutput",
     "PlannedUnpack",
     "Plans",
+    "PlatformPush",
     "Problem",
-    "ProductStatus",
     "Progressed",
     "Project",
-    "PrunePlan",
-    "Pruned",
+    "PromotionPlan",
+    "PrunedStore",
     "PublishError",
     "PublishOptions",
     "PublishPlan",
     "PublishSettings",
     "PublishedLayer",
+    "PushPlan",
+    "PushState",
+    "Pushed",
     "PythonRequest",
     "PythonVersion",
     "Reason",
     "ReleaseError",
     "RequirementsError",
     "ResolutionError",
-    "RolledBack",
     "RunError",
     "RuntimeProviderError",
     "SharedPackage",
@@ -227,21 +224,22 @@ __all__ = [
     "Started",
     "Step",
     "StoreError",
+    "StoreProblem",
+    "StorePrunePlan",
+    "StoreReport",
     "Target",
     "TooLargeError",
     "ToolError",
     "TrustError",
     "UnpackAction",
+    "Upload",
     "UsageError",
     "UvSettings",
     "VenvstacksError",
     "Waiting",
     "Warned",
-    "Way",
     "WheelError",
     "build",
-    "deploy",
-    "deployment_status",
     "diff",
     "export",
     "host_target",
@@ -250,33 +248,36 @@ __all__ = [
     "open",
     "patch",
     "plan_building",
-    "plan_deployment",
     "plan_exporting",
     "plan_locking",
     "plan_patching",
-    "plan_pruning",
+    "plan_promotion",
     "plan_publication",
+    "plan_pushing",
+    "plan_store_pruning",
     "plan_unpacking",
-    "prune_deployment",
+    "promote",
+    "prune_store",
     "publish",
-    "rollback",
+    "push",
     "select",
     "shared_libraries",
     "stack_status",
     "unpack",
+    "verify_store",
     "why",
 ]
 
 # Where the public names are defined, imported when one is used: the command line must start fast.
 _HOMES = {
     "api.deployment": "patch plan_patching plan_unpacking unpack",
-    "api.deployments": ("deploy deployment_status plan_deployment plan_pruning prune_deployment rollback"),
     "api.functions": (
         "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication "
         "publish select shared_libraries stack_status why"
     ),
     "api.plans": "Plans",
     "api.project": "Project open_project",
+    "api.releasing": "plan_promotion plan_pushing plan_store_pruning promote prune_store push verify_store",
     "archives.formats": "ArchiveFormat Compression",
     "archives.staging": "DeployedLayer",
     "archives.unpack_plan": "PlannedUnpack UnpackAction",
@@ -287,12 +288,6 @@ _HOMES = {
     "building.library_report": "LayerLibraries",
     "definition.stack": "Layer LayerKind PythonRequest SourceModule Stack UvSettings",
     "deltas.patch_plan": "PatchPlan",
-    "deploying.deploy_plan": "DeploymentPlan PlannedFetch",
-    "deploying.deploy_run": "Deployed",
-    "deploying.fetch_plan": "Way",
-    "deploying.prune": "PrunePlan Pruned",
-    "deploying.status": "DeploymentStatus GenerationStatus ProductStatus",
-    "deploying.switching": "RolledBack",
     "differences.changes": "ChangeStatus Difference Fetch FileChange LayerDifference PackageChange",
     "entries": "Entry EntryKind",
     "errors": (
@@ -311,13 +306,18 @@ _HOMES = {
         "ArchiveManifest DeltaManifest ExportManifest LayerManifest ModuleManifest StackManifest"
     ),
     "manifests.published": "PublishedLayer",
-    "options": "DeploySettings ExportSettings Options PublishSettings",
+    "options": "ExportSettings Options PublishSettings",
     "platforms.compatibility": "Compatibility PythonVersion",
     "platforms.targets": "Target host_target",
     "publishing.delta_bases": "DeltaBase",
     "publishing.export_plan": "ExportOptions ExportPlan PlannedExport",
     "publishing.outputs": "Output OutputPlan Outputs PlannedOutput Reason",
     "publishing.publish_plan": "PlannedArchive PublishOptions PublishPlan",
+    "releasing.promotion": "PromotionPlan",
+    "releasing.pruning": "PrunedStore StorePrunePlan",
+    "releasing.push_plan": "PlannedDelta PlatformPush PushPlan PushState Upload",
+    "releasing.push_run": "Pushed",
+    "releasing.verification": "StoreProblem StoreReport",
     "status": "StackStatus",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -86,8 +86,9 @@ def test_every_step_has_a_plan() -> None:
         (venvstacks.export, venvstacks.plan_exporting),
         (venvstacks.unpack, venvstacks.plan_unpacking),
         (venvstacks.patch, venvstacks.plan_patching),
-        (venvstacks.deploy, venvstacks.plan_deployment),
-        (venvstacks.prune_deployment, venvstacks.plan_pruning),
+        (venvstacks.push, venvstacks.plan_pushing),
+        (venvstacks.promote, venvstacks.plan_promotion),
+        (venvstacks.prune_store, venvstacks.plan_store_pruning),
         *((getattr(venvstacks.Project, name), getattr(venvstacks.Plans, name)) for name in STEPS),
     )
     assert {plan.__name__ for _, plan in steps} - STEPS == {

@@ -6,10 +6,10 @@ from venvstacks.cli import option_groups as option
 from venvstacks.cli.build import build
 from venvstacks.cli.cache import cache
 from venvstacks.cli.deploy import patch, run, unpack
-from venvstacks.cli.deployment import deploy, deployment
 from venvstacks.cli.diff import diff
 from venvstacks.cli.lock import lock
 from venvstacks.cli.publish import local_export, publish
+from venvstacks.cli.push import promote, push
 from venvstacks.cli.show import show, why
 from venvstacks.cli.store import store
 
@@ -65,7 +65,21 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "venvstacks", "_VENVSTACKS_COMPLETE").source())
 
 
-_BUILDING = (show, why, lock, build, publish, local_export)
-_DEPLOYING = (unpack, patch, diff, run, store, deploy, deployment)
-for command in (*_BUILDING, *_DEPLOYING, cache, completion):
+for command in (
+    show,
+    why,
+    lock,
+    build,
+    publish,
+    local_export,
+    push,
+    promote,
+    store,
+    unpack,
+    patch,
+    diff,
+    run,
+    cache,
+    completion,
+):
     cli.add_command(command)

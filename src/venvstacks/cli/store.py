@@ -10,6 +10,7 @@ import click
 from venvstacks.cli import option_groups as option
 from venvstacks.cli import signing
 from venvstacks.cli.common import print_json, print_result, print_tree, shorten, warn
+from venvstacks.cli.store_contents import prune, verify
 from venvstacks.cli.store_keys import keys
 from venvstacks.errors import UsageError
 from venvstacks.humanize import counted, size_text
@@ -47,7 +48,8 @@ def store() -> None:
     """
 
 
-store.add_command(keys)
+for _command in (keys, verify, prune):
+    store.add_command(_command)
 
 
 def _expiry_option(role: str, default: int) -> option.Decorator:

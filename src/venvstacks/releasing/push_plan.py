@@ -60,15 +60,19 @@ class Upload:
         layer: Build name.
         platform: Target name.
         what: ``archive``, ``index`` or ``delta``.
-        blob: What it is called in the store.
         path: The file.
     """
 
     layer: str
     platform: str
     what: str
-    blob: Blob
     path: Path
+    blob: Blob  # what it is called in the store
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.blob.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +80,21 @@ class PlannedDelta:
     """A delta that is made, or was made by ``publish``, and is listed if it turns out to be of use.
 
     Attributes:
-        layer: What it leads to.
         platform: Target name.
-        base: What it leads from.
-        version: Version of a release that has the base.
+        version: Version of a release that has the layer's state that it leads from.
         made: The file that ``publish`` made; None if the delta is made now.
     """
 
-    layer: ReleaseLayer
     platform: str
-    base: ReleaseLayer
     version: str
-    made: Path | None = None
+    made: Path | None
+    layer: ReleaseLayer  # what it leads to
+    base: ReleaseLayer  # what it leads from
+
+    @property
+    def layer_name(self) -> str:
+        """Build name of the layer."""
+        return self.layer.layer_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +103,12 @@ class PlatformPush:
 
     Attributes:
         state: Whether it is new, there already, or replaces a partial one that no client has seen.
-        release: What it is, without deltas that are still to be made or checked.
-        deltas: Those.
+        deltas: Deltas that are made or checked.
     """
 
     state: PushState
-    release: Release
-    deltas: tuple[PlannedDelta, ...] = ()
+    deltas: tuple[PlannedDelta, ...]
+    release: Release  # without those
 
     @property
     def platform(self) -> str:
@@ -123,9 +129,6 @@ class PushPlan:
         channels: Name of a channel that will lead to the release -> version that it leads to now, or empty.
         uploads: What the store lacks; deltas that will be made come on top.
         present: Bytes that it has already.
-        unclaimed: Hashes of blobs that it has already, though none of the releases that were read needs them.
-        paths: Hash of a blob of the publication -> the file.
-        catalog: What the store has now.
     """
 
     store: str
@@ -136,14 +139,14 @@ class PushPlan:
     channels: Mapping[str, str]
     uploads: tuple[Upload, ...]
     present: int
-    unclaimed: frozenset[str]
-    paths: Mapping[str, Path]
-    catalog: Catalog
+    unclaimed: frozenset[str]  # hashes of blobs that are there, though no release needs them that was read
+    paths: Mapping[str, Path]  # hash of a blob of the publication -> the file
+    catalog: Catalog  # what the store has now
 
     @property
     def bytes(self) -> int:
         """Bytes to upload, without the deltas that will be made."""
-        return sum(upload.blob.size for upload in self.uploads)
+        return sum(upload.size for upload in self.uploads)
 
     @property
     def deltas(self) -> tuple[PlannedDelta, ...]:
@@ -187,14 +190,14 @@ class PushPlan:
                     "platform": each.platform,
                     "what": each.what,
                     "sha256": each.blob.sha256,
-                    "size": each.blob.size,
+                    "size": each.size,
                     "path": str(each.path),
                 }
                 for each in self.uploads
             ],
             "deltas": [
                 {
-                    "layer_name": each.layer.layer_name,
+                    "layer_name": each.layer_name,
                     "platform": each.platform,
                     "from_release": each.version,
                     "from_content_hash": each.base.content_hash,
@@ -296,12 +299,12 @@ def _plan_platform(
     entry = next((e for e in state.catalog.of(version) if e.platform == published.platform), None)
     found = None if entry is None else state.same.get((version, published.platform))
     if found is not None and without_deltas(found) == release:
-        return PlatformPush(PushState.UNCHANGED, found)
+        return PlatformPush(PushState.UNCHANGED, (), found)
     if entry is not None and entry.complete:
         raise other_content(version, release, found)
     kind = PushState.NEW if entry is None else PushState.REPLACED
     bases = state.bases.get(published.platform, ())
-    return PlatformPush(kind, release, tuple(_plan_deltas(published, paths, bases, request.deltas)))
+    return PlatformPush(kind, tuple(_plan_deltas(published, paths, bases, request.deltas)), release)
 
 
 def other_content(version: str, release: Release, found: Release | None) -> ReleaseError:
@@ -330,7 +333,7 @@ def _plan_deltas(
                 continue
             seen.add(old.content_hash)
             bare = structs.replace(layer, deltas=())
-            yield PlannedDelta(bare, published.platform, old, base.version, made.get(old.content_hash))
+            yield PlannedDelta(published.platform, base.version, made.get(old.content_hash), bare, old)
 
 
 def _wanted(pushes: Sequence[PlatformPush], paths: Mapping[str, Path]) -> Iterator[Upload]:
@@ -341,7 +344,7 @@ def _wanted(pushes: Sequence[PlatformPush], paths: Mapping[str, Path]) -> Iterat
             if reference.sha256 not in seen and reference.sha256 in paths:
                 seen.add(reference.sha256)
                 blob = Blob(reference.sha256, reference.size)
-                yield Upload(layer.layer_name, push.platform, what, blob, paths[reference.sha256])
+                yield Upload(layer.layer_name, push.platform, what, paths[reference.sha256], blob)
 
 
 def with_deltas(release: Release, deltas: Mapping[str, Sequence[DeltaReference]]) -> Release:

@@ -4,9 +4,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from venvstacks import files
 from venvstacks.archives.pool import FramePool, frame_pool
@@ -29,6 +30,7 @@ from venvstacks.releasing.store_deltas import make_delta
 from venvstacks.releasing.uploads import find_endangered, upload_blob
 from venvstacks.stores.interface import Blob, WritableStore
 from venvstacks.trust.catalog import Catalog, CatalogEntry
+from venvstacks.trust.client import root_hash
 from venvstacks.trust.keys import Signers
 from venvstacks.trust.repository import change_catalog
 from venvstacks.work import Task, Work, run_tasks
@@ -43,17 +45,27 @@ class Pushed:
 
     Attributes:
         version: Version of the release.
-        entries: The release on all its platforms, as the store's signed metadata list it.
+        platforms: Target names of all its platforms, also of those that were pushed before.
+        channels: Names of all channels that lead to it, sorted.
+        visible: Whether clients see it.
         changed: False if there was nothing to do.
         uploaded: Bytes of blobs that were written.
         deltas: How many deltas lead to the layers that were pushed.
+        root_hash: Hash of the root metadata in the keys folder, by which machines know the store: ``sha256:HEX``.
     """
 
     version: str
-    entries: tuple[CatalogEntry, ...]
+    platforms: tuple[str, ...]
+    channels: tuple[str, ...]
+    visible: bool
     changed: bool
     uploaded: int
     deltas: int
+    root_hash: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as values for JSON."""
+        return asdict(self)
 
 
 class _GoneError(Exception):
@@ -78,12 +90,16 @@ def run_push(plan: PushPlan, store: WritableStore, signers: Signers, work: Work)
         run = _Push(plan, store, Path(folder), work)
         releases = run.upload()
         catalog = run.announce(releases, signers) if plan.changes else plan.catalog
+    entries = catalog.of(plan.version)
     return Pushed(
-        plan.version,
-        catalog.of(plan.version),
-        plan.changes,
-        run.uploaded,
-        sum(len(layer.deltas) for release in releases for layer in release.layers),
+        version=plan.version,
+        platforms=tuple(sorted(entry.platform for entry in entries)),
+        channels=tuple(sorted({channel for entry in entries for channel in entry.channels})),
+        visible=all(entry.complete for entry in entries),
+        changed=plan.changes,
+        uploaded=run.uploaded,
+        deltas=sum(len(layer.deltas) for release in releases for layer in release.layers),
+        root_hash=root_hash(signers.root or b""),
     )
 
 
@@ -129,14 +145,14 @@ class _Push:
         observe, platform = self._work.observe, push.platform
         observe(Started(Step.PUSH, name, platform))
         uploads = [each for each in self._plan.uploads if (each.layer, each.platform) == (name, platform)]
-        meter = Meter(observe, Step.PUSH, name, sum(each.blob.size for each in uploads), platform)
+        meter = Meter(observe, Step.PUSH, name, sum(each.size for each in uploads), platform)
         for upload in uploads:
             self._work.cancellation.check()
             self._upload(upload)
-            meter.add(upload.blob.size)
-        planned = [delta for delta in push.deltas if delta.layer.layer_name == name]
+            meter.add(upload.size)
+        planned = [delta for delta in push.deltas if delta.layer_name == name]
         made = [reference for delta in planned for reference in self._make(delta, pool)]
-        words = [size_text(sum(each.blob.size for each in uploads)) if uploads else "unchanged"]
+        words = [size_text(sum(each.size for each in uploads)) if uploads else "unchanged"]
         if made:
             words.append(f"{counted(len(made), 'delta')} of {size_text(sum(delta.size for delta in made))}")
         changed = bool(uploads or made)
@@ -150,19 +166,19 @@ class _Push:
             made = make_delta(planned, archive, self._store, self._folder, pool)
         if isinstance(made, str):
             if made != "it saves nothing":
-                name = f"{planned.layer.layer_name} for {planned.platform}"
+                name = f"{planned.layer_name} for {planned.platform}"
                 self._work.observe(Warned(f"{name} has no delta from release {planned.version}: {made}"))
             return ()
         blob = Blob(made.reference.sha256, made.reference.size)
         if self._store.size(blob.name) != blob.size:
-            self._upload(Upload(planned.layer.layer_name, planned.platform, "delta", blob, made.path))
+            self._upload(Upload(planned.layer_name, planned.platform, "delta", made.path, blob))
         self._files[blob.sha256] = made.path
         return (made.reference,)
 
     def _upload(self, upload: Upload) -> None:
         upload_blob(self._store, upload)
         with self._guard:
-            self.uploaded += upload.blob.size
+            self.uploaded += upload.size
             self._written.add(upload.blob.sha256)
 
     def announce(self, releases: Sequence[Release], signers: Signers) -> Catalog:
@@ -250,7 +266,7 @@ class _Push:
     def _own(self) -> list[Upload]:
         """Return all blobs of the release that are on this machine, also those that the store has."""
         return [
-            Upload("", "", "file", Blob(sha256, path.stat().st_size), path) for sha256, path in self._files.items()
+            Upload("", "", "file", path, Blob(sha256, path.stat().st_size)) for sha256, path in self._files.items()
         ]
 
     def _keep_together(self, releases: Sequence[Release], catalog: Catalog) -> set[str]:

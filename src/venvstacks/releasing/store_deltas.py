@@ -82,7 +82,7 @@ def _make(planned: PlannedDelta, archive: Path, store: Store, folder: Path, pool
             used = _sources(read_header(path, check=False)[0], known.index)
         old = stack.enter_context(_open_parts(planned.base, known, used, store, place))
         if path is None:
-            path = folder / f"{planned.platform}-{planned.layer.layer_name}-{old.index.content_hash[7:23]}.vdelta"
+            path = folder / f"{planned.platform}-{planned.layer_name}-{old.index.content_hash[7:23]}.vdelta"
             written = write_delta(
                 plan, old, new, path, largest=largest, pool=pool, levels=_LEVELS, progress=lambda _: None
             )

@@ -20,12 +20,12 @@ def upload_blob(store: WritableStore, upload: Upload) -> None:
         ReleaseError: The file is not what was published.
         StoreError: It cannot be written.
     """
-    if upload.path.stat().st_size != upload.blob.size or files.file_sha256(upload.path) != upload.blob.sha256:
+    if upload.path.stat().st_size != upload.size or files.file_sha256(upload.path) != upload.blob.sha256:
         raise ReleaseError(
             f"{upload.path} is not the {upload.what} that was published: it was changed meanwhile, or damaged.",
             hint="run `venvstacks publish` again, then push again",
         )
-    if not store.create(upload.blob.name, upload.path) and store.size(upload.blob.name) != upload.blob.size:
+    if not store.create(upload.blob.name, upload.path) and store.size(upload.blob.name) != upload.size:
         store.delete(upload.blob.name)
         store.create(upload.blob.name, upload.path)
 

@@ -247,12 +247,9 @@ class HttpClient:
     def _learns(self, reply: Reply, method: str, url: str) -> bool:
         if self._authorizer is None or not self._is_home(url):
             return False
-        learned = True
-        try:
-            learned = self._authorizer.challenged(method, url, reply.headers)
-        finally:
-            if learned:
-                reply.close()
+        learned = self._authorizer.challenged(method, url, reply.headers)
+        if learned:
+            reply.close()
         return learned
 
     def _is_home(self, url: str) -> bool:

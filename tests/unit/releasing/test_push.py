@@ -7,45 +7,15 @@ from fakes.deltas import patch
 from fakes.memory_store import MemoryStore
 from fakes.publications import APPLICATION, FRAMEWORK, PLATFORM, RUNTIME, make_publication
 from fakes.pushing import Publisher
-from venvstacks import files
 from venvstacks.errors import ReleaseError, UsageError
 from venvstacks.events import Event, Finished, Planned, Progressed, Step, Warned
-from venvstacks.releases.release_files import blobs_of, read_release
-from venvstacks.releases.release_format import Release
+from venvstacks.releases.release_files import blobs_of
 from venvstacks.releasing.push_plan import PushRequest, PushState
 from venvstacks.stores.interface import blob_hash
-from venvstacks.trust.catalog import Catalog
 from venvstacks.trust.client import read_trusted
-from venvstacks.trust.repository_state import read_repository
 from venvstacks.work import Work
 
 WINDOWS = "win_amd64"
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def publisher(store: MemoryStore, tmp_path: Path) -> Publisher:
-    return Publisher(store, tmp_path / "keys")
-
-
-def catalog_of(publisher: Publisher) -> Catalog:
-    return read_repository(publisher.store, publisher.root).catalog
-
-
-def release_of(publisher: Publisher, version: str, platform: str = PLATFORM) -> Release:
-    return read_release(publisher.store, catalog_of(publisher).find(platform, version=version))
-
-
-def assert_whole(publisher: Publisher, store: MemoryStore) -> None:
-    """Check that all blobs of all releases are there, and what their names say."""
-    for entry in catalog_of(publisher).entries:
-        for blob in blobs_of(read_release(store, entry)):
-            assert len(store.contents[blob.name]) == blob.size
-            assert files.sha256(store.contents[blob.name]) == blob.sha256
 
 
 def test_first_push(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
@@ -56,10 +26,10 @@ def test_first_push(publisher: Publisher, store: MemoryStore, tmp_path: Path) ->
     blobs = [name for name in store.contents if blob_hash(name)]
     assert pushed.uploaded == sum(len(store.contents[name]) for name in blobs)
     assert len(blobs) == 6  # an archive and an index for each of three layers
-    assert catalog_of(publisher).channels == {"stable": "1.0", "beta": "1.0"}
-    assert [layer.layer_name for layer in release_of(publisher, "1.0").layers] == [RUNTIME, FRAMEWORK, APPLICATION]
-    assert_whole(publisher, store)
-    assert store.together["1.0"][PLATFORM] == blobs_of(release_of(publisher, "1.0"))
+    assert publisher.catalog().channels == {"stable": "1.0", "beta": "1.0"}
+    assert [layer.layer_name for layer in publisher.release("1.0").layers] == [RUNTIME, FRAMEWORK, APPLICATION]
+    publisher.assert_whole()
+    assert store.together["1.0"][PLATFORM] == blobs_of(publisher.release("1.0"))
     # what a client sees
     trusted = read_trusted(store, tmp_path / "trust", publisher.root)
     entry = trusted.catalog.find(PLATFORM, channel="stable")
@@ -91,7 +61,7 @@ def test_another_channel_for_the_same_content(publisher: Publisher, tmp_path: Pa
     publisher.push(output, "1.0", ("beta",))
     pushed = publisher.push(output, channels=("stable",))
     assert (pushed.changed, pushed.uploaded) == (True, 0)
-    assert catalog_of(publisher).channels == {"beta": "1.0", "stable": "1.0"}
+    assert publisher.catalog().channels == {"beta": "1.0", "stable": "1.0"}
 
 
 def test_other_content_is_refused(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
@@ -130,17 +100,17 @@ def test_deltas_from_the_last_releases(publisher: Publisher, store: MemoryStore,
     asked = len(store.asked)
     pushed = publisher.push(outputs["5"], "5.0", ("stable",), deltas=3)
     assert pushed.deltas == 3
-    release = release_of(publisher, "5.0")
+    release = publisher.release("5.0")
     layer = next(layer for layer in release.layers if layer.layer_name == FRAMEWORK)
     froms = {delta.from_content_hash for delta in layer.deltas}
     # that of the channel, though it is older, then what was pushed last
-    contents = {n: release_of(publisher, f"{n}.0").layers[1].content_hash for n in ("1", "2", "3", "4")}
+    contents = {n: publisher.release(f"{n}.0").layers[1].content_hash for n in ("1", "2", "3", "4")}
     assert froms == {contents["1"], contents["4"], contents["3"]}
     assert [len(each.deltas) for each in release.layers] == [0, 3, 0]
     # the old archives were only fetched in part
-    old = release_of(publisher, "4.0").layers[1]
+    old = publisher.release("4.0").layers[1]
     assert old.archive.name in store.asked[asked:]
-    assert_whole(publisher, store)
+    publisher.assert_whole()
     assert all(delta.size < layer.archive.size // 10 for delta in layer.deltas)
 
 
@@ -154,7 +124,7 @@ def test_listed_deltas_can_be_applied(publisher: Publisher, store: MemoryStore, 
     for name in (FRAMEWORK, APPLICATION):
         for output in (old, new):
             unpack(output / f"{name}.tar.zst", tmp_path / "unpacked" / output.name / name)
-        (layer,) = (each for each in release_of(publisher, "2.0").layers if each.layer_name == name)
+        (layer,) = (each for each in publisher.release("2.0").layers if each.layer_name == name)
         (delta,) = layer.deltas
         path = tmp_path / f"{name}.vdelta"
         path.write_bytes(store.contents[delta.name])
@@ -169,7 +139,7 @@ def test_deltas_that_publish_has_made(publisher: Publisher, store: MemoryStore, 
     new = make_publication(tmp_path / "2", {APPLICATION: "2"}, delta_from=old)
     (made,) = new.glob("*.vdelta")
     assert publisher.push(new, "2.0", deltas=0).deltas == 1
-    (delta,) = release_of(publisher, "2.0").layers[2].deltas
+    (delta,) = publisher.release("2.0").layers[2].deltas
     assert store.contents[delta.name] == made.read_bytes()
 
 
@@ -196,7 +166,7 @@ def test_damaged_archive_in_the_store_gives_no_delta(
     publisher: Publisher, store: MemoryStore, tmp_path: Path
 ) -> None:
     publisher.push(make_publication(tmp_path / "1"), "1.0")
-    name = release_of(publisher, "1.0").layers[1].archive.name
+    name = publisher.release("1.0").layers[1].archive.name
     store.contents[name] = b"x" * len(store.contents[name])
     events: list[Event] = []
     new = make_publication(tmp_path / "2", {FRAMEWORK: "2"})
@@ -212,7 +182,7 @@ def test_changed_output_is_refused(publisher: Publisher, tmp_path: Path) -> None
     archive.write_bytes(b"x" * archive.stat().st_size)
     with pytest.raises(ReleaseError, match="is not the archive that was published"):
         publisher.push(output, "1.0")
-    assert catalog_of(publisher).entries == ()
+    assert publisher.catalog().entries == ()
 
 
 def test_platforms_one_by_one(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
@@ -224,7 +194,7 @@ def test_platforms_one_by_one(publisher: Publisher, store: MemoryStore, tmp_path
         trusted.catalog.find(PLATFORM, version="1.0")
     assert publisher.push(linux, "1.0", partial=True).changed is False  # a job that runs again
     pushed = publisher.push(windows, "1.0", ("stable",))
-    assert [entry.platform for entry in pushed.entries] == [PLATFORM, WINDOWS]
+    assert (pushed.platforms, pushed.channels, pushed.visible) == ((PLATFORM, WINDOWS), ("stable",), True)
     catalog = read_trusted(store, tmp_path / "trust", publisher.root).catalog
     for platform in (PLATFORM, WINDOWS):
         assert catalog.find(platform, channel="stable").version == "1.0"
@@ -257,18 +227,18 @@ def test_partial_release_has_no_channels() -> None:
 def test_platform_that_is_added_later(publisher: Publisher, tmp_path: Path) -> None:
     publisher.push(make_publication(tmp_path / "linux"), "1.0", ("stable",))
     publisher.push(make_publication(tmp_path / "windows", platforms=(WINDOWS,)), "1.0")
-    assert catalog_of(publisher).find(WINDOWS, channel="stable").version == "1.0"
+    assert publisher.catalog().find(WINDOWS, channel="stable").version == "1.0"
 
 
 def test_blob_that_is_missing_is_uploaded_again(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
     output = make_publication(tmp_path / "out")
     publisher.push(output, "1.0")
-    layers = release_of(publisher, "1.0").layers
+    layers = publisher.release("1.0").layers
     del store.contents[layers[0].archive.name]
     store.contents[layers[1].index.name] = b"short"
     pushed = publisher.push(output, "1.0")
     assert (pushed.changed, pushed.uploaded) == (True, layers[0].archive.size + layers[1].index.size)
-    assert_whole(publisher, store)
+    publisher.assert_whole()
 
 
 def test_plan_as_json(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
