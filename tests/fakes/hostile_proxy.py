@@ -39,9 +39,11 @@ class Trouble:
         silent: Whether the connection is closed without any answer.
         mute: Whether nothing is answered, while the connection stays open.
         rate: Bytes a second.
-        drip: Seconds before each single byte of the answer, from its first line on; 0 sends it as fast as can be.
+        drip: Seconds before each single byte of the content; 0 sends it as fast as can be.
+        drip_head: Seconds before each single byte of the lines before the content.
         latency: Seconds before the answer begins.
         unsized: Whether the answer says nothing of its length.
+        chunked: Whether the content comes in pieces that say their length.
     """
 
     status: int = 0
@@ -55,8 +57,10 @@ class Trouble:
     mute: bool = False
     rate: float = 0
     drip: float = 0
+    drip_head: float = 0
     latency: float = 0
     unsized: bool = False
+    chunked: bool = False
 
 
 class HostileProxy:
@@ -127,7 +131,8 @@ class _Sender:
         self._proxy.pass_through(len(piece))
         if trouble.rate:
             self._proxy.over.wait(len(piece) / trouble.rate)
-        self._write(piece)
+        if piece:
+            self._write(b"%x\r\n%s\r\n" % (len(piece), piece) if trouble.chunked else piece)
         self._done += len(piece)
         if trouble.stall is not None and self._done >= trouble.stall:
             self._proxy.over.wait()
@@ -148,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        asked = Asked(self.command, self.path, headers, self.client_address[1])
+        asked = Asked(self.command, self.path, headers, self.client_address[1], body)
         trouble = self.server.proxy.trouble(asked)
         try:
             self._answer(asked, body, trouble)
@@ -192,27 +197,32 @@ class _Handler(BaseHTTPRequestHandler):
             headers.pop("content-length", None)
             headers.pop("transfer-encoding", None)
             self.close_connection = True
+        if trouble.chunked:
+            headers.pop("content-length", None)
+            headers["transfer-encoding"] = "chunked"
         self._begin(answer.status, headers, trouble)
-        sender = _Sender(self.server.proxy, trouble, self._write(trouble))
+        sender = _Sender(self.server.proxy, trouble, self._write(trouble.drip))
         if trouble.cut == 0 or trouble.stall == 0:
             sender.send(b"")
         while piece := answer.read(_PIECE):
             sender.send(piece)
+        if trouble.chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _begin(self, status: int, headers: dict[str, str], trouble: Trouble) -> None:
         lines = {**headers, **{name.lower(): value for name, value in trouble.headers.items()}}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
         end = "connection: close\r\n\r\n" if self.close_connection else "\r\n"
-        self._write(trouble)(f"HTTP/1.1 {status} Trouble\r\n{head}{end}".encode("latin-1"))
+        self._write(trouble.drip_head)(f"HTTP/1.1 {status} Trouble\r\n{head}{end}".encode("latin-1"))
 
-    def _write(self, trouble: Trouble) -> Callable[[bytes], object]:
+    def _write(self, pause: float) -> Callable[[bytes], object]:
         def drip(data: bytes) -> None:
             for place in range(len(data)):
-                if self.server.proxy.over.wait(trouble.drip):
+                if self.server.proxy.over.wait(pause):
                     raise _OverError
                 self.wfile.write(data[place : place + 1])
 
-        return drip if trouble.drip else self.wfile.write
+        return drip if pause else self.wfile.write
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
         pass

@@ -10,6 +10,7 @@ Names are those that stores have: blobs by their hash, metadata, and targets. Ea
 so that all of them may share a store.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -256,7 +257,11 @@ def what_is_deleted_is_gone(under_test: StoreUnderTest) -> None:
 
 def versions_may_be_any_text(under_test: StoreUnderTest) -> None:
     writer, reader = under_test.open(), under_test.reader()
-    for version in ("1.0+local", "2024 spring", "50% off", "é", "a#b", "A&b=c;d", "~x", "{1}", "x" * 150):
+    not_on_windows = () if os.name == "nt" else ("10:30?", '<*|">')
+    for version in (
+        *("1.0+local", "2024 spring", "50% off", "é", "a#b", "A&b=c;d", "~x", "{1}", "x" * 150),
+        *not_on_windows,
+    ):
         name = _fresh_name(f"{version}-linux_x86_64")
         assert writer.create(name, version.encode())
         assert reader.read(name, 1000).data == version.encode()
@@ -268,15 +273,7 @@ def no_name_leads_out_of_the_store(under_test: StoreUnderTest) -> None:
     writer, reader = under_test.open(), under_test.reader()
     for name in (
         *("", "/", "..", "../x", "/etc/passwd", "metadata/../../x", "metadata//x", "metadata/./x", "metadata/"),
-        *(
-            "C:/x",
-            "c:x",
-            "metadata\\..\\..\\x",
-            "metadata/a\0b",
-            "metadata/a\nb",
-            "metadata/nul",
-            ".venvstacks/lock",
-        ),
+        *("metadata\\..\\..\\x", "metadata/a\0b", "metadata/a\nb", ".venvstacks/lock", "metadata/.."),
     ):
         for use in (
             lambda name: reader.read(name, 10),

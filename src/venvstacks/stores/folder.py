@@ -1,6 +1,7 @@
 """A folder as a store: on this machine, on a mounted disk, or what a web server serves."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -141,7 +142,7 @@ class FolderStore:
         """Do nothing, as :meth:`keep_together`."""
 
     def _path(self, name: str) -> Path:
-        return self.folder / checked_name(name)
+        return self.folder / checked_name(name, windows=sys.platform == "win32")
 
 
 def _raise_unless_absent(error: OSError) -> None:

@@ -29,6 +29,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _MOST_REDIRECTS = 10
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # statuses after which the same request may be answered
 _ANSWER = 4 << 20
+_CONNECT = 15.0  # seconds for making a connection
 _MOST_CHALLENGES = 2
 # what another server than the one that was asked may be told
 _FOR_ALL = {"accept", "cache-control", "content-length", "content-type", "if-range", "range"}
@@ -199,24 +200,24 @@ class HttpClient:
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Path | None) -> Reply:
         self._check_open()
         everything = {"Accept-Encoding": "identity", "User-Agent": "venvstacks", **headers}
-        if self._authorizer and self._is_home(url) and (login := self._authorizer.header(method, url)):
-            everything["Authorization"] = login
         stall = self.patience.stall
         self.traffic.count(requests=1)
         try:
+            if self._authorizer and self._is_home(url) and (login := self._authorizer.header(method, url)):
+                everything["Authorization"] = login
             with _opened(body, everything) as content:
                 response = self._connections.manager(url).urlopen(
                     method,
                     url,
                     body=content,
                     headers=everything,
-                    timeout=urllib3.Timeout(connect=stall, read=stall),
+                    timeout=urllib3.Timeout(connect=min(stall, _CONNECT), read=stall),
                     redirect=False,
                     retries=False,
                     preload_content=False,
                     decode_content=False,
                 )
-        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise connection_error(url, error, stall) from error
         return Reply(response, method, url, self.traffic, stall=stall, slowest=self.patience.slowest)
 
@@ -228,9 +229,12 @@ class HttpClient:
         Raises:
             StoreError: It may not be followed.
         """
-        target = urljoin(url, reply.headers["Location"])
         reply.close()
-        scheme = urlsplit(target).scheme
+        try:
+            target = urljoin(url, reply.headers["Location"])
+            scheme = urlsplit(target).scheme
+        except ValueError:  # it is no address
+            target = scheme = ""
         problem = ""
         if count > _MOST_REDIRECTS:
             problem = f"redirects more than {_MOST_REDIRECTS} times"

@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +29,7 @@ class Connections:
         self._environ = environ
         self._stall = stall
         self._managers: dict[tuple[str, str | None], PoolManager] = {}
+        self._waiting: set[socket.socket] = set()
         self._guard = threading.Lock()
 
     def manager(self, url: str) -> PoolManager:
@@ -45,8 +46,10 @@ class Connections:
             return self._managers[key]
 
     def close(self) -> None:
-        """Close those that wait for a request."""
+        """Close those that wait, for a request or for an answer."""
         with self._guard:
+            for sock in self._waiting:
+                _shut_down(sock)
             for manager in self._managers.values():
                 manager.clear()
 
@@ -63,24 +66,47 @@ class Connections:
             address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
             secure = tls_context(self._environ) if parts.scheme == "https" else None
             manager = urllib3.ProxyManager(address, proxy_headers=headers, proxy_ssl_context=secure, **settings)
-        manager.pool_classes_by_scheme = _limited_pools(self._stall * _HEADERS)
+        manager.pool_classes_by_scheme = _watched_pools(self._watched)
         return manager
 
+    @contextmanager
+    def _watched(self, sock: socket.socket) -> Iterator[None]:
+        """Wait for the head of an answer, for a limited time.
 
-def _limited_pools(seconds: float) -> dict[str, Any]:
-    """Return classes of urllib3 whose connections give up if the head of an answer does not end.
+        Each byte that arrives starts the clock of a socket again: a server could send one at a time for years.
+        """
+        late = threading.Event()
 
-    Each byte that arrives starts the clock of a socket again: a server could send one at a time for years.
-    """
+        def give_up() -> None:
+            late.set()
+            _shut_down(sock)
+
+        timer = threading.Timer(self._stall * _HEADERS, give_up)
+        timer.daemon = True
+        with self._guard:
+            self._waiting.add(sock)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            with self._guard:
+                self._waiting.discard(sock)
+        if late.is_set():  # what arrived until then would be taken for all of it
+            raise TimeoutError
+
+
+def _watched_pools(watched: Callable[[Any], AbstractContextManager[None]]) -> dict[str, Any]:
+    """Return classes of urllib3 whose connections are watched while they wait for the head of an answer."""
 
     class Plain(connection.HTTPConnection):
         def getresponse(self) -> Any:  # noqa: ANN401 - as the base class
-            with _shut_down_after(seconds, self.sock):
+            with watched(self.sock):
                 return super().getresponse()
 
     class Secure(connection.HTTPSConnection):
         def getresponse(self) -> Any:  # noqa: ANN401
-            with _shut_down_after(seconds, self.sock):
+            with watched(self.sock):
                 return super().getresponse()
 
     class PlainPool(connectionpool.HTTPConnectionPool):
@@ -92,17 +118,6 @@ def _limited_pools(seconds: float) -> dict[str, Any]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-@contextmanager
-def _shut_down_after(seconds: float, sock: socket.socket | None) -> Iterator[None]:
-    def shut_down() -> None:
-        if sock is not None:
-            with suppress(OSError):  # it is closed
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, shut_down)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _shut_down(sock: socket.socket) -> None:
+    with suppress(OSError):  # it is closed
+        sock.shutdown(socket.SHUT_RDWR)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from urllib3 import exceptions
 
 from venvstacks.errors import StoreError
+from venvstacks.humanize import without_credentials
 
 
 class BrokenConnectionError(StoreError):
@@ -19,7 +20,10 @@ class BrokenConnectionError(StoreError):
 
 def shown(url: str) -> str:
     """Return an address for people: without a user's name, a password, or a query, which may be a signature."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none
+        return without_credentials(url.partition("?")[0])
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -64,7 +68,7 @@ def connection_error(url: str, error: Exception, stall: float) -> StoreError:
             f"{place}: no secure connection: {_words(cause)}",
             hint="where certificates of your own are used, name their file in SSL_CERT_FILE",
         )
-    if isinstance(error, exceptions.LocationValueError | UnicodeError):
+    if isinstance(error, ValueError):
         return StoreError(f"{place} is no address that can be used.")
     hint = None
     if isinstance(error, exceptions.ProxyError):

@@ -162,11 +162,15 @@ def _require(reply: Reply, url: str, *statuses: HTTPStatus) -> None:
 
     Raises:
         NotInStoreError: There is no such file.
+        BrokenConnectionError: The answer may be cut off.
         StoreError: It answers otherwise.
     """
     if reply.status not in statuses:
         error = refused("GET", url, reply.status, reply.headers)
         raise NotInStoreError(error.message, hint=error.hint) if reply.status in _ABSENT else error
+    if reply.length is None and "chunked" not in reply.headers.get("Transfer-Encoding", "").lower():
+        # http.client takes a head that was cut off for a whole one
+        raise BrokenConnectionError(f"{shown(url)}: the server does not say how long its answer is.")
     if reply.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         raise StoreError(
             f"{shown(url)}: the server compresses what it sends, although it was asked not to.",

@@ -89,7 +89,7 @@ def _goes_direct(host: str, port: int, exceptions: str) -> bool:
         if word == "*":
             return True
         name, _, wanted = word.rpartition(":")
-        if name and "]" not in wanted and ":" not in name and wanted.isdecimal():
+        if name and wanted.isdecimal() and (name.endswith("]") or ":" not in name):
             if int(wanted) != port:
                 continue
             word = name  # noqa: PLW2901 - without its port

@@ -10,11 +10,15 @@ PRIVATE = ".venvstacks"
 """In a store that is a folder, what is not part of its contents: a lock, and unfinished files."""
 
 
-def checked_name(name: str) -> str:
-    """Return the name of a file, if it is one that every kind of store can have.
+def checked_name(name: str, *, windows: bool = False) -> str:
+    """Return the name of a file, if a store can have such a file.
+
+    Args:
+        name: A POSIX path relative to the store.
+        windows: Whether it is to be the name of a file on Windows.
 
     Raises:
-        StoreError: It leads elsewhere, or is no name on some system.
+        StoreError: It leads elsewhere, or is no name.
     """
     parts = name.split("/")
     if (
@@ -22,7 +26,8 @@ def checked_name(name: str) -> str:
         or any(part in ("", ".", "..") for part in parts)
         or parts[0] == PRIVATE
         or control_characters(name)
-        or windows_problem(name)
+        or "\\" in name
+        or (windows and windows_problem(name))
     ):
         raise StoreError(f"{quoted(name)} is no name of a file in a store.")
     return name
