@@ -52,13 +52,14 @@ class Publisher:
         *,
         delta_from: ReleaseLayer | None = None,
         platform: str = PLATFORM,
+        mtime: int = MTIME,
     ) -> ReleaseLayer:
         """Publish a layer; what its archive is named is of no account."""
         self._count += 1
         tree = make_tree(self.folder / f"tree-{self._count}", content)
         archive = self.folder / f"{self._count}-{target}.{self.profile.format}"
         plan = plan_archive(
-            scan(tree), target, mtime=MTIME, profile=self.profile, group_of=lambda _: None, windows=False
+            scan(tree), target, mtime=mtime, profile=self.profile, group_of=lambda _: None, windows=False
         )
         with frame_pool(Work(jobs=2)) as pool:
             written, index, content_hash = write_archive(

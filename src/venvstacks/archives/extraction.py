@@ -44,15 +44,26 @@ class UnpackTask:
 
 
 class Unpacker:
-    """The parts of unpacking one archive, or some of its files."""
+    """The parts of unpacking one archive, or some of its files.
+
+    With ``believes_frames``, files are not hashed one by one: each frame has the hash that the index says, and
+    holds each file where the index says. That saves a quarter of the time; it is for indexes that are signed.
+    """
 
     def __init__(
-        self, reader: ArchiveReader, tree: TreeWriter, pool: FramePool, progress: Callable[[int], None]
+        self,
+        reader: ArchiveReader,
+        tree: TreeWriter,
+        pool: FramePool,
+        progress: Callable[[int], None],
+        *,
+        believes_frames: bool = False,
     ) -> None:
         self._reader = reader
         self._tree = tree
         self._pool = pool
         self._progress = progress
+        self._verified = believes_frames
 
     def tasks(self, wanted: Collection[str] | None = None) -> list[UnpackTask]:
         """Return the parts, which may be done in any order: large files first, as they take longest.
@@ -90,13 +101,13 @@ class Unpacker:
         """Write the files of which a frame holds the whole content."""
         for part, pieces in groupby(self._reader.walk(number), key=itemgetter(0)):
             if part.size == part.entry.size and (wanted is None or part.entry.path in wanted):
-                self._tree.write(part.entry, (piece for _, piece in pieces))
+                self._tree.write(part.entry, (piece for _, piece in pieces), verified=self._verified)
                 self._progress(part.size)
 
     def _write_large(self, entry: IndexEntry) -> None:
         """Write a file that goes over several frames; idle threads decompress the next ones meanwhile."""
         pieces = tuple(self._reader.index.pieces(entry))
-        with self._tree.open(entry) as file:
+        with self._tree.open(entry, verified=self._verified) as file:
             for (number, start, size), content in self._pool.ahead(
                 pieces, lambda piece: self._reader.frame(piece[0])
             ):

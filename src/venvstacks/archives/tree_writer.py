@@ -1,5 +1,6 @@
 """Writing the files of a layer's tree: each verified while it is written, in any order."""
 
+import errno
 import hashlib
 import os
 import threading
@@ -16,6 +17,7 @@ from venvstacks.errors import ArchiveError
 
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _BLOCK = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TIMES_OF_OPEN_FILES = os.utime in os.supports_fd
 
 
@@ -67,20 +69,20 @@ class TreeWriter:
         if os.utime in os.supports_follow_symlinks:
             os.utime(path, ns=self._times, follow_symlinks=False)
 
-    def write(self, entry: IndexEntry, content: Iterable[bytes | memoryview]) -> None:
-        """Write a file."""
-        with self.open(entry) as file:
+    def write(self, entry: IndexEntry, content: Iterable[bytes | memoryview], *, verified: bool = False) -> None:
+        """Write a file; see :meth:`open`."""
+        with self.open(entry, verified=verified) as file:
             for piece in content:
                 file.write(piece)
 
-    def open(self, entry: IndexEntry) -> "FileWriter":
-        """Open a file for writing."""
+    def open(self, entry: IndexEntry, *, verified: bool = False) -> "FileWriter":
+        """Open a file for writing; what was ``verified`` before is not hashed once more."""
         path = f"{self._folder}/{entry.path}"
         try:
             descriptor = os.open(path, _CREATE, entry.mode)
         except FileExistsError:
             raise self._error(f"{entry.path!r} is there twice") from None
-        return FileWriter(descriptor, entry, self)
+        return FileWriter(descriptor, entry, self, verified=verified)
 
     def discard(self, entry: IndexEntry) -> None:
         """Remove what was written of a file that turned out not to be right, so that it can be written again."""
@@ -90,27 +92,6 @@ class TreeWriter:
     def link(self, entry: IndexEntry, source: str) -> None:
         """Take a file as a hard link to another, which is believed to be right."""
         os.link(source, f"{self._folder}/{entry.path}", follow_symlinks=False)
-        with self._guard:
-            self._done.add(entry.path)
-
-    def clone(self, entry: IndexEntry, source: str) -> None:
-        """Take a file as a clone of another, which is believed to be right; see :func:`venvstacks.files.clone`."""
-        path = f"{self._folder}/{entry.path}"
-        reading = os.open(source, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
-        try:
-            writing = os.open(path, _CREATE, entry.mode)
-            try:
-                files.clone(reading, writing)
-                if entry.mode & self._masked:
-                    os.fchmod(writing, entry.mode)
-                os.utime(writing, ns=self._times)
-            except BaseException:
-                self.discard(entry)
-                raise
-            finally:
-                os.close(writing)
-        finally:
-            os.close(reading)
         with self._guard:
             self._done.add(entry.path)
 
@@ -149,13 +130,14 @@ class TreeWriter:
 class FileWriter:
     """Takes the content of one file, in order; made by :meth:`TreeWriter.open`, which completes it as well."""
 
-    __slots__ = ("_digest", "_entry", "_left", "_tree", "descriptor")
+    __slots__ = ("_digest", "_entry", "_left", "_tree", "_verified", "descriptor")
 
-    def __init__(self, descriptor: int, entry: IndexEntry, tree: TreeWriter) -> None:
+    def __init__(self, descriptor: int, entry: IndexEntry, tree: TreeWriter, *, verified: bool) -> None:
         self.descriptor = descriptor
         self._entry = entry
         self._tree = tree
         self._left = entry.size
+        self._verified = verified
         self._digest = hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -174,7 +156,8 @@ class FileWriter:
         self._left -= len(data)
         if self._left < 0:
             return
-        self._digest.update(data)
+        if not self._verified:
+            self._digest.update(data)
         files.write_all(self.descriptor, data)
 
     def clone(self, source: int) -> bool:
@@ -187,10 +170,26 @@ class FileWriter:
         except OSError:
             return False
         self._left -= os.fstat(self.descriptor).st_size
+        if self._verified:
+            return True
         os.lseek(self.descriptor, 0, os.SEEK_SET)
         while piece := os.read(self.descriptor, _BLOCK):
             self._digest.update(piece)
         return True
+
+    def take(self, source: int) -> None:
+        """Take all of the content from another file, which is believed to be right, so that it is not hashed."""
+        left = self._left
+        try:
+            while left and (done := os.copy_file_range(source, self.descriptor, left)):
+                left -= done
+        except (AttributeError, OSError) as error:  # not on this system, or not between these file systems
+            if left != self._left or getattr(error, "errno", None) in _FULL:
+                raise
+            while piece := os.read(source, _BLOCK):
+                files.write_all(self.descriptor, piece)
+                left -= len(piece)
+        self._left = left
 
     @property
     def sha256(self) -> str:
@@ -200,4 +199,6 @@ class FileWriter:
     def is_right(self) -> bool:
         """Return whether the file has its size, and the hash of which its entry may have the first digits only."""
         known = self._entry.sha256
+        if self._verified:
+            return self._left == 0
         return self._left == 0 and known != "" and self.sha256.startswith(known)

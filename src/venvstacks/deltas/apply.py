@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import structs
 
@@ -20,17 +21,32 @@ _BATCH_FILES = 128
 _BATCH_SIZE = 8 << 20
 
 
+class KeptFiles(Protocol):
+    """Puts files of an old layer that are kept into the tree of the new one; any thread may use it."""
+
+    def take(self, path: str, entry: DeltaEntry, tree: TreeWriter) -> str:
+        """Put the file with a path in the old layer, which is not empty, into the tree, and return its SHA-256."""
+        ...
+
+
 def apply_delta(
-    delta: DeltaReader, old: Path, destination: Path, pool: FramePool, *, progress: Callable[[int], None]
+    delta: DeltaReader,
+    old: Path,
+    destination: Path,
+    pool: FramePool,
+    *,
+    progress: Callable[[int], None],
+    kept: KeptFiles | None = None,
 ) -> None:
     """Make the folder of a new layer, which appears when it is complete and verified.
 
     The folder is the one that unpacking the new archive makes. Nothing of it shares its place on the disk with the
-    old folder in such a way that writing to one changes the other.
+    old folder in such a way that writing to one changes the other, unless ``kept`` does so.
     """
     header = delta.header
     with new_tree(destination, header.entries, header.mtime, f"The delta {delta.name}") as tree:
-        patcher = _Patcher(delta, OldFiles(old, header), tree, pool, progress)
+        files = OldFiles(old, header)
+        patcher = _Patcher(delta, files, kept or files, tree, pool=pool, progress=progress)
         pool.run_all(patcher.tasks())
         patcher.check()
 
@@ -42,12 +58,15 @@ class _Patcher:
         self,
         delta: DeltaReader,
         old: OldFiles,
+        kept: KeptFiles,
         tree: TreeWriter,
+        *,
         pool: FramePool,
         progress: Callable[[int], None],
     ) -> None:
         self._delta = delta
         self._old = old
+        self._kept = kept
         self._tree = tree
         self._pool = pool
         self._progress = progress
@@ -80,10 +99,12 @@ class _Patcher:
         """Copy files from the old layer, or make empty ones."""
         moved = self._delta.header.moved
         for entry in batch:
-            with self._tree.open(entry) as file:
-                if entry.size:
-                    self._old.copy(moved.get(entry.path, entry.path), entry, file)
-                self._hashes[entry.path] = file.sha256
+            if entry.size:
+                old_path = moved.get(entry.path, entry.path)
+                self._hashes[entry.path] = self._kept.take(old_path, entry, self._tree)
+            else:
+                with self._tree.open(entry) as file:
+                    self._hashes[entry.path] = file.sha256
             self._progress(entry.size)
 
     def _write_chain(self, frames: range, entries: Sequence[DeltaEntry]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from venvstacks.archives.found_files import FoundFiles
-from venvstacks.deltas.delta_format import DeltaHeader, Stretch
+from venvstacks.archives.tree_writer import TreeWriter
+from venvstacks.deltas.delta_format import DeltaEntry, DeltaHeader, Stretch
 from venvstacks.errors import DeltaError
 
 
@@ -20,6 +21,12 @@ class OldFiles(FoundFiles):
         self._header = header
         self._checks = [threading.Lock() for _ in header.sources]
         self._right = [False for _ in header.sources]
+
+    def take(self, path: str, entry: DeltaEntry, tree: TreeWriter) -> str:
+        """Put a file into the new tree, and return its SHA-256."""
+        with tree.open(entry) as new:
+            self.copy(path, entry, new)
+            return new.sha256
 
     def prefix(self, stretches: tuple[Stretch, ...]) -> bytes:
         """Put parts of verified files together."""

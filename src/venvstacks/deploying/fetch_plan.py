@@ -83,13 +83,6 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copy(Option):
-    """To share the files of a layer of equal content."""
-
-    source: PresentLayer
-
-
-@dataclass(frozen=True, kw_only=True)
 class Patch(Option):
     """To apply a delta to an older layer."""
 
@@ -99,15 +92,17 @@ class Patch(Option):
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch(Option):
-    """To fetch frames of the archive, or all of it.
+    """To fetch frames of the archive, none or all of it, and to take the other files from where they are.
 
     Attributes:
         groups: The frames to fetch.
         local: Path of a file -> where it is taken from.
+        source: The layer of equal content that all of it is taken from.
     """
 
-    groups: tuple[FrameGroup, ...]
+    groups: tuple[FrameGroup, ...] = ()
     local: Mapping[str, LocalFile] = field(default_factory=dict)
+    source: PresentLayer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +149,7 @@ class PlannedLayer:
     def source(self) -> PresentLayer | None:
         """The layer that is copied, or that a delta is applied to."""
         option = self.options[0]
-        return option.source if isinstance(option, Copy | Patch) else None
+        return option.source if isinstance(option, Fetch | Patch) else None
 
     @property
     def bytes(self) -> int:
@@ -257,7 +252,7 @@ def _weigh(
     layer: ReleaseLayer, index: ArchiveIndex, inventory: Inventory, local: Mapping[str, LocalFile]
 ) -> tuple[Option, ...]:
     options: list[Option] = [
-        *_copies(layer, inventory),
+        *_copies(layer, index, inventory),
         _archive(index),
         *_frames(index, local),
         *_deltas(layer, inventory),
@@ -265,10 +260,11 @@ def _weigh(
     return tuple(sorted(options, key=lambda option: option.cost))  # of equal ones, the first is the simplest
 
 
-def _copies(layer: ReleaseLayer, inventory: Inventory) -> Iterator[Copy]:
+def _copies(layer: ReleaseLayer, index: ArchiveIndex, inventory: Inventory) -> Iterator[Fetch]:
     for present in inventory.layers:
         if present.placed and present.content_hash == layer.content_hash:
-            yield Copy(way=Way.COPY, source=present)
+            local = {entry.path: LocalFile(present, entry.path) for entry in index.entries if entry.size}
+            yield Fetch(way=Way.COPY, local=local, source=present)
 
 
 def _deltas(layer: ReleaseLayer, inventory: Inventory) -> Iterator[Patch]:

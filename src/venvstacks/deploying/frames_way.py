@@ -5,35 +5,28 @@ unpacked, and is read from there: so memory is bounded, and whoever waits, waits
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, wait
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from venvstacks.archives.archive_reader import ArchiveReader
 from venvstacks.archives.extraction import Unpacker
-from venvstacks.archives.found_files import FoundFiles
 from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.staging import new_tree
-from venvstacks.archives.tree_writer import TreeWriter
 from venvstacks.deploying.downloads import PartialArchive, open_partial
 from venvstacks.deploying.fetch_plan import (
     Fetch,
     FrameGroup,
-    LocalFile,
     PlannedLayer,
     files_of,
     frames_of,
     group_frames,
 )
 from venvstacks.deploying.fetching import Fetching
-from venvstacks.entries import batches
+from venvstacks.deploying.local_files import LocalFiles
 from venvstacks.errors import ArchiveError
 from venvstacks.releases.release_format import ReleaseLayer
-
-_BATCH_FILES = 128
-_BATCH_SIZE = 8 << 20
 
 
 def fetch_layer(
@@ -54,9 +47,10 @@ def fetch_layer(
         open_partial(fetching.downloads, layer.archive.sha256, known.index.frames) as archive,
     ):
         reader = ArchiveReader(archive, layer.archive_name, known.index, known.contents)
-        archive_files = ArchiveFiles(archive, Unpacker(reader, tree, fetching.pool, progress), fetching)
-        copies = _Copies(option.local, tree, progress)
-        copying = [fetching.pool.submit(task) for task in copies.tasks(known.index.entries)]
+        unpacker = Unpacker(reader, tree, fetching.pool, progress, believes_frames=True)
+        archive_files = ArchiveFiles(archive, unpacker, fetching)
+        copies = LocalFiles(option.local, known.index, tree, progress)
+        copying = [fetching.pool.submit(task) for task in copies.tasks()]
         try:
             wanted = {entry.path for entry in files_of(known.index, without=option.local)}
             archive_files.fetch(option.groups, wanted if option.local else None)
@@ -126,31 +120,3 @@ class ArchiveFiles:
 
 def _has_failed(future: Future[None]) -> bool:
     return not future.cancelled() and future.exception() is not None
-
-
-class _Copies:
-    """Files that are taken from layers that are there, each verified; any thread may take them."""
-
-    def __init__(self, local: Mapping[str, LocalFile], tree: TreeWriter, progress: Callable[[int], None]) -> None:
-        self.changed: list[tuple[IndexEntry, ArchiveError]] = []
-        self._local = local
-        self._tree = tree
-        self._progress = progress
-        folders = {file.layer.place.path for file in local.values()}
-        self._folders = {folder: FoundFiles(folder) for folder in folders}
-
-    def tasks(self, entries: Sequence[IndexEntry]) -> list[Callable[[], None]]:
-        found = [entry for entry in entries if entry.path in self._local]
-        return [partial(self._take, batch) for batch in batches(found, _BATCH_FILES, _BATCH_SIZE)]
-
-    def _take(self, entries: Sequence[IndexEntry]) -> None:
-        for entry in entries:
-            file = self._local[entry.path]
-            try:
-                with self._tree.open(entry) as new:
-                    self._folders[file.layer.place.path].copy(file.path, entry, new)
-            except ArchiveError as error:
-                self._tree.discard(entry)
-                self.changed.append((entry, error))
-            else:
-                self._progress(entry.size)

@@ -13,12 +13,11 @@ from venvstacks import files
 from venvstacks.archives.index import ArchiveIndex
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.archives.staging import own_folder, remove_abandoned
-from venvstacks.deploying.copy_way import copy_layer
 from venvstacks.deploying.delta_way import patch_layer
 from venvstacks.deploying.downloads import DamagedBlobError
 from venvstacks.deploying.durability import make_durable, sync_folder
 from venvstacks.deploying.fetch_files import damaged_store
-from venvstacks.deploying.fetch_plan import Copy, Fetch, FetchPlan, Option, Patch, PlannedLayer, Way
+from venvstacks.deploying.fetch_plan import Fetch, FetchPlan, Option, Patch, PlannedLayer, Way
 from venvstacks.deploying.fetching import Fetching
 from venvstacks.deploying.frames_way import fetch_layer
 from venvstacks.deploying.inventory import PresentLayer
@@ -164,8 +163,6 @@ class _Provider:
     def _take(self, planned: PlannedLayer, option: Option, destination: Path, fetching: Fetching) -> None:
         progress = Meter(self._work.observe, Step.DEPLOY, planned.layer.layer_name, planned.size).add
         match option:
-            case Copy():
-                copy_layer(planned, option, destination, fetching, progress)
             case Patch():
                 patch_layer(planned, option, destination, fetching, progress)
             case Fetch():

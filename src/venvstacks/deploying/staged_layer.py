@@ -1,20 +1,24 @@
 """A layer with all that belongs to it, made beside its place."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from venvstacks.archives.index import ArchiveIndex
+from venvstacks.archives.index import ArchiveIndex, IndexEntry
 from venvstacks.archives.pool import FramePool
-from venvstacks.deploying.copy_way import copy_tree
+from venvstacks.archives.staging import new_tree
+from venvstacks.deploying.believed_files import BelievedFiles
 from venvstacks.deploying.fetch_plan import PlannedLayer
 from venvstacks.deploying.links import make_link
 from venvstacks.deploying.places import LAYER_FOLDER, LayerPlace
 from venvstacks.documents import read_json
-from venvstacks.entries import FOLDER_MODE
+from venvstacks.entries import FOLDER_MODE, EntryKind, batches
 
+_BATCH_FILES = 256
+_BATCH_SIZE = 16 << 20
 _CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 
 
@@ -73,4 +77,17 @@ def add_links(
     for below in planned.below:
         beside = place.folder / below.install_target
         if not make_link(beside, f"../{below.id}/{below.install_target}"):
-            copy_tree(where(below), indexes[below.id](), beside, pool, lambda _: None)
+            _copy_tree(where(below), indexes[below.id](), beside, pool)
+
+
+def _copy_tree(source: Path, index: ArchiveIndex, destination: Path, pool: FramePool) -> None:
+    """Make a folder of another one, whose files it shares if it can."""
+    found = BelievedFiles(source, index.mtime)
+    with new_tree(destination, index.entries, index.mtime, f"The layer {source}") as tree:
+
+        def take(entries: Sequence[IndexEntry]) -> None:
+            for entry in entries:
+                found.take(entry.path, entry, index.mtime, tree)
+
+        contents = [entry for entry in index.entries if entry.type is EntryKind.FILE]
+        pool.run_all([partial(take, batch) for batch in batches(contents, _BATCH_FILES, _BATCH_SIZE)])
