@@ -78,8 +78,8 @@ def main() -> None:
     Path.replace = observed(Path.replace)  # type: ignore[method-assign]
     Path.unlink = observed(Path.unlink)  # type: ignore[method-assign]
     files.remove_tree = observed(files.remove_tree)
-    staged_layer.make_link = observed(links.make_link)
-    provide_module.make_durable = observed(durability.make_durable)
+    vars(staged_layer)["make_link"] = observed(links.make_link)
+    vars(provide_module)["make_durable"] = observed(durability.make_durable)
     last = int(at)
     provide(Home(Path(root)), store, releases[release], Work(observe=observe, jobs=1))
     print(moments)
