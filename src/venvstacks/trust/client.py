@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from venvstacks import files
-from venvstacks.errors import NotInStoreError, TrustError
+from venvstacks.errors import NotInStoreError, TooLargeError, TrustError
 from venvstacks.stores.interface import Store
 from venvstacks.trust.catalog import Catalog, CatalogEntry
 from venvstacks.trust.catalog_format import read_catalog
 from venvstacks.trust.metadata import LARGEST, TIMESTAMP_NAME, versioned
-from venvstacks.trust.refusals import explain_refusals, incomplete, no_root
+from venvstacks.trust.refusals import explain_refusals, incomplete, no_root, too_large
 from venvstacks.trust.roles import ROOT, TARGETS, TIMESTAMP
 from venvstacks.trust.trust_folder import Known, TrustFolder
 
@@ -47,6 +47,8 @@ class Trusted:
             data = self.store.read(entry.name, max(entry.size, 1)).data
         except NotInStoreError:
             raise incomplete(self.store.address, entry.name) from None
+        except TooLargeError as error:
+            raise too_large(self.store.address, error.message) from error
         if not _is_content(entry, data):
             raise TrustError(
                 f"{self.store.address} is refused: {entry.name} is not the file that its metadata list.",
@@ -148,6 +150,8 @@ def _ask(store: Store, newest: int) -> Mapping[str, bytes | None]:
             answers[name] = store.read(name, LARGEST[role]).data
         except NotInStoreError:
             answers[name] = None
+        except TooLargeError as error:
+            raise too_large(store.address, error.message) from error
         if role == ROOT and answers[name] is not None:
             break
     return answers

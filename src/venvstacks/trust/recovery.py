@@ -1,6 +1,7 @@
 """A store whose timestamp is not signed by the newest keys, since a run that changed them was killed."""
 
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from venvstacks.errors import StoreError, TrustError
 from venvstacks.stores.interface import METADATA, WritableStore
@@ -10,15 +11,23 @@ from venvstacks.trust.refusals import explain_refusals
 from venvstacks.trust.repository_state import RepositoryState, read_roots
 from venvstacks.trust.roles import SNAPSHOT, TARGETS, TIMESTAMP
 
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata, Root
+
 
 def recover(store: WritableStore, root: bytes) -> RepositoryState | None:
-    """Return the state of the newest snapshot that the newest keys have signed; None if there is none.
+    """Return the state of the newest snapshot that the newest keys have signed.
 
     That run has written it before the root that names the keys; only the timestamp is missing.
+
+    Returns:
+        None if there is no such snapshot, or if the timestamp is none that earlier keys have signed.
     """
-    *_, (newest, root_data) = read_roots(store, root)
+    *earlier, (newest, root_data) = read_roots(store, root)
     stored = store.read(TIMESTAMP_NAME, LARGEST[TIMESTAMP])
-    timestamp = parse(TIMESTAMP, stored.data)  # only its number counts
+    timestamp = parse(TIMESTAMP, stored.data)
+    if not any(_has_signed(old.signed, timestamp) for old, _ in earlier):
+        return None
     names = [found.name.removeprefix(f"{METADATA}/").partition(".") for found in store.names(f"{METADATA}/")]
     numbers = sorted(int(number) for number, _, role in names if role == f"{SNAPSHOT}.json" and number.isdigit())
     for number in reversed(numbers):
@@ -44,3 +53,8 @@ def recover(store: WritableStore, root: bytes) -> RepositoryState | None:
                 read_catalog(targets_data),
             )
     return None
+
+
+def _has_signed(root: "Root", timestamp: "Metadata[Any]") -> bool:
+    result = root.get_verification_result(TIMESTAMP, timestamp.signed_bytes, timestamp.signatures)
+    return result.verified
