@@ -20,6 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from venvstacks.api.deployment import patch, plan_patching, plan_unpacking, unpack
+    from venvstacks.api.deployments import (
+        deploy,
+        deployment_status,
+        plan_deployment,
+        plan_pruning,
+        prune_deployment,
+        rollback,
+    )
     from venvstacks.api.functions import (
         build,
         diff,
@@ -58,6 +66,12 @@ if TYPE_CHECKING:
     from venvstacks.building.library_report import LayerLibraries
     from venvstacks.definition.stack import Layer, LayerKind, PythonRequest, SourceModule, Stack, UvSettings
     from venvstacks.deltas.patch_plan import PatchPlan
+    from venvstacks.deploying.deploy_plan import DeploymentPlan, PlannedFetch
+    from venvstacks.deploying.deploy_run import Deployed
+    from venvstacks.deploying.fetch_plan import Way
+    from venvstacks.deploying.prune import Pruned, PrunePlan
+    from venvstacks.deploying.status import DeploymentStatus, GenerationStatus, ProductStatus
+    from venvstacks.deploying.switching import RolledBack
     from venvstacks.differences.changes import (
         ChangeStatus,
         Difference,
@@ -113,7 +127,7 @@ if TYPE_CHECKING:
         StackManifest,
     )
     from venvstacks.manifests.published import PublishedLayer
-    from venvstacks.options import ExportSettings, Options, PublishSettings
+    from venvstacks.options import DeploySettings, ExportSettings, Options, PublishSettings
     from venvstacks.platforms.compatibility import Compatibility, PythonVersion
     from venvstacks.platforms.targets import Target, host_target
     from venvstacks.publishing.delta_bases import DeltaBase
@@ -146,8 +160,12 @@ __all__ = [
     "DeltaError",
     "DeltaManifest",
     "DependencyPath",
+    "DeploySettings",
+    "Deployed",
     "DeployedLayer",
     "DeploymentError",
+    "DeploymentPlan",
+    "DeploymentStatus",
     "Difference",
     "Entry",
     "EntryKind",
@@ -163,6 +181,7 @@ __all__ = [
     "Finding",
     "FindingsError",
     "Finished",
+    "GenerationStatus",
     "InvalidLockError",
     "Layer",
     "LayerBuild",
@@ -191,14 +210,18 @@ __all__ = [
     "PlannedArchive",
     "PlannedDelta",
     "PlannedExport",
+    "PlannedFetch",
     "PlannedOutput",
     "PlannedUnpack",
     "Plans",
     "PlatformPush",
     "Problem",
+    "ProductStatus",
     "Progressed",
     "Project",
     "PromotionPlan",
+    "PrunePlan",
+    "Pruned",
     "PrunedStore",
     "PublishError",
     "PublishOptions",
@@ -214,6 +237,7 @@ __all__ = [
     "ReleaseError",
     "RequirementsError",
     "ResolutionError",
+    "RolledBack",
     "RunError",
     "RuntimeProviderError",
     "SharedPackage",
@@ -238,8 +262,11 @@ __all__ = [
     "VenvstacksError",
     "Waiting",
     "Warned",
+    "Way",
     "WheelError",
     "build",
+    "deploy",
+    "deployment_status",
     "diff",
     "export",
     "host_target",
@@ -248,18 +275,22 @@ __all__ = [
     "open",
     "patch",
     "plan_building",
+    "plan_deployment",
     "plan_exporting",
     "plan_locking",
     "plan_patching",
     "plan_promotion",
+    "plan_pruning",
     "plan_publication",
     "plan_pushing",
     "plan_store_pruning",
     "plan_unpacking",
     "promote",
+    "prune_deployment",
     "prune_store",
     "publish",
     "push",
+    "rollback",
     "select",
     "shared_libraries",
     "stack_status",
@@ -271,6 +302,7 @@ __all__ = [
 # Where the public names are defined, imported when one is used: the command line must start fast.
 _HOMES = {
     "api.deployment": "patch plan_patching plan_unpacking unpack",
+    "api.deployments": ("deploy deployment_status plan_deployment plan_pruning prune_deployment rollback"),
     "api.functions": (
         "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication "
         "publish select shared_libraries stack_status why"
@@ -288,6 +320,12 @@ _HOMES = {
     "building.library_report": "LayerLibraries",
     "definition.stack": "Layer LayerKind PythonRequest SourceModule Stack UvSettings",
     "deltas.patch_plan": "PatchPlan",
+    "deploying.deploy_plan": "DeploymentPlan PlannedFetch",
+    "deploying.deploy_run": "Deployed",
+    "deploying.fetch_plan": "Way",
+    "deploying.prune": "PrunePlan Pruned",
+    "deploying.status": "DeploymentStatus GenerationStatus ProductStatus",
+    "deploying.switching": "RolledBack",
     "differences.changes": "ChangeStatus Difference Fetch FileChange LayerDifference PackageChange",
     "entries": "Entry EntryKind",
     "errors": (
@@ -306,7 +344,7 @@ _HOMES = {
         "ArchiveManifest DeltaManifest ExportManifest LayerManifest ModuleManifest StackManifest"
     ),
     "manifests.published": "PublishedLayer",
-    "options": "ExportSettings Options PublishSettings",
+    "options": "DeploySettings ExportSettings Options PublishSettings",
     "platforms.compatibility": "Compatibility PythonVersion",
     "platforms.targets": "Target host_target",
     "publishing.delta_bases": "DeltaBase",

@@ -71,6 +71,28 @@ class ExportSettings(TypedDict, total=False):
     force: bool
 
 
+class DeploySettings(TypedDict, total=False):
+    """What to deploy; what is not given is as it is remembered.
+
+    Attributes:
+        channel: The channel to follow.
+        release: The release to stay at, instead of following a channel.
+        applications: Names or patterns of applications; ``*`` for all of the release.
+        root: File with the root metadata of a store that is not known yet, or their hash: ``sha256:HEX``.
+        keep: How many generations are kept.
+        product: Name of the product in a folder of several; ``.`` for the first.
+        platform: Target name; this machine's if there is no deployment yet.
+    """
+
+    channel: str
+    release: str
+    applications: Collection[str]
+    root: str | os.PathLike[str] | None
+    keep: int | None
+    product: str | None
+    platform: str
+
+
 def in_definition(stack: "Stack", path: str | os.PathLike[str]) -> Path:
     """Return a folder that is relative to the definition's as an absolute path; ``~`` is expanded."""
     return absolute_path(path, stack.folder)

@@ -98,6 +98,20 @@ def _stderr() -> int:
         return subprocess.DEVNULL
 
 
+def ask(argv: Sequence[str | Path], question: str, *, env: Mapping[str, str], patience: float) -> Completed:
+    """Run a program that reads a question and prints an answer.
+
+    Raises:
+        TimeoutError: It took longer than ``patience``, in seconds, and was ended.
+    """
+    try:
+        return subprocess.run(
+            argv, input=question, env=env, capture_output=True, timeout=patience, check=False, encoding="utf-8"
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError from error
+
+
 def become(argv: Sequence[str], *, env: Mapping[str, str]) -> int:
     """Let a program take the place of this process, so that its signals, streams and status are its own.
 

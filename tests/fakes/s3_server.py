@@ -82,6 +82,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # the head and the content of an answer are sent together
     server: "_Server"
 
     def _answer(self) -> None:

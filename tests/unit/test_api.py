@@ -86,6 +86,8 @@ def test_every_step_has_a_plan() -> None:
         (venvstacks.export, venvstacks.plan_exporting),
         (venvstacks.unpack, venvstacks.plan_unpacking),
         (venvstacks.patch, venvstacks.plan_patching),
+        (venvstacks.deploy, venvstacks.plan_deployment),
+        (venvstacks.prune_deployment, venvstacks.plan_pruning),
         (venvstacks.push, venvstacks.plan_pushing),
         (venvstacks.promote, venvstacks.plan_promotion),
         (venvstacks.prune_store, venvstacks.plan_store_pruning),

@@ -6,6 +6,7 @@ from venvstacks.cli import option_groups as option
 from venvstacks.cli.build import build
 from venvstacks.cli.cache import cache
 from venvstacks.cli.deploy import patch, run, unpack
+from venvstacks.cli.deployment import deploy, deployment
 from venvstacks.cli.diff import diff
 from venvstacks.cli.lock import lock
 from venvstacks.cli.publish import local_export, publish
@@ -65,21 +66,8 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, "venvstacks", "_VENVSTACKS_COMPLETE").source())
 
 
-for command in (
-    show,
-    why,
-    lock,
-    build,
-    publish,
-    local_export,
-    push,
-    promote,
-    store,
-    unpack,
-    patch,
-    diff,
-    run,
-    cache,
-    completion,
-):
+_BUILDING = (show, why, lock, build, publish, local_export)
+_RELEASING = (push, promote, store)
+_DEPLOYING = (deploy, deployment, unpack, patch, diff, run)
+for command in (*_BUILDING, *_RELEASING, *_DEPLOYING, cache, completion):
     cli.add_command(command)

@@ -12,6 +12,8 @@ from venvstacks.errors import UsageError
 from venvstacks.humanize import size_text
 
 if TYPE_CHECKING:
+    from venvstacks.deploying.deployment_format import Generation
+    from venvstacks.deploying.places import Home
     from venvstacks.options import Options
 
 _SPEC = Path("venvstacks.toml")
@@ -149,7 +151,9 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 
     spec = Path(context.params.get("spec") or _SPEC)
     folder = _find_folder(context.params.get("source"), spec, Path(context.params.get("build_dir") or "_build"))
-    return [name for name in find_applications(folder) if name.startswith(incomplete)]
+    deployed = _find_deployed(folder, incomplete)
+    names = deployed[1].applications if deployed else find_applications(folder)
+    return [name for name in names if name.startswith(incomplete)]
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -158,7 +162,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     "source",
     type=option.FOLDER,
     metavar="DIR",
-    help="Export or folder of unpacked layers, relative to the current folder.",
+    help="Export, folder of unpacked layers or deployment, relative to the current folder.",
 )
 @click.option(
     "--spec",
@@ -171,7 +175,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @click.argument("app", shell_complete=_complete)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: tuple[str, ...]) -> int:
-    """Run an application from the build folder or an export.
+    """Run an application of a build, export or deployment.
 
     The application replaces this process: streams, signals and exit status are its own. Options of this command
     come before the application's name; everything after it is passed to the application.
@@ -185,7 +189,20 @@ def run(source: Path | None, spec: Path, build_dir: Path, app: str, arguments: t
     from venvstacks.launch import run_application  # noqa: PLC0415 - help must be quick
 
     folder = _find_folder(source, spec, build_dir)
+    if source is not None and (deployed := _find_deployed(folder, app)):
+        from venvstacks.deploying.applications import start_application  # noqa: PLC0415
+
+        return start_application(*deployed, app, arguments, warn)
     return run_application(folder, app, arguments, built=source is None, warn=warn)
+
+
+def _find_deployed(folder: Path, app: str) -> "tuple[Home, Generation] | None":
+    """Find an application if a folder is that of a deployment."""
+    if not any((folder / name).is_dir() for name in ("generations", "products")):
+        return None
+    from venvstacks.deploying.applications import find_application  # noqa: PLC0415 - exports do without
+
+    return find_application(folder, app)
 
 
 def _find_folder(source: Path | None, spec: Path, build_dir: Path) -> Path:

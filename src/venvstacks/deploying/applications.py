@@ -2,13 +2,19 @@
 
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from venvstacks import launch
 from venvstacks.deploying.deployment_format import Generation, GenerationApplication
+from venvstacks.deploying.generations import read_current
 from venvstacks.deploying.launchers import PROGRAMS
 from venvstacks.deploying.places import Home
+from venvstacks.deploying.products import find_home, homes
 from venvstacks.errors import DeploymentError, RunError
 from venvstacks.releases.release_format import ReleaseLayer
+
+PREFIX = "app-"
+"""How the build names of applications begin."""
 
 _LAYERS = "layers"
 
@@ -53,6 +59,25 @@ def describe_application(
     )
 
 
+def find_application(folder: Path, name: str) -> tuple[Home, Generation] | None:
+    """Find an application in the current generation of a deployment's products, the first one's first.
+
+    Returns:
+        The product, and its current generation; that of the first one if none has the application. None if the
+        folder is no deployment.
+
+    Raises:
+        DeploymentError: A document is damaged.
+    """
+    home = find_home(folder)
+    if home is None:
+        return None
+    products = [home] if home.product else homes(home.root)
+    found = [(each, current) for each in products if (current := read_current(each)) is not None]
+    there = (pair for pair in found if {name, name.removeprefix(PREFIX)} & pair[1].applications.keys())
+    return next(there, found[0] if found else None)
+
+
 def start_application(
     home: Home, generation: Generation, name: str, arguments: Sequence[str], warn: Callable[[str], None]
 ) -> int:
@@ -61,7 +86,7 @@ def start_application(
     Raises:
         RunError: There is no such application, or its layer has been removed.
     """
-    how = generation.applications.get(name) or generation.applications.get(name.removeprefix("app-"))
+    how = generation.applications.get(name) or generation.applications.get(name.removeprefix(PREFIX))
     if how is None:
         there = ", ".join(generation.applications) or "none"
         raise RunError(

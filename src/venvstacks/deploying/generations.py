@@ -24,6 +24,10 @@ _REPAIR = "run `venvstacks deploy` again"
 _Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
+class DamagedDocumentError(DeploymentError):
+    """A document of a deployment that says nothing."""
+
+
 def read_deployment(home: Home) -> Deployment | None:
     """Read what a deployment is; None if there is none.
 
@@ -73,7 +77,7 @@ def current_number(home: Home) -> int | None:
         return None
     found = _CURRENT.fullmatch(text)
     if found is None:
-        raise DeploymentError(f"{home.current} is damaged: it names no generation.", hint=_REPAIR)
+        raise DamagedDocumentError(f"{home.current} is damaged: it names no generation.", hint=_REPAIR)
     return int(found[1])
 
 
@@ -85,6 +89,14 @@ def read_current(home: Home) -> Generation | None:
     """
     number = current_number(home)
     return None if number is None else read_generation(home, number)
+
+
+def read_whole_current(home: Home) -> Generation | None:
+    """Read the current generation; None if there is none, or nothing is known of it any more."""
+    try:
+        return read_current(home)
+    except DeploymentError:
+        return None
 
 
 def write_generation(home: Home, generation: Generation, launchers: Sequence[tuple[Launcher, Launcher]]) -> None:
@@ -154,4 +166,4 @@ def _read(path: Path, kind: type[_Document], hint: str) -> _Document | None:
             )
         return parse_json(data, kind)
     except DocumentError as error:
-        raise DeploymentError(f"{path} is damaged: {error}.", hint=hint) from error
+        raise DamagedDocumentError(f"{path} is damaged: {error}.", hint=hint) from error

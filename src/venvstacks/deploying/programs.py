@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venvstacks.deploying.deployment_format import Generation
-from venvstacks.deploying.generations import read_current, write_programs
+from venvstacks.deploying.generations import read_whole_current, write_programs
 from venvstacks.deploying.launchers import MARK, Launcher, current_launcher
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.products import homes
@@ -83,7 +83,7 @@ def arrange_programs(root: Path, coming: tuple[Home, Generation] | None = None) 
         root: The deployment's folder.
         coming: A generation that is going to be current: its programs are added, and none is removed.
     """
-    found = {home: generation for home in homes(root) if (generation := read_current(home)) is not None}
+    found = {home: generation for home in homes(root) if (generation := read_whole_current(home)) is not None}
     if coming is not None:
         home, generation = coming
         found = dict(sorted((found | {home: generation}).items(), key=lambda item: item[0].product))

@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 from venvstacks import files
 from venvstacks.deploying.deployment_format import KEEP
 from venvstacks.deploying.generations import (
+    DamagedDocumentError,
     current_number,
     generation_numbers,
     read_deployment,
@@ -52,6 +54,10 @@ class PrunePlan:
     generations: tuple[tuple[str, int], ...]
     layers: Mapping[str, tuple[str, ...]]
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as data."""
+        return Pruned(self.generations, tuple(self.layers), ()).as_json()
+
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
@@ -66,6 +72,14 @@ class Pruned:
     generations: tuple[tuple[str, int], ...]
     layers: tuple[str, ...]
     in_use: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was removed as data."""
+        return {
+            "generations": [{"product": product, "number": number} for product, number in self.generations],
+            "layers": list(self.layers),
+            "in_use": list(self.in_use),
+        }
 
 
 def kept_generations(numbers: Sequence[int], current: int | None, previous: int, keep: int) -> frozenset[int]:
@@ -83,7 +97,7 @@ def plan_prune(root: Path, *, keep: int | None = None, product: str | None = Non
         product: The only product whose generations are removed; all of them if not given.
 
     Raises:
-        DeploymentError: A document of the deployment is damaged, so that nothing may be removed.
+        DeploymentError: What the current generation consists of is not known, so that nothing may be removed.
     """
     removed: list[tuple[str, int]] = []
     needed: set[str] = set()
@@ -92,10 +106,21 @@ def plan_prune(root: Path, *, keep: int | None = None, product: str | None = Non
         stays = frozenset(numbers)
         if product in (None, home.product):
             stays = _stays(home, numbers, keep)
-        removed += [(home.product, number) for number in numbers if number not in stays]
-        for number in stays:
-            needed.update(layer.id for layer in read_generation(home, number).layers)
+        for number in numbers:
+            layers = _layers(home, number) if number in stays else None
+            if layers is None:
+                removed.append((home.product, number))
+            else:
+                needed |= layers
     return PrunePlan(root, tuple(removed), unneeded(stored_layers(Home(root)), needed))
+
+
+def _layers(home: Home, number: int) -> frozenset[str] | None:
+    """Return the layers that a generation needs; None if it is damaged, so that nobody can go back to it."""
+    try:
+        return frozenset(layer.id for layer in read_generation(home, number).layers)
+    except DamagedDocumentError:
+        return None
 
 
 def _stays(home: Home, numbers: Sequence[int], keep: int | None) -> frozenset[int]:
@@ -139,9 +164,11 @@ def run_prune(plan: PrunePlan, observe: Observer) -> Pruned:
 
     Each folder is renamed away before anything in it is deleted, so that nothing is ever half there.
     """
+    remove_leftovers(plan.root)
+    remove_unfinished(plan.root)
     for product, number in plan.generations:
         home = Home(plan.root, product)
-        _remove(home.generation(number))
+        remove_folder(home.generation(number))
     removed: list[str] = []
     in_use: list[str] = []
     unsure = False
@@ -168,14 +195,20 @@ def run_prune(plan: PrunePlan, observe: Observer) -> Pruned:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what killed runs left half removed or half made; the caller holds the deployment."""
-    files.remove_leftovers(Home(root).layers)
+    """Remove what killed runs left of everything but layers; the caller holds the deployment."""
     for home in homes(root):
         for folder in (home.folder, home.generations, home.programs):
             files.remove_leftovers(folder)
 
 
-def _remove(folder: Path) -> None:
+def remove_unfinished(root: Path) -> None:
+    """Remove layers that killed runs left half made or half removed, and downloads that nothing needs."""
+    files.remove_leftovers(Home(root).layers)
+    files.remove_tree(Home(root).downloads)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that is renamed away first, so that it is never half there."""
     if away := _rename_away(folder):
         files.remove_tree(away)
 

@@ -1,9 +1,17 @@
 """Making a generation the current one, and going back to the one before."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from venvstacks.deploying.deployment_format import Generation
-from venvstacks.deploying.generations import current_number, generation_numbers, read_generation, switch
+from venvstacks.deploying.generations import (
+    current_number,
+    generation_numbers,
+    read_generation,
+    read_whole_current,
+    switch,
+)
 from venvstacks.deploying.leases import mark_used
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.programs import arrange_programs
@@ -29,9 +37,8 @@ class PlannedRollback:
 def make_current(home: Home, generation: Generation, observe: Observer) -> None:
     """Make a generation the current one, with programs for its applications; the caller holds the deployment."""
     arrange_programs(home.root, (home, generation))
-    before = current_number(home)
-    if before is not None and before != generation.number and before in generation_numbers(home):
-        earlier = read_generation(home, before)
+    earlier = read_whole_current(home)
+    if earlier is not None:
         mark_used(home.place_of(layer.id, layer.install_target).lease for layer in earlier.layers)
     switch(home, generation.number)
     for taken in arrange_programs(home.root):
@@ -61,6 +68,38 @@ def plan_rollback(home: Home, number: int | None = None) -> PlannedRollback:
     generation = current if wanted == before else read_generation(home, wanted)
     check_complete(home, generation)
     return PlannedRollback(home, current, generation)
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A deployment that went back.
+
+    Attributes:
+        folder: The product's folder.
+        release: Version of the release that is current now.
+        generation: Number of the generation that is current now.
+        before: Number of the generation that was current.
+    """
+
+    folder: Path
+    release: str
+    generation: int
+    before: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome as data."""
+        return {
+            "folder": str(self.folder),
+            "release": self.release,
+            "generation": self.generation,
+            "before": self.before,
+        }
+
+
+def run_rollback(plan: PlannedRollback, observe: Observer) -> RolledBack:
+    """Go back; the caller holds the deployment."""
+    make_current(plan.home, plan.generation, observe)
+    return RolledBack(plan.home.folder, plan.generation.release, plan.generation.number, plan.current.number)
 
 
 def check_complete(home: Home, generation: Generation) -> None:

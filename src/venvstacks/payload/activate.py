@@ -71,9 +71,22 @@ def _hold_lease(layer: str) -> None:
         if lease <= _LAST_STREAM:  # that stream is closed, and others may take its number for it
             closed, lease = lease, fcntl.fcntl(lease, fcntl.F_DUPFD_CLOEXEC, _LAST_STREAM + 1)
             os.close(closed)
-        fcntl.flock(lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _lock_shared(fcntl.flock, lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (ImportError, OSError):
         pass
+
+
+def _lock_shared(flock: "Any", lease: int, how: int) -> None:
+    """Wait a moment for whoever looks whether the layer is in use, but for nobody who locks it for long."""
+    for _ in range(20):
+        try:
+            flock(lease, how)
+        except BlockingIOError:
+            import time
+
+            time.sleep(0.001)
+        else:
+            return
 
 
 def _tell_missing(folders: "dict[str, str]", there: "list[str]") -> None:

@@ -251,9 +251,12 @@ class HttpClient:
     def _learns(self, reply: Reply, method: str, url: str) -> bool:
         if self._authorizer is None or not self._is_home(url):
             return False
-        learned = self._authorizer.challenged(method, url, reply.headers)
-        if learned:
-            reply.close()
+        learned = True
+        try:
+            learned = self._authorizer.challenged(method, url, reply.headers)
+        finally:
+            if learned:
+                reply.close()
         return learned
 
     def _is_home(self, url: str) -> bool:

@@ -127,7 +127,7 @@ def test_unknown_option_before_the_application() -> None:
         cli.commands["run"].make_context("run", ["--form", "x", "hello"])
 
 
-@pytest.mark.parametrize("group", ["", "cache"])
+@pytest.mark.parametrize("group", ["", "cache", "deployment"])
 def test_no_summary_is_cut(group: str) -> None:
     """A line of the list of commands has room for a whole sentence on a terminal with 80 columns."""
     command = cli.commands[group] if group else cli

@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,18 @@ def place(tmp_path: Path) -> LayerPlace:
     place.lease.parent.mkdir()
     place.lease.touch()
     return place
+
+
+def open_leases(place: LayerPlace) -> list[int]:
+    found = (
+        path for path in Path("/proc/self/fd").iterdir() if os.path.realpath(path) == str(place.lease.resolve())
+    )
+    return [int(path.name) for path in found]
+
+
+def close_leases(place: LayerPlace) -> None:
+    for held in open_leases(place):
+        os.close(held)
 
 
 @contextmanager
@@ -90,14 +103,9 @@ def test_it_takes_the_number_of_no_stream(place: LayerPlace) -> None:
 
 def test_programs_that_are_started_do_not_inherit_it(place: LayerPlace) -> None:
     activate._hold_lease(str(place.path))
-    held = [
-        int(path.name)
-        for path in Path("/proc/self/fd").iterdir()
-        if os.path.realpath(path) == str(place.lease.resolve())
-    ]
-    assert len(held) == 1
-    assert not os.get_inheritable(held[0])
-    os.close(held[0])
+    (held,) = open_leases(place)
+    assert not os.get_inheritable(held)
+    close_leases(place)
 
 
 def test_no_deployment_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,3 +165,18 @@ def test_when_a_layer_was_used(place: LayerPlace) -> None:
     mark_used([place.lease, place.path / "missing"])
     assert last_used(place.lease) > 1_600_000_000
     assert last_used(place.path / "missing") == 0
+
+
+def test_it_waits_for_whoever_looks_but_not_for_ever(place: LayerPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    with place.lease.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        monkeypatch.setattr(time, "sleep", waited.append)
+        activate._hold_lease(str(place.path))  # somebody holds it for long
+        assert sum(waited) < 0.1
+        release = lambda _: fcntl.flock(other, fcntl.LOCK_UN)  # noqa: E731
+        monkeypatch.setattr(time, "sleep", release)
+        activate._hold_lease(str(place.path))
+    assert is_leased(place)
+    close_leases(place)
+    assert not is_leased(place)

@@ -17,6 +17,7 @@ from venvstacks.deploying.prune import (
     kept_generations,
     plan_prune,
     remove_leftovers,
+    remove_unfinished,
     run_prune,
     unneeded,
 )
@@ -138,10 +139,17 @@ def test_without_locks_what_was_current_lately_stays(tmp_path: Path, monkeypatch
     assert set(run_prune(plan_prune(tmp_path), silent).layers) == old
 
 
-def test_nothing_is_removed_if_a_document_is_damaged(tmp_path: Path) -> None:
+def test_damaged_generations(tmp_path: Path) -> None:
     home = make_deployment(tmp_path, "1", "2", "3", "4")
     (home.generation(3) / "generation.json").write_text("{}")
+    plan = plan_prune(tmp_path)
+    assert plan.generations == (("", 1), ("", 3))  # nobody can go back to it
+    (home.generation(4) / "generation.json").write_text("{}")
     with pytest.raises(DeploymentError, match=r"generation\.json is damaged"):
+        plan_prune(tmp_path)
+    (home.generation(4) / "generation.json").write_text('{"format": 9}')
+    home.current.write_text("generations/2")
+    with pytest.raises(DeploymentError, match="has format 9"):  # somebody can
         plan_prune(tmp_path)
 
 
@@ -152,6 +160,8 @@ def test_leftovers(tmp_path: Path) -> None:
     for folder in (home.layers, home.folder, home.generations, home.programs, other.folder, other.generations):
         (folder / name / "sub").mkdir(parents=True)
     remove_leftovers(tmp_path)
+    assert [path.parent for path in tmp_path.rglob(f"{files.TEMPORARY_PREFIX}*")] == [home.layers]
+    remove_unfinished(tmp_path)
     assert list(tmp_path.rglob(f"{files.TEMPORARY_PREFIX}*")) == []
     assert generation_numbers(home) == (1,)
 
