@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from venvstacks.api.deployment import patch, plan_patching, plan_unpacking, unpack
+    from venvstacks.api.deployment_repair import plan_repair, repair_deployment, verify_deployment
     from venvstacks.api.deployments import (
         deploy,
         deployment_status,
@@ -69,9 +70,13 @@ if TYPE_CHECKING:
     from venvstacks.deploying.deploy_plan import DeploymentPlan, PlannedFetch
     from venvstacks.deploying.deploy_run import Deployed
     from venvstacks.deploying.fetch_plan import Way
+    from venvstacks.deploying.layer_check import DeploymentFinding, DeploymentProblem
     from venvstacks.deploying.prune import Pruned, PrunePlan
+    from venvstacks.deploying.repair_plan import RepairPlan
+    from venvstacks.deploying.repair_run import Repaired
     from venvstacks.deploying.status import DeploymentStatus, GenerationStatus, ProductStatus
     from venvstacks.deploying.switching import RolledBack
+    from venvstacks.deploying.verify import VerifyReport
     from venvstacks.differences.changes import (
         ChangeStatus,
         Difference,
@@ -164,7 +169,9 @@ __all__ = [
     "Deployed",
     "DeployedLayer",
     "DeploymentError",
+    "DeploymentFinding",
     "DeploymentPlan",
+    "DeploymentProblem",
     "DeploymentStatus",
     "Difference",
     "Entry",
@@ -235,6 +242,8 @@ __all__ = [
     "PythonVersion",
     "Reason",
     "ReleaseError",
+    "RepairPlan",
+    "Repaired",
     "RequirementsError",
     "ResolutionError",
     "RolledBack",
@@ -260,6 +269,7 @@ __all__ = [
     "UsageError",
     "UvSettings",
     "VenvstacksError",
+    "VerifyReport",
     "Waiting",
     "Warned",
     "Way",
@@ -283,6 +293,7 @@ __all__ = [
     "plan_pruning",
     "plan_publication",
     "plan_pushing",
+    "plan_repair",
     "plan_store_pruning",
     "plan_unpacking",
     "promote",
@@ -290,11 +301,13 @@ __all__ = [
     "prune_store",
     "publish",
     "push",
+    "repair_deployment",
     "rollback",
     "select",
     "shared_libraries",
     "stack_status",
     "unpack",
+    "verify_deployment",
     "verify_store",
     "why",
 ]
@@ -302,6 +315,7 @@ __all__ = [
 # Where the public names are defined, imported when one is used: the command line must start fast.
 _HOMES = {
     "api.deployment": "patch plan_patching plan_unpacking unpack",
+    "api.deployment_repair": "plan_repair repair_deployment verify_deployment",
     "api.deployments": ("deploy deployment_status plan_deployment plan_pruning prune_deployment rollback"),
     "api.functions": (
         "build diff export load_stack lock plan_building plan_exporting plan_locking plan_publication "
@@ -323,9 +337,13 @@ _HOMES = {
     "deploying.deploy_plan": "DeploymentPlan PlannedFetch",
     "deploying.deploy_run": "Deployed",
     "deploying.fetch_plan": "Way",
+    "deploying.layer_check": "DeploymentFinding DeploymentProblem",
     "deploying.prune": "PrunePlan Pruned",
+    "deploying.repair_plan": "RepairPlan",
+    "deploying.repair_run": "Repaired",
     "deploying.status": "DeploymentStatus GenerationStatus ProductStatus",
     "deploying.switching": "RolledBack",
+    "deploying.verify": "VerifyReport",
     "differences.changes": "ChangeStatus Difference Fetch FileChange LayerDifference PackageChange",
     "entries": "Entry EntryKind",
     "errors": (

@@ -19,7 +19,14 @@ from venvstacks.deploying.places import Home
 from venvstacks.deploying.programs import arrange_programs
 from venvstacks.deploying.repair_plan import Origin
 from venvstacks.manifests.manifest_format import index_beside
-from venvstacks.releases.release_format import BlobReference, Release, ReleaseLayer, closure_id
+from venvstacks.releases.release_format import (
+    BlobReference,
+    Release,
+    ReleaseLayer,
+    closure_id,
+    decode_release,
+    encode_release,
+)
 from venvstacks.stores.interface import blob_name
 
 RUNTIME = "cpython-3.12@1"
@@ -55,6 +62,22 @@ class Handmade:
     home: Home
     store: MemoryStore
     release: Release
+
+    def save(self, folder: Path) -> None:
+        """Write the store and the release into a folder, for another process."""
+        for name, data in self.store.contents.items():
+            files.write_bytes(folder / name, data)
+        (folder / "release.json").write_bytes(encode_release(self.release))
+
+    @classmethod
+    def load(cls, folder: Path, root: Path) -> "Handmade":
+        """Read what was saved, for a deployment that is somewhere."""
+        store = MemoryStore()
+        for path in (folder / "blobs").rglob("*"):
+            if path.is_file():
+                store.contents[path.relative_to(folder).as_posix()] = path.read_bytes()
+        release = decode_release((folder / "release.json").read_bytes(), "1", "linux_x86_64")
+        return cls(Home(root), store, release)
 
     def find(self, layer_id: str) -> Origin:
         """Return where a layer can be fetched from."""

@@ -91,6 +91,7 @@ def test_every_step_has_a_plan() -> None:
         (venvstacks.push, venvstacks.plan_pushing),
         (venvstacks.promote, venvstacks.plan_promotion),
         (venvstacks.prune_store, venvstacks.plan_store_pruning),
+        (venvstacks.repair_deployment, venvstacks.plan_repair),
         *((getattr(venvstacks.Project, name), getattr(venvstacks.Plans, name)) for name in STEPS),
     )
     assert {plan.__name__ for _, plan in steps} - STEPS == {

@@ -9,6 +9,7 @@ import click
 import venvstacks
 from venvstacks.cli import option_groups as option
 from venvstacks.cli.common import print_json, print_result, report_events, shorten
+from venvstacks.cli.deployment_repair import repair, verify
 from venvstacks.humanize import counted, size_text
 
 if TYPE_CHECKING:
@@ -248,3 +249,7 @@ def prune(
     counts = f"{counted(len(found['generations']), 'generation')}, {counted(len(found['layers']), 'layer')}"
     in_use = f"; {counted(len(found['in_use']), 'layer')} in use" if found["in_use"] else ""
     print_result(f"{counts} {'would be removed' if dry_run else 'removed'}{in_use}")
+
+
+deployment.add_command(verify)
+deployment.add_command(repair)

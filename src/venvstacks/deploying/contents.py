@@ -6,7 +6,7 @@ from pathlib import Path
 
 from venvstacks.deploying.deployment_format import Generation
 from venvstacks.deploying.generations import DOCUMENT, generation_numbers, read_generation
-from venvstacks.deploying.layer_check import DeployedLayerFacts, Finding, Problem
+from venvstacks.deploying.layer_check import DeployedLayerFacts, DeploymentFinding, DeploymentProblem
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.products import require_homes
 from venvstacks.errors import DeploymentError
@@ -26,12 +26,12 @@ class DeployedProduct:
     generations: dict[int, Generation]
     unreadable: dict[int, str]
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[DeploymentFinding]:
         """Return what is wrong with the documents of generations."""
         for number, why in self.unreadable.items():
             path = self.home.generation(number) / DOCUMENT
-            problem = Problem.CHANGED if path.exists() else Problem.MISSING
-            yield Finding(path.relative_to(self.home.root).as_posix(), problem, why)
+            problem = DeploymentProblem.CHANGED if path.exists() else DeploymentProblem.MISSING
+            yield DeploymentFinding(path.relative_to(self.home.root).as_posix(), problem, why)
 
 
 def read_products(root: Path) -> tuple[DeployedProduct, ...]:

@@ -19,7 +19,7 @@ from venvstacks.errors import ArchiveError
 _HOME = b"home = "  # how the line of pyvenv.cfg begins that is written on the machine
 
 
-class Problem(StrEnum):
+class DeploymentProblem(StrEnum):
     """What is wrong with something in a deployment."""
 
     CHANGED = "changed"
@@ -29,7 +29,7 @@ class Problem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DeploymentFinding:
     """Something of a deployment that is not as it was made.
 
     Attributes:
@@ -39,8 +39,12 @@ class Finding:
     """
 
     path: str
-    problem: Problem
+    problem: DeploymentProblem
     detail: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return what ``--json`` prints."""
+        return {"path": self.path, "problem": str(self.problem), "detail": self.detail}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +93,36 @@ class CheckedLayer:
         """Whether it is as it was published."""
         return self.index is not None and not (self.differences or self.links or self.added)
 
-    def findings(self, root: Path) -> Iterator[Finding]:
+    def findings(self, root: Path) -> Iterator[DeploymentFinding]:
         """Return what is wrong."""
         place = self.facts.place
         folder = PurePosixPath(place.folder.relative_to(root).as_posix())
         if self.index is None:
-            problem = Problem.CHANGED if os.path.lexists(place.index) else Problem.MISSING
-            yield Finding(f"{folder}/{LAYER_FOLDER}/{place.index.name}", problem, self.index_problem)
+            problem = DeploymentProblem.CHANGED if os.path.lexists(place.index) else DeploymentProblem.MISSING
+            yield DeploymentFinding(f"{folder}/{LAYER_FOLDER}/{place.index.name}", problem, self.index_problem)
         for name in self.links:
             there = os.path.lexists(place.folder / name)
-            yield Finding(str(folder / name), Problem.CHANGED if there else Problem.MISSING, "link")
+            yield DeploymentFinding(
+                str(folder / name), DeploymentProblem.CHANGED if there else DeploymentProblem.MISSING, "link"
+            )
         for name in self.added:
-            yield Finding(str(folder / name), Problem.ADDED)
+            yield DeploymentFinding(str(folder / name), DeploymentProblem.ADDED)
         for found in self.differences:
             yield _finding(found, folder / place.install_target)
 
 
-def _finding(found: Difference, folder: PurePosixPath) -> Finding:
+def _finding(found: Difference, folder: PurePosixPath) -> DeploymentFinding:
     path = str(folder / found.path)
     match found.change:
         case Change.MISSING:
-            return Finding(path, Problem.MISSING)
+            return DeploymentFinding(path, DeploymentProblem.MISSING)
         case Change.ADDED:
-            return Finding(path, Problem.ADDED)
+            return DeploymentFinding(path, DeploymentProblem.ADDED)
         case Change.UNREADABLE:
-            return Finding(path, Problem.UNREADABLE, found.error.strerror or "" if found.error else "")
-    return Finding(path, Problem.CHANGED, str(found.change))
+            return DeploymentFinding(
+                path, DeploymentProblem.UNREADABLE, found.error.strerror or "" if found.error else ""
+            )
+    return DeploymentFinding(path, DeploymentProblem.CHANGED, str(found.change))
 
 
 def check_layer(facts: DeployedLayerFacts, pool: FramePool, known: CheckedIndex | None = None) -> CheckedLayer:

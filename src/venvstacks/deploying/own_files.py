@@ -15,7 +15,7 @@ from venvstacks.deploying.launchers import (
     generation_launcher,
     start_file,
 )
-from venvstacks.deploying.layer_check import Finding, Problem
+from venvstacks.deploying.layer_check import DeploymentFinding, DeploymentProblem
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.programs import plan_programs
 from venvstacks.errors import DeploymentError
@@ -44,7 +44,7 @@ class DamagedFile:
     """
 
     file: OwnFile
-    finding: Finding
+    finding: DeploymentFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class OwnFiles:
 
     products: tuple[DeployedProduct, ...]
     damaged: tuple[DamagedFile, ...]
-    documents: tuple[Finding, ...]
-    current: tuple[tuple[DeployedProduct, Finding], ...]
+    documents: tuple[DeploymentFinding, ...]
+    current: tuple[tuple[DeployedProduct, DeploymentFinding], ...]
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[DeploymentFinding]:
         """Return what is wrong."""
         yield from self.documents
         yield from (finding for _, finding in self.current)
@@ -122,26 +122,26 @@ def usable_number(product: DeployedProduct) -> int | None:
     return current_number(product.home)
 
 
-def _compare(file: OwnFile, root: Path) -> Finding | None:
+def _compare(file: OwnFile, root: Path) -> DeploymentFinding | None:
     path = file.path.relative_to(root).as_posix()
     try:
         info = file.path.lstat()
         if not stat.S_ISREG(info.st_mode):
-            return Finding(path, Problem.CHANGED, "kind")
+            return DeploymentFinding(path, DeploymentProblem.CHANGED, "kind")
         if file.path.read_bytes() != file.launcher.content:
-            return Finding(path, Problem.CHANGED, "content")
+            return DeploymentFinding(path, DeploymentProblem.CHANGED, "content")
     except (FileNotFoundError, NotADirectoryError):
-        return Finding(path, Problem.MISSING)
+        return DeploymentFinding(path, DeploymentProblem.MISSING)
     except OSError as error:
-        return Finding(path, Problem.UNREADABLE, error.strerror or "")
+        return DeploymentFinding(path, DeploymentProblem.UNREADABLE, error.strerror or "")
     if os.name == "posix" and file.launcher.executable and not info.st_mode & stat.S_IXUSR:
-        return Finding(path, Problem.CHANGED, "mode")
+        return DeploymentFinding(path, DeploymentProblem.CHANGED, "mode")
     return None
 
 
-def _finding(path: Path, why: str, home: Home) -> Finding:
-    problem = Problem.CHANGED if os.path.lexists(path) else Problem.MISSING
-    return Finding(path.relative_to(home.root).as_posix(), problem, why)
+def _finding(path: Path, why: str, home: Home) -> DeploymentFinding:
+    problem = DeploymentProblem.CHANGED if os.path.lexists(path) else DeploymentProblem.MISSING
+    return DeploymentFinding(path.relative_to(home.root).as_posix(), problem, why)
 
 
 def _current_problem(product: DeployedProduct) -> str:

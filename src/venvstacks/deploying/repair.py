@@ -7,7 +7,7 @@ from typing import Protocol
 from venvstacks import files
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.deploying.inventory import Inventory
-from venvstacks.deploying.layer_check import CheckedLayer, Finding, check_layer
+from venvstacks.deploying.layer_check import CheckedLayer, DeploymentFinding, check_layer
 from venvstacks.deploying.layer_indexes import read_indexes
 from venvstacks.deploying.repair_plan import LayerRepair, Origin, RepairPlan, needs_origin, plan_layer, plan_repair
 from venvstacks.deploying.verify import verify_deployment
@@ -35,7 +35,7 @@ def prepare_repair(root: Path, origins: Origins, work: Work) -> RepairPlan:
     """
     report = verify_deployment(root, work)
     repairs: dict[str, LayerRepair] = {}
-    left: list[Finding] = []
+    left: list[DeploymentFinding] = []
     with frame_pool(work) as pool:
         for checked in report.layers:
             if checked.is_whole:
@@ -49,7 +49,7 @@ def prepare_repair(root: Path, origins: Origins, work: Work) -> RepairPlan:
     return plan_repair(report, repairs, left)
 
 
-def _with_reason(found: Finding, why: str) -> Finding:
+def _with_reason(found: DeploymentFinding, why: str) -> DeploymentFinding:
     return replace(found, detail=f"{found.detail}: {why}" if found.detail else why)
 
 

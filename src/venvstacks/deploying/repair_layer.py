@@ -102,8 +102,7 @@ def _put(new: Path, path: Path) -> None:
 
 def _reset_times(repair: LayerRepair, place: LayerPlace, mtime: int) -> None:
     """Give the folders in which something was changed their time again."""
-    changed = (*repair.folders, *repair.links, *repair.copied, *repair.fetched)
-    for folder in {(place.path / entry.path).parent for entry in changed}:
+    for folder in {(place.path / entry.path).parent for entry in repair.entries}:
         os.utime(folder, (mtime, mtime))
 
 

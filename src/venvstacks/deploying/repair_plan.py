@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from venvstacks.archives.index import IndexEntry
 from venvstacks.archives.tree_comparison import Change, Difference
 from venvstacks.deploying.fetch_plan import FrameGroup, frames_of, group_frames
-from venvstacks.deploying.layer_check import CheckedLayer, Finding
+from venvstacks.deploying.layer_check import CheckedLayer, DeploymentFinding
 from venvstacks.deploying.layer_indexes import LayerIndex
 from venvstacks.deploying.own_files import OwnFile
 from venvstacks.deploying.places import Home, LayerPlace
@@ -76,9 +77,9 @@ class LayerRepair:
         return sum(group.size for group in self.groups)
 
     @property
-    def replaced(self) -> int:
-        """How many files, links and folders of the layer are made again."""
-        return len(self.folders) + len(self.links) + len(self.copied) + len(self.fetched)
+    def entries(self) -> tuple[IndexEntry, ...]:
+        """The files, links and folders of the layer that are made again."""
+        return (*self.folders, *self.links, *self.copied, *self.fetched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +88,14 @@ class RepairPlan:
 
     Attributes:
         report: What was found.
-        layers: What is done about layers that are not whole.
-        launchers: Launchers that are written again.
-        switches: Homes, and the generation of each that becomes current as it is not known which one was.
         left: What cannot be repaired, with the reason.
     """
 
     report: VerifyReport
-    layers: tuple[LayerRepair, ...]
-    launchers: tuple[OwnFile, ...]
-    switches: tuple[tuple[Home, int], ...]
-    left: tuple[Finding, ...]
+    layers: tuple[LayerRepair, ...]  # what is done about layers that are not whole
+    launchers: tuple[OwnFile, ...]  # those that are written again
+    switches: tuple[tuple[Home, int], ...]  # what becomes current where it is not known which generation was
+    left: tuple[DeploymentFinding, ...]
 
     @property
     def bytes(self) -> int:
@@ -108,6 +106,30 @@ class RepairPlan:
     def is_empty(self) -> bool:
         """Whether nothing is done."""
         return not (self.layers or self.launchers or self.switches)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+        root = self.report.root
+        return {
+            "folder": str(root),
+            "bytes": self.bytes,
+            "layers": [
+                {
+                    "path": layer.checked.facts.place.path.relative_to(root).as_posix(),
+                    "layer_name": layer.checked.facts.layer_name,
+                    "again": layer.again,
+                    "index": layer.index is not None,
+                    "replaced": [entry.path for entry in layer.entries],
+                    "links": [below.install_target for below in layer.relinked],
+                    "moved": list(layer.moved),
+                    "bytes": layer.bytes,
+                }
+                for layer in self.layers
+            ],
+            "launchers": [file.path.relative_to(root).as_posix() for file in self.launchers],
+            "current": {home.product: number for home, number in self.switches},
+            "left": [found.as_json() for found in self.left],
+        }
 
 
 def needs_origin(checked: CheckedLayer) -> bool:
@@ -176,7 +198,9 @@ def topmost(paths: Sequence[str]) -> Iterator[str]:
     return (path for path in dict.fromkeys(paths) if known.isdisjoint(parents(path)))
 
 
-def plan_repair(report: VerifyReport, repairs: Mapping[str, LayerRepair], left: Sequence[Finding]) -> RepairPlan:
+def plan_repair(
+    report: VerifyReport, repairs: Mapping[str, LayerRepair], left: Sequence[DeploymentFinding]
+) -> RepairPlan:
     """Return what will be done about a deployment.
 
     Args:

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from venvstacks import files
 from venvstacks.deploying.durability import make_durable
@@ -12,10 +14,12 @@ from venvstacks.deploying.fetch_files import fetch_files
 from venvstacks.deploying.fetch_plan import plan_layers
 from venvstacks.deploying.generations import switch
 from venvstacks.deploying.inventory import read_inventory
+from venvstacks.deploying.launchers import PROGRAMS, STARTS
 from venvstacks.deploying.layer_indexes import LayerIndex, read_indexes
 from venvstacks.deploying.own_files import OwnFile
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.provide import provide_layers
+from venvstacks.deploying.prune import remove_leftovers
 from venvstacks.deploying.repair_layer import AddedFiles, repair_layer
 from venvstacks.deploying.repair_plan import LayerRepair, Origin, RepairPlan
 from venvstacks.events import Finished, Planned, Started, Step
@@ -34,6 +38,10 @@ class Repaired:
 
     plan: RepairPlan
     moved: tuple[Path, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+        return {**self.plan.as_json(), "moved_to": [str(path) for path in self.moved]}
 
 
 def run_repair(plan: RepairPlan, work: Work) -> Repaired:
@@ -56,6 +64,7 @@ def run_repair(plan: RepairPlan, work: Work) -> Repaired:
             run.write_launcher(file)
         for home, number in plan.switches:
             switch(home, number)
+        run.remove_downloads()
     return Repaired(plan, tuple(run.added.moved))
 
 
@@ -69,9 +78,23 @@ class _Run:
         self._work = work
 
     def remove_leftovers(self) -> None:
-        """Remove what a repair that was killed has left."""
+        """Remove what a repair that was killed has left, but for what it has fetched."""
+        report = self._plan.report
+        remove_leftovers(report.root)
+        for layer in report.layers:
+            for folder in (layer.facts.place.folder, layer.facts.place.index.parent):
+                files.remove_leftovers(folder)
+        for product in report.own_files.products:
+            for number in product.generations:
+                for name in (PROGRAMS, STARTS):
+                    files.remove_leftovers(product.home.generation(number) / name)
+
+    def remove_downloads(self) -> None:
+        """Remove what is of no use any more: what was fetched of layers that are whole now."""
         for layer in self._plan.report.layers:
-            files.remove_leftovers(layer.facts.place.folder)
+            files.remove_tree(self._home.downloads / layer.facts.place.id)
+        with suppress(OSError):  # it is not there, or the next deployment will go on with what is in it
+            self._home.downloads.rmdir()
 
     def repair_layers(self, repairs: Sequence[LayerRepair]) -> None:
         """Repair layers, several at once."""
@@ -86,7 +109,7 @@ class _Run:
         begin, name = time.monotonic(), repair.checked.facts.layer_name
         self._work.observe(Started(Step.REPAIR, name))
         repair_layer(repair, self.added, self._fetch)
-        summary = f"{counted(repair.replaced, 'file')}, {size_text(repair.bytes)} fetched"
+        summary = f"{counted(len(repair.entries), 'file')}, {size_text(repair.bytes)} fetched"
         self._work.observe(
             Finished(Step.REPAIR, name, changed=True, summary=summary, seconds=time.monotonic() - begin)
         )
@@ -96,11 +119,10 @@ class _Run:
         if origin is None or checked.index is None:
             return
         known = repair.index or LayerIndex(b"", *checked.index)
-        downloads = self._home.downloads / origin.layer.id
+        downloads = self._home.downloads / origin.layer.id  # as other layers may have the same archive
         fetch_files(
             origin.store, origin.layer, known, repair.fetched, folder, downloads=downloads, work=self._work
         )
-        files.remove_tree(downloads)
 
     def deploy_again(self, repair: LayerRepair, origin: Origin) -> None:
         """Deploy a layer whose folder is not there; what remains of it is moved away."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from venvstacks.archives.pool import FramePool, frame_pool
 from venvstacks.deploying.contents import deployed_layers, read_products
-from venvstacks.deploying.layer_check import CheckedLayer, DeployedLayerFacts, Finding, check_layer
+from venvstacks.deploying.layer_check import CheckedLayer, DeployedLayerFacts, DeploymentFinding, check_layer
 from venvstacks.deploying.own_files import OwnFiles, check_own_files
 from venvstacks.events import Finished, Planned, Started, Step
 from venvstacks.humanize import counted, size_text
@@ -22,16 +22,14 @@ class VerifyReport:
 
     Attributes:
         root: Its folder.
-        own_files: What was found of the files that are no layer's.
-        layers: What was found of each layer, of all products and generations.
     """
 
     root: Path
-    own_files: OwnFiles
-    layers: tuple[CheckedLayer, ...]
+    own_files: OwnFiles  # what was found of the files that are no layer's
+    layers: tuple[CheckedLayer, ...]  # what was found of each layer, of all products and generations
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[DeploymentFinding, ...]:
         """Everything that is wrong; bytecode that Python has written is not."""
         of_layers = (finding for layer in self.layers for finding in layer.findings(self.root))
         return (*self.own_files.findings(), *of_layers)
@@ -67,10 +65,7 @@ class VerifyReport:
                 }
                 for layer in self.layers
             ],
-            "findings": [
-                {"path": found.path, "problem": str(found.problem), "detail": found.detail}
-                for found in self.findings
-            ],
+            "findings": [found.as_json() for found in self.findings],
         }
 
 
