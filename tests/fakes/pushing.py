@@ -1,5 +1,7 @@
 """Pushing publications to a signed store."""
 
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fakes.publications import PLATFORM
@@ -7,6 +9,8 @@ from venvstacks import files
 from venvstacks.releases.publication import PublicationStore
 from venvstacks.releases.release_files import blobs_of, read_release
 from venvstacks.releases.release_format import Release
+from venvstacks.releasing.promotion import plan_promotion, run_promotion
+from venvstacks.releasing.pruning import PrunedStore, PruneRequest, prepare_prune, run_prune
 from venvstacks.releasing.push_plan import PushPlan, PushRequest
 from venvstacks.releasing.push_prepare import prepare_push
 from venvstacks.releasing.push_run import Pushed, run_push
@@ -65,3 +69,22 @@ class Publisher:
             for blob in blobs_of(read_release(self.store, entry)):
                 content = b"".join(self.store.stream(blob.name))
                 assert (len(content), files.sha256(content)) == (blob.size, blob.sha256)
+
+    def promote(self, version: str, *channels: str) -> bool:
+        plan = plan_promotion(self.store.address, self.catalog(), version, channels)
+        run_promotion(plan, self.store, self.signers)
+        return plan.changes
+
+    def prune(self, keep: int, days: float = 0, *, later: float = 0, work: Work | None = None) -> PrunedStore:
+        """Prune as if it were some days later."""
+        now = time.time() + later * 86_400
+        plan = prepare_prune(self.store, self.state(), PruneRequest(keep, days), now=now)
+        return run_prune(plan, self.store, self.signers, work or Work(jobs=2), now=now)
+
+
+STEPS: Mapping[str, Callable[[Publisher, Path, Work], object]] = {
+    "push": lambda publisher, output, work: publisher.push(output, "3.0", ("stable",), work=work),
+    "promote": lambda publisher, _, __: publisher.promote("2.0", "stable", "beta"),
+    "prune": lambda publisher, _, work: publisher.prune(1, later=2, work=work),
+}
+"""What may be killed at any moment, in a store with releases 1.0 (stable) and 2.0."""

@@ -37,6 +37,12 @@ from venvstacks.work import Task, Work, run_tasks
 
 _DELTA_JOBS = 4  # threads that make deltas; each takes up to 150 MB
 _ROUNDS = 5
+_SETTLE = 10  # seconds
+
+
+def settle() -> None:
+    """Wait until a run that prunes, and has just looked at what it is about to delete, has done so."""
+    time.sleep(_SETTLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +204,9 @@ class _Push:
                 )
                 entries.append(entry)
                 contents[entry.name] = data
-        catalog, relied = self._plan.catalog, self._plan.unclaimed
+        catalog, relied, renewed = self._plan.catalog, self._plan.unclaimed, False
         for _ in range(_ROUNDS):
-            self._renew(relied, catalog)
+            renewed = self._renew(relied, catalog) or renewed
             together = self._keep_together(releases, catalog)
             try:
                 catalog = change_catalog(
@@ -213,6 +219,9 @@ class _Push:
             if {entry.platform for entry in catalog.of(self._plan.version)} != together:
                 self._keep_together(releases, catalog)
             self._restore(releases)
+            if renewed:
+                settle()
+                self._restore(releases)
             return catalog
         raise StoreError(
             f"Other runs keep removing releases from {self._plan.store}.", hint="run the command again"
@@ -245,16 +254,23 @@ class _Push:
         if without_deltas(found) != without_deltas(release):
             raise other_content(entry.version, without_deltas(release), found)
 
-    def _renew(self, relied: Collection[str], catalog: Catalog) -> None:
-        """Write blobs again that are there, but may be deleted at any moment, as no release needs them."""
+    def _renew(self, relied: Collection[str], catalog: Catalog) -> bool:
+        """Write blobs again that are there, but may be deleted at any moment, as no release needs them.
+
+        Returns:
+            Whether there were any.
+        """
+        uploads: list[Upload] = []
         if relied:
             needed = {
                 blob.sha256 for entry in catalog.entries for blob in blobs_of(read_release(self._store, entry))
             }
-            uploads = [each for each in self._own() if each.blob.sha256 in set(relied) - needed]
-            for upload in find_endangered(self._store, uploads, time.time()):
-                self._store.delete(upload.blob.name)
-                self._upload(upload)
+            own = [each for each in self._own() if each.blob.sha256 in set(relied) - needed]
+            uploads = find_endangered(self._store, own, time.time())
+        for upload in uploads:
+            self._store.delete(upload.blob.name)
+            self._upload(upload)
+        return bool(uploads)
 
     def _restore(self, releases: Sequence[Release]) -> None:
         """Write again what was deleted by a run that did not know of this one yet."""

@@ -8,9 +8,9 @@ from fakes.publications import APPLICATION, make_publication
 from fakes.pushing import Publisher
 from venvstacks import files
 from venvstacks.errors import ReleaseError, StoreError, UsageError
+from venvstacks.releasing import push_run
 from venvstacks.releasing.promotion import plan_promotion, run_promotion
 from venvstacks.releasing.pruning import (
-    PrunedStore,
     PruneRequest,
     StorePrunePlan,
     prepare_prune,
@@ -34,11 +34,6 @@ def entry(version: str, days: float, *channels: str, complete: bool = True) -> C
 def plan(publisher: Publisher, keep: int, days: float = 0, *, later: float = 0) -> StorePrunePlan:
     request = PruneRequest(keep, days)
     return prepare_prune(publisher.store, publisher.state(), request, now=time.time() + later * DAY)
-
-
-def prune(publisher: Publisher, keep: int, days: float = 0, *, later: float = 0) -> PrunedStore:
-    planned = plan(publisher, keep, days, later=later)
-    return run_prune(planned, publisher.store, publisher.signers, Work(jobs=2), now=time.time() + later * DAY)
 
 
 @pytest.fixture
@@ -74,7 +69,7 @@ def test_numbers_that_make_no_sense() -> None:
 
 def test_what_is_removed(five: Publisher, store: MemoryStore, tmp_path: Path) -> None:
     gone = [five.release(f"{number}.0").layers[2] for number in (2, 3)]
-    pruned = prune(five, 2, later=2)
+    pruned = five.prune(2, later=2)
     assert pruned.versions == ("2.0", "3.0")
     assert five.catalog().versions == ("1.0", "4.0", "5.0")
     five.assert_whole()
@@ -84,7 +79,7 @@ def test_what_is_removed(five: Publisher, store: MemoryStore, tmp_path: Path) ->
     assert set(store.together) == {"1.0", "4.0", "5.0"}
     # metadata and release files that nobody needs are gone as well, and clients see what is left
     assert len([name for name in store.contents if name.startswith("targets/")]) == 3
-    prune(five, 2, later=2)  # what was needed up to then
+    five.prune(2, later=2)  # what was needed up to then
     assert len([name for name in store.contents if name.endswith(".targets.json")]) == 1
     assert "metadata/1.root.json" in store.contents
     assert read_trusted(store, tmp_path / "trust", five.root).catalog == five.catalog()
@@ -93,7 +88,7 @@ def test_what_is_removed(five: Publisher, store: MemoryStore, tmp_path: Path) ->
 
 def test_files_of_today_stay(five: Publisher, store: MemoryStore) -> None:
     blobs = {name for name in store.contents if blob_hash(name)}
-    pruned = prune(five, 2)
+    pruned = five.prune(2)
     assert (pruned.versions, pruned.files, pruned.bytes) == (("2.0", "3.0"), 0, 0)
     assert blobs <= store.contents.keys()
 
@@ -102,7 +97,7 @@ def test_unreadable_release_file_stops_it(five: Publisher, store: MemoryStore) -
     store.contents[five.catalog().find(PLATFORM, version="5.0").name] = b"{}"
     count = len(store.written)
     with pytest.raises((ReleaseError, StoreError)):
-        prune(five, 2, later=2)
+        five.prune(2, later=2)
     assert len(store.written) == count
 
 
@@ -127,8 +122,10 @@ def test_push_at_the_same_time(five: Publisher, tmp_path: Path) -> None:
 
 
 def test_push_renews_what_may_be_deleted_at_any_moment(
-    publisher: Publisher, store: MemoryStore, tmp_path: Path
+    publisher: Publisher, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waited: list[bool] = []
+    monkeypatch.setattr(push_run, "settle", lambda: waited.append(True))
     output = make_publication(tmp_path / "1")
     for path in output.glob("*.zst"):
         name = blob_name(files.file_sha256(path))
@@ -137,5 +134,6 @@ def test_push_renews_what_may_be_deleted_at_any_moment(
     old = dict(store.modified)
     assert publisher.plan(output, PushRequest("1.0")).bytes == 0
     publisher.push(output, "1.0")
+    assert waited == [True]
     assert all(store.modified[name] > old[name] + DAY for name in old if blob_hash(name))
     publisher.assert_whole()
