@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from venvstacks.deploying.deployment_format import Deployment, Generation
-from venvstacks.deploying.fetch_plan import FetchPlan, Way
 from venvstacks.deploying.places import Home
 from venvstacks.releases.release_format import Release, ReleaseLayer
+
+if TYPE_CHECKING:  # a deployment in which nothing is new has to be quick
+    from venvstacks.deploying.fetch_plan import FetchPlan, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class DeployPlan:
     release: Release
     applications: Mapping[str, ReleaseLayer]
     layers: tuple[ReleaseLayer, ...]
-    fetch: FetchPlan | None
+    fetch: "FetchPlan | None"
     current: Generation | None
     asked: int
     received: int
@@ -71,6 +73,8 @@ class DeployPlan:
         )
 
     def _describe(self, layer: ReleaseLayer) -> "PlannedFetch":
+        from venvstacks.deploying.fetch_plan import Way  # noqa: PLC0415 - see above
+
         planned = next((each for each in self.fetch.layers if each.layer == layer), None) if self.fetch else None
         return PlannedFetch(
             layer=layer.layer_name,
@@ -98,7 +102,7 @@ class PlannedFetch:
     layer: str
     path: Path
     content_hash: str
-    way: Way
+    way: "Way"
     bytes: int
     requests: int
 

@@ -4,14 +4,12 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from venvstacks.deploying.deploy_plan import DeployPlan
 from venvstacks.deploying.deployment_format import Deployment, Generation
-from venvstacks.deploying.fetch_plan import FetchPlan, plan_layers
 from venvstacks.deploying.find_release import FoundRelease, find_release, open_source, trust_folder
 from venvstacks.deploying.generations import read_current
-from venvstacks.deploying.inventory import read_inventory
-from venvstacks.deploying.layer_indexes import read_indexes
 from venvstacks.deploying.new_generation import is_same
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.products import choose_home
@@ -22,6 +20,9 @@ from venvstacks.events import Warned
 from venvstacks.releases.release_format import Release, ReleaseLayer
 from venvstacks.stores.interface import Store
 from venvstacks.work import Work
+
+if TYPE_CHECKING:
+    from venvstacks.deploying.fetch_plan import FetchPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,12 @@ def plan_deploy(aim: Aim, store: Store, trust: Path, work: Work) -> DeployPlan:
     )
 
 
-def _plan_layers(home: Home, found: FoundRelease, layers: Sequence[ReleaseLayer], work: Work) -> FetchPlan:
+def _plan_layers(home: Home, found: FoundRelease, layers: Sequence[ReleaseLayer], work: Work) -> "FetchPlan":
+    # a deployment in which nothing is new has to be quick
+    from venvstacks.deploying.fetch_plan import plan_layers  # noqa: PLC0415
+    from venvstacks.deploying.inventory import read_inventory  # noqa: PLC0415
+    from venvstacks.deploying.layer_indexes import read_indexes  # noqa: PLC0415
+
     inventory = read_inventory(home)
     indexes = read_indexes(found.store, found.release.platform, layers, inventory, work)
     return plan_layers(home, layers, inventory, indexes)

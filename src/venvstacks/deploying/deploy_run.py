@@ -15,10 +15,9 @@ from venvstacks.deploying.find_release import open_source
 from venvstacks.deploying.generations import current_number, write_deployment
 from venvstacks.deploying.hold import hold_deployment
 from venvstacks.deploying.hooks import Hooks, run_check, run_then
-from venvstacks.deploying.new_generation import make_generation
+from venvstacks.deploying.new_generation import find_made, make_generation
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.programs import arrange_programs
-from venvstacks.deploying.provide import provide_layers
 from venvstacks.deploying.prune import (
     Pruned,
     plan_prune,
@@ -138,16 +137,21 @@ def carry_out(plan: DeployPlan, before: Deployment | None, store: Store, hooks: 
         remove_unfinished(home.root)
         return plan.current
     if plan.fetch is not None:
+        from venvstacks.deploying.provide import provide_layers  # noqa: PLC0415 - seldom needed
+
         provide_layers(plan.fetch, home, store, work)
     work.cancellation.check()
-    generation = make_generation(
-        home,
-        plan.release,
-        plan.applications,
-        previous=plan.current.number if plan.current is not None else 0,
-        store=plan.deployment.store,
-        created=int(time.time()),
-    )
+    previous = plan.current.number if plan.current is not None else 0
+    generation = find_made(home, plan.release, plan.layers, plan.applications, previous=previous)
+    if generation is None:
+        generation = make_generation(
+            home,
+            plan.release,
+            plan.applications,
+            previous=previous,
+            store=plan.deployment.store,
+            created=int(time.time()),
+        )
     if hooks.check:
         try:
             run_check(hooks.check, home, generation, work.cancellation)

@@ -95,7 +95,7 @@ rem Starts an application of a deployment. Written by venvstacks.
 setlocal DisableDelayedExpansion
 for %%I in ("%~dp0@UP@") do set "_VENVSTACKS_ROOT=%%~fI"
 @GENERATION@if not exist "%_VENVSTACKS_ROOT%@HOME@\\%_VENVSTACKS_GENERATION%\\start\\@APP@.cmd" (
-    echo @MESSAGE@ >&2
+    >&2 echo @MESSAGE@
     exit /b 127
 )
 "%_VENVSTACKS_ROOT%@HOME@\\%_VENVSTACKS_GENERATION%\\start\\@APP@.cmd" %*
@@ -108,7 +108,7 @@ set "_VENVSTACKS_GENERATION=%_VENVSTACKS_GENERATION:/=\\%"
 """
 
 _CMD_START = """\
-@if defined PYTHONHOME echo @APP@: PYTHONHOME is set, which is of no use to this program: it starts without it >&2
+@if defined PYTHONHOME >&2 echo @APP@: PYTHONHOME is set, which is of no use to this program: it starts without it
 @set "PYTHONHOME="
 @set "PATH=%_VENVSTACKS_ROOT%\\@BIN@;%PATH%@BELOW@"
 @"%_VENVSTACKS_ROOT%\\@PYTHON@" @ARGUMENTS@ %*

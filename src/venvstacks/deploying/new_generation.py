@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 
 from venvstacks.deploying.applications import describe_application
 from venvstacks.deploying.deployment_format import FORMAT, Generation, GenerationLayer
-from venvstacks.deploying.generations import generation_numbers, write_generation
+from venvstacks.deploying.generations import generation_numbers, read_generation, write_generation
 from venvstacks.deploying.launchers import check_name, generation_launcher, start_file
 from venvstacks.deploying.places import Home
+from venvstacks.errors import DeploymentError
 from venvstacks.releases.release_format import Release, ReleaseLayer
 
 
@@ -25,6 +26,23 @@ def is_same(
         and [layer.id for layer in generation.layers] == [layer.id for layer in layers]
         and set(generation.applications) == set(names)
     )
+
+
+def find_made(
+    home: Home, release: Release, layers: Sequence[ReleaseLayer], names: Collection[str], *, previous: int
+) -> Generation | None:
+    """Return the newest generation if it is just what a new one would be.
+
+    That is so after a rollback from it, and if the run that made it was killed before it became current.
+    """
+    newest = next_number(home) - 1
+    if newest in (0, previous):
+        return None
+    try:
+        found = read_generation(home, newest)
+    except DeploymentError:
+        return None
+    return found if found.previous == previous and is_same(found, release, layers, names) else None
 
 
 def make_generation(

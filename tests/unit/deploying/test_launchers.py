@@ -160,7 +160,7 @@ def test_scripts_for_windows() -> None:
     lines = program.content.decode().split("\r\n")
     assert lines[0] == "@echo off"
     assert '"%_VENVSTACKS_ROOT%\\%_VENVSTACKS_GENERATION%\\start\\50%% & more.cmd" %*' in lines
-    assert "    echo 50%% ^& more: there is no such application in the current generation >&2" in lines
+    assert "    >&2 echo 50%% ^& more: there is no such application in the current generation" in lines
     how = GenerationApplication(
         layer="layers/1/app-é",
         launcher="bin/é.cmd",
