@@ -116,7 +116,7 @@ def _read_current(home: Home, work: Work) -> Generation | None:
     try:
         return read_current(home)
     except DeploymentError as error:
-        work.observe(Warned(f"{error.message} A new generation is made."))
+        work.observe(Warned(f"{error.message} It is replaced."))
         return None
 
 

@@ -23,7 +23,6 @@ from venvstacks.deploying.prune import (
     plan_prune,
     remove_folder,
     remove_leftovers,
-    remove_unfinished,
     run_prune,
 )
 from venvstacks.deploying.settings import DeployRequest
@@ -46,7 +45,7 @@ class Deployed:
         programs: Name of an application -> what starts it.
         bytes: What was fetched from the store.
         requests: With how many requests.
-        pruned: What was removed afterwards; None if nothing was looked for.
+        pruned: What was removed afterwards; None if another run does that.
     """
 
     folder: Path
@@ -106,11 +105,8 @@ def run_deploy(root: Path, request: DeployRequest, means: Means, work: Work) -> 
         plan = plan_deploy(aim, store, home.trust, work)
         generation = carry_out(plan, aim.before, store, means.hooks, work)
         fetched, requests = store.traffic.received, store.traffic.requests
-    pruned = None
-    if plan.changes:
-        if means.hooks.then:
-            _run_then(plan, generation, means, work)
-        pruned = _prune(home, work)
+    if plan.changes and means.hooks.then:
+        _run_then(plan, generation, means, work)
     return Deployed(
         folder=home.folder,
         release=generation.release,
@@ -119,7 +115,7 @@ def run_deploy(root: Path, request: DeployRequest, means: Means, work: Work) -> 
         programs=_programs(home, generation),
         bytes=fetched,
         requests=requests,
-        pruned=pruned,
+        pruned=_prune(home, work),  # also if nothing is new: what was in use before may not be any more
     )
 
 
@@ -134,7 +130,6 @@ def carry_out(plan: DeployPlan, before: Deployment | None, store: Store, hooks: 
         if plan.deployment != before:
             write_deployment(home, plan.deployment)
         arrange_programs(home.root)
-        remove_unfinished(home.root)
         return plan.current
     if plan.fetch is not None:
         from venvstacks.deploying.provide import provide_layers  # noqa: PLC0415 - seldom needed

@@ -15,6 +15,7 @@ from venvstacks.deploying.generations import (
 from venvstacks.deploying.leases import mark_used
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.programs import arrange_programs
+from venvstacks.deploying.prune import remove_leftovers
 from venvstacks.errors import DeploymentError
 from venvstacks.events import Observer, Warned
 
@@ -98,6 +99,7 @@ class RolledBack:
 
 def run_rollback(plan: PlannedRollback, observe: Observer) -> RolledBack:
     """Go back; the caller holds the deployment."""
+    remove_leftovers(plan.home.root)
     make_current(plan.home, plan.generation, observe)
     return RolledBack(plan.home.folder, plan.generation.release, plan.generation.number, plan.current.number)
 

@@ -16,6 +16,7 @@ from fakes.small_stack import snapshot
 from venvstacks.deploying import deploy_run
 from venvstacks.deploying.generations import current_number, generation_numbers, read_deployment
 from venvstacks.deploying.places import Home
+from venvstacks.deploying.prune import Pruned
 from venvstacks.errors import (
     BusyError,
     DeploymentError,
@@ -68,7 +69,8 @@ def test_from_nothing_then_an_update_then_nothing_new(store: PushedStore, root: 
     assert start(root / "generations" / "1" / "bin" / "hello") == "app-hello 1 -P -m hello"
     before = snapshot(root)
     again = venvstacks.deploy(to=root)
-    assert (again.changed, again.release, again.generation, again.pruned) == (False, "2", 2, None)
+    assert (again.changed, again.release, again.generation) == (False, "2", 2)
+    assert again.pruned == Pruned((), (), ())
     assert again.requests <= 3
     assert snapshot(root) == before
 
@@ -346,14 +348,14 @@ def test_another_run_is_not_waited_for_if_so_wanted(store: PushedStore, root: Pa
         assert venvstacks.deployment_status(root).layers == 4
 
 
-@pytest.mark.parametrize("damaged", ["current", "generations/1/generation.json"])
-def test_a_damaged_generation_is_replaced(store: PushedStore, root: Path, damaged: str) -> None:
+@pytest.mark.parametrize(("damaged", "number"), [("current", 1), ("generations/1/generation.json", 2)])
+def test_a_damaged_document_is_replaced(store: PushedStore, root: Path, damaged: str, number: int) -> None:
     first(store, root)
     (root / damaged).write_text("x")
     events: list[Event] = []
     done = venvstacks.deploy(to=root, options=Options(observe=events.append))
-    assert (done.changed, done.generation) == (True, 2)
-    assert [message for message in warnings(events) if "A new generation is made." in message]
+    assert (done.changed, done.generation) == (True, number)
+    assert [message for message in warnings(events) if "It is replaced." in message]
     assert start(root / "bin" / "hello").startswith("app-hello 1")
 
 
