@@ -3,7 +3,8 @@
 In ``docs/reference/``, ``cli.md`` holds the help text of every command, ``api.md`` refers to everything that
 ``venvstacks`` exports, ``venvstacks.schema.json`` is the schema of the definition file,
 ``archive-index.schema.json`` that of an archive's index, ``delta-header.schema.json`` that of a delta's header,
-``deployment.schema.json`` and ``generation.schema.json`` those of the documents of deployments.
+``release.schema.json`` that of a release file, ``deployment.schema.json`` and ``generation.schema.json`` those of
+the documents of deployments.
 Tests compare the committed files with new ones. Run it as ``python3 dev.py docs``.
 """
 
@@ -18,6 +19,7 @@ API = REFERENCE / "api.md"
 SCHEMA = REFERENCE / "venvstacks.schema.json"
 INDEX_SCHEMA = REFERENCE / "archive-index.schema.json"
 DELTA_SCHEMA = REFERENCE / "delta-header.schema.json"
+RELEASE_SCHEMA = REFERENCE / "release.schema.json"
 DEPLOYMENT_SCHEMA = REFERENCE / "deployment.schema.json"
 GENERATION_SCHEMA = REFERENCE / "generation.schema.json"
 WIDTH = 100
@@ -143,6 +145,14 @@ def render_delta_schema() -> str:
     return canonical_json(header_schema())
 
 
+def render_release_schema() -> str:
+    """Return the text of the JSON Schema of a release file."""
+    from venvstacks.files import canonical_json  # noqa: PLC0415 - as above
+    from venvstacks.releases.release_format import release_schema  # noqa: PLC0415 - as above
+
+    return canonical_json(release_schema())
+
+
 def render_deployment_schema() -> str:
     """Return the text of the JSON Schema of ``deployment.json``."""
     from venvstacks.deploying.deployment_format import deployment_schema  # noqa: PLC0415 - as above
@@ -167,6 +177,7 @@ def main() -> None:
         (SCHEMA, render_schema()),
         (INDEX_SCHEMA, render_index_schema()),
         (DELTA_SCHEMA, render_delta_schema()),
+        (RELEASE_SCHEMA, render_release_schema()),
         (DEPLOYMENT_SCHEMA, render_deployment_schema()),
         (GENERATION_SCHEMA, render_generation_schema()),
     )

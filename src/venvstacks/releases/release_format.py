@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from venvstacks import files
-from venvstacks.archives.index import ContentHash, Count, Sha256
+from venvstacks.archives.index import ContentHash, Count, Sha256, describe_schema
 from venvstacks.documents import DocumentError, Numbered, parse_json
 from venvstacks.errors import ReleaseError, UsageError
 from venvstacks.file_names import control_characters, is_file_name, windows_problem
@@ -146,6 +147,13 @@ def closure_id(install_target: str, content_hash: str, below: Sequence[tuple[str
 def encode_release(release: Release) -> bytes:
     """Return the content of a release file: the same for equal releases."""
     return files.canonical_json(msgspec.to_builtins(release)).encode()
+
+
+def release_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a release file."""
+    return describe_schema(
+        "A venvstacks release on one platform", Release, ReleaseLayer, BlobReference, DeltaReference
+    )
 
 
 def decode_release(data: bytes, version: str, platform: str) -> Release:
