@@ -115,9 +115,12 @@ class PartialArchive:
         store: Store,
         groups: Iterable[FrameGroup],
         wanted: Collection[int],
-        arrived: Callable[[int], None],
+        arrived: Callable[[int | None], None],
     ) -> None:
-        """Fetch groups of frames, without those that are there; each is told of when it has arrived."""
+        """Fetch groups of frames, without those that are there; each is told of when it has arrived.
+
+        Now and then, ``arrived`` is told of None.
+        """
         for group in groups:
             for number in group.numbers:
                 if number in self._there and number in wanted:
@@ -126,11 +129,12 @@ class PartialArchive:
             for part in group_frames(self._frames, missing):
                 self._fetch(store, part, arrived)
 
-    def _fetch(self, store: Store, group: FrameGroup, arrived: Callable[[int], None]) -> None:
+    def _fetch(self, store: Store, group: FrameGroup, arrived: Callable[[int | None], None]) -> None:
         coming = deque(group.numbers)
         place = group.start
         self._file.seek(place)
         for piece in _stream(store, self._sha256, group.start, group.size):
+            arrived(None)
             _write(self._file, piece)
             place += len(piece)
             while coming and self._ends(coming[0]) <= place:
