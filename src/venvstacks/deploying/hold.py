@@ -106,4 +106,6 @@ else:
                 )
             yield
         finally:
+            with suppress(OSError):  # a program that another thread is starting has the file open for an instant
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)

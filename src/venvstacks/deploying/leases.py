@@ -84,4 +84,6 @@ else:
             return Use.HELD
         except OSError:
             return Use.UNKNOWN
+        # a program that another thread is starting has the file open for an instant
+        stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         return Use.FREE

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -88,3 +89,17 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest
         hold_deployment(tmp_path, wait=False, observe=silent),
     ):
         pytest.fail("it may be changed")
+
+
+def test_it_ends_although_a_program_is_just_being_started(tmp_path: Path) -> None:
+    with hold_deployment(tmp_path, wait=False, observe=silent):
+        child = os.fork()
+        if child == 0:  # has all files open, as before a program takes its place
+            signal.pause()
+            os._exit(0)
+    try:
+        with hold_deployment(tmp_path, wait=False, observe=silent):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
