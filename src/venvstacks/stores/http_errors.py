@@ -13,9 +13,14 @@ from urllib3 import exceptions
 from venvstacks.errors import StoreError
 from venvstacks.humanize import without_credentials
 
+TRY_AGAIN = "try again; if it stays so, look at the network, or ask whoever runs the server"
+
 
 class BrokenConnectionError(StoreError):
     """A connection that could not be made, broke, or stalled: another attempt may do better."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or TRY_AGAIN)
 
 
 def shown(url: str) -> str:
@@ -37,13 +42,15 @@ def status_text(status: int) -> str:
 
 def refused(method: str, url: str, status: int, headers: Mapping[str, str]) -> StoreError:
     """Return the error of a request that was answered, but not with what it asked for."""
-    hint = None
+    hint = TRY_AGAIN
     if status == HTTPStatus.UNAUTHORIZED:
         hint = (
             "it asks for a login: put one into your netrc file, or into the address (https://USER:PASSWORD@HOST)"
         )
     elif status == HTTPStatus.FORBIDDEN:
         hint = "your login may not do that, or there is no such file"
+    elif status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        hint = "check the address of the store; if it is right, it lacks a file, or is just being written"
     elif (seconds := retry_after(headers)) is not None:
         hint = f"the server asks to wait for {seconds:.0f} seconds"
     return StoreError(f"{shown(url)}: the server answers {method} with {status_text(status)}.", hint=hint)

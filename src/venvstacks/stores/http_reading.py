@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from venvstacks.errors import NotInStoreError, StoreError
 from venvstacks.stores.http_client import Answer, HttpClient
-from venvstacks.stores.http_errors import BrokenConnectionError, refused, shown
+from venvstacks.stores.http_errors import TRY_AGAIN, BrokenConnectionError, refused, shown
 from venvstacks.stores.http_reply import Reply
 
 # Many buckets answer 403 to those who may not list them; python-tuf takes both for a file that is not there.
@@ -179,4 +179,4 @@ def _require(reply: Reply, url: str, *statuses: HTTPStatus) -> None:
 
 
 def _too_short(url: str, there: int, wanted: int) -> StoreError:
-    return StoreError(f"{shown(url)} ends after {there} of {wanted} bytes.")
+    return StoreError(f"{shown(url)} ends after {there} of {wanted} bytes.", hint=TRY_AGAIN)
