@@ -91,7 +91,7 @@ class TreeWriter:
 
     def link(self, entry: IndexEntry, source: str) -> None:
         """Take a file as a hard link to another, which is believed to be right."""
-        os.link(source, f"{self._folder}/{entry.path}", follow_symlinks=False)
+        os.link(source, f"{self._folder}/{entry.path}")
         with self._guard:
             self._done.add(entry.path)
 

@@ -8,6 +8,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,7 @@ from venvstacks.releases.release_format import BlobReference, DeltaReference
 from venvstacks.stores.interface import Store, blob_name
 
 _BLOCK = 1 << 20
+_STREAMS = 4  # of one archive, at once
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -84,8 +86,9 @@ class PartialArchive:
     earlier run, right to the last byte, are not fetched again.
     """
 
-    def __init__(self, writing: BinaryIO, reading: BinaryIO, sha256: str, frames: Sequence[Frame]) -> None:
-        self._file = writing
+    def __init__(self, path: Path, reading: BinaryIO, sha256: str, frames: Sequence[Frame]) -> None:
+        self._path = path
+        self._reading = reading
         self._source = FileSource(reading)
         self._sha256 = sha256
         self._frames = frames
@@ -96,7 +99,7 @@ class PartialArchive:
 
     def recover(self, numbers: Iterable[int], pool: FramePool) -> None:
         """Find out which frames are there from an earlier run."""
-        size = os.fstat(self._file.fileno()).st_size
+        size = os.fstat(self._reading.fileno()).st_size
         candidates = [number for number in numbers if self._ends(number) <= size] if size else []
 
         def look(number: int) -> tuple[int, bool]:
@@ -119,27 +122,48 @@ class PartialArchive:
     ) -> None:
         """Fetch groups of frames, without those that are there; each is told of when it has arrived.
 
-        Now and then, ``arrived`` is told of None.
+        ``arrived`` may be called by several threads at once; now and then, it is told of None.
         """
+        parts: list[FrameGroup] = []
         for group in groups:
             for number in group.numbers:
                 if number in self._there and number in wanted:
                     arrived(number)
             missing = [number for number in group.numbers if number in wanted and number not in self._there]
-            for part in group_frames(self._frames, missing):
-                self._fetch(store, part, arrived)
+            parts += group_frames(self._frames, missing)
+        if len(parts) == 1:
+            self._fetch(store, parts[0], arrived)
+        elif parts:
+            self._fetch_all(store, parts, arrived)
+
+    def _fetch_all(self, store: Store, parts: Sequence[FrameGroup], arrived: Callable[[int | None], None]) -> None:
+        """Fetch several groups at once: what takes time is mostly to wait for answers."""
+        with ThreadPoolExecutor(min(_STREAMS, len(parts))) as threads:
+            running = [threads.submit(self._fetch, store, part, arrived) for part in parts]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
+                for future in running:
+                    if future.done():
+                        future.result()
+            except BaseException as error:
+                self.stop(error)
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _fetch(self, store: Store, group: FrameGroup, arrived: Callable[[int | None], None]) -> None:
         coming = deque(group.numbers)
         place = group.start
-        self._file.seek(place)
-        for piece in _stream(store, self._sha256, group.start, group.size):
-            arrived(None)
-            _write(self._file, piece)
-            place += len(piece)
-            while coming and self._ends(coming[0]) <= place:
-                self._tell(coming[0])
-                arrived(coming.popleft())
+        with self._path.open("r+b", buffering=0) as file:
+            file.seek(place)
+            for piece in _stream(store, self._sha256, group.start, group.size):
+                if self._end is not None:
+                    raise self._end
+                arrived(None)
+                _write(file, piece)
+                place += len(piece)
+                while coming and self._ends(coming[0]) <= place:
+                    self._tell(coming[0])
+                    arrived(coming.popleft())
 
     def _tell(self, number: int) -> None:
         with self._news:
@@ -167,8 +191,8 @@ class PartialArchive:
 def open_partial(folder: Path, sha256: str, frames: Sequence[Frame]) -> Iterator[PartialArchive]:
     """Open what is there of an archive in a folder, under its hash; who waits for frames at the end fails."""
     path = folder / sha256
-    with _open(path) as file, path.open("rb") as reading:
-        archive = PartialArchive(file, reading, sha256, frames)
+    with _open(path), path.open("rb") as reading:
+        archive = PartialArchive(path, reading, sha256, frames)
         try:
             yield archive
         finally:

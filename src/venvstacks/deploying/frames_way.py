@@ -4,6 +4,7 @@ The archive is unpacked while it is fetched. What arrives goes to a file at once
 unpacked, and is read from there: so memory is bounded, and whoever waits, waits for the network alone.
 """
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, wait
@@ -93,14 +94,16 @@ class ArchiveFiles:
         begun: list[Future[None]] = []
         failed: list[Future[None]] = []
         pool = self._fetching.pool
+        guard = threading.Lock()
 
         def arrived(number: int | None) -> None:
             pool.check()
-            for future in failed:
+            for future in tuple(failed):
                 future.result()
-            for run in tasks.pop(number, ()):
-                begun.append(pool.submit(run))
-                begun[-1].add_done_callback(lambda done: failed.append(done) if _has_failed(done) else None)
+            with guard:
+                for run in tasks.pop(number, ()):
+                    begun.append(pool.submit(run))
+                    begun[-1].add_done_callback(lambda done: failed.append(done) if _has_failed(done) else None)
 
         try:
             arrived(None)

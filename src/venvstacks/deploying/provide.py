@@ -23,7 +23,7 @@ from venvstacks.deploying.frames_way import fetch_layer
 from venvstacks.deploying.inventory import PresentLayer
 from venvstacks.deploying.links import is_link, leads_to, make_link, remove_link
 from venvstacks.deploying.places import Home, LayerPlace
-from venvstacks.deploying.staged_layer import add_links, write_facts
+from venvstacks.deploying.staged_layer import add_links, write_facts, write_home
 from venvstacks.errors import ArchiveError, DeltaError, FilesystemError, NotInStoreError
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.humanize import size_text
@@ -57,6 +57,8 @@ def provide_layers(plan: FetchPlan, home: Home, store: Store, work: Work) -> Non
         for planned in plan.layers:
             if planned.way is Way.KEEP:
                 _check_links(planned)
+                if os.name == "nt":
+                    write_home(planned, planned.place)
                 name = planned.layer.layer_name
                 work.observe(Finished(Step.DEPLOY, name, changed=False, summary="unchanged", seconds=0.0))
         if plan.missing:

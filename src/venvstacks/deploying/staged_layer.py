@@ -16,6 +16,7 @@ from venvstacks.deploying.links import make_link
 from venvstacks.deploying.places import LAYER_FOLDER, LayerPlace
 from venvstacks.documents import read_json
 from venvstacks.entries import FOLDER_MODE, EntryKind, batches
+from venvstacks.files import write_text
 
 _BATCH_FILES = 256
 _BATCH_SIZE = 16 << 20
@@ -29,8 +30,8 @@ class _Configuration(msgspec.Struct, frozen=True):
 
 def write_facts(planned: PlannedLayer, place: LayerPlace) -> None:
     """Write what belongs to a layer that is complete: its lease, and at last its index."""
-    if os.name == "nt" and planned.known.index.target_platform.startswith("win"):
-        _write_home(planned, place)
+    if os.name == "nt":
+        write_home(planned, place)
     facts = place.folder / LAYER_FOLDER
     facts.mkdir()
     place.lease.touch()
@@ -41,8 +42,8 @@ def write_facts(planned: PlannedLayer, place: LayerPlace) -> None:
         folder.chmod(FOLDER_MODE)
 
 
-def _write_home(planned: PlannedLayer, place: LayerPlace) -> None:
-    """Write the absolute path of the runtime into ``pyvenv.cfg``, as ``postinstall.py`` does."""
+def write_home(planned: PlannedLayer, place: LayerPlace) -> None:
+    """Write the absolute path of the runtime into ``pyvenv.cfg``, as ``postinstall.py`` does, for Windows."""
     path = place.path / _CONFIGURATION
     if not path.is_file():
         return
@@ -54,7 +55,7 @@ def _write_home(planned: PlannedLayer, place: LayerPlace) -> None:
     if runtime is not None:
         home = (runtime.path / rest).parent
         text = f"home = {home}\ninclude-system-site-packages = false\n"
-        (place.path / "pyvenv.cfg").write_text(text, encoding="utf-8", newline="\n")
+        write_text(place.path / "pyvenv.cfg", text)
 
 
 def add_links(

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from fakes.deltas import NEW, OLD, full_facts
+from fakes.deltas import NEW, OLD, full_facts, noise
 from fakes.hostile_proxy import HostileProxy, Trouble, hostile_proxy
 from fakes.releases import Publisher, provide, publisher
 from fakes.store_server import Asked, serve_folder
 from venvstacks import files
+from venvstacks.deploying.fetch_plan import REQUEST_COST
 from venvstacks.deploying.places import Home
 from venvstacks.errors import NotInStoreError, StoreError, TrustError
 from venvstacks.releases.release_format import ReleaseLayer
@@ -141,6 +142,33 @@ def test_exchanged_indexes_are_refused(made: Publisher, home: Home, proxy: Hosti
     with pytest.raises(NotInStoreError):
         provide(home, store, [new])
     assert not home.root.exists()
+
+
+def test_several_parts_are_fetched_at_once(
+    made: Publisher, home: Home, proxy: HostileProxy, tmp_path: Path
+) -> None:
+    size = 2 * REQUEST_COST
+    old = made.layer("app-a", {f"lib/{number}": noise(size, seed=number) for number in range(10)})
+    new = made.layer(
+        "app-a", {f"lib/{number}": noise(size, seed=number + number % 2 * 100) for number in range(10)}
+    )
+    store = serve(made, proxy, tmp_path)
+    provide(home, store, [old])
+    once_for(new, proxy, Trouble(cut=100), Trouble(status=503))
+    planned = provide(home, store, [new])
+    assert planned.requests == 6
+    assert full_facts(home.place(new).path) == expected(made, tmp_path, new)
+    assert max(asked.connection for asked in proxy.asked) > 1
+    files.remove_tree(home.place(new).folder)
+    once_for(new, proxy, *(Trouble(status=404) for _ in range(30)))
+    with pytest.raises(StoreError):
+        provide(home, store, [new])
+    once_for(new, proxy, *(Trouble(flip=50) for _ in range(30)))
+    with pytest.raises(StoreError):
+        provide(home, store, [new])
+    proxy.decide = lambda _: None
+    provide(home, store, [new])
+    assert full_facts(home.place(new).path) == expected(made, tmp_path, new)
 
 
 def test_requests_are_those_of_the_plan(made: Publisher, home: Home, proxy: HostileProxy, tmp_path: Path) -> None:

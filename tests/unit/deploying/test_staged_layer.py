@@ -8,7 +8,7 @@ import pytest
 from fakes.deltas import OLD, noise
 from fakes.releases import plan, publisher
 from venvstacks.deploying.places import Home
-from venvstacks.deploying.staged_layer import _CONFIGURATION, _write_home
+from venvstacks.deploying.staged_layer import _CONFIGURATION, write_home
 
 CONFIGURATION = {"python": "Scripts/python.exe", "base_python": "../runtime/python.exe"}
 
@@ -37,6 +37,6 @@ def test_virtual_environments_on_windows_name_their_runtime(
         path = place.path / _CONFIGURATION
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(configuration))
-    _write_home(planned, place)
+    write_home(planned, place)
     expected = f"home = {home.place(runtime).path}\ninclude-system-site-packages = false\n"
     assert (place.path / "pyvenv.cfg").read_text() == (expected if written else "home = ..\n")
