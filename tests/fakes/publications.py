@@ -33,8 +33,8 @@ RUNTIME, FRAMEWORK, APPLICATION = "cpython-3.12", "framework-numbers", "app-hell
 
 
 def layer_content(name: str, inputs: str = "1") -> Content:
-    """Return what a layer holds; other inputs change a little of a large file, and a small one."""
-    library = bytearray(noise(30_000, seed=len(name)))
+    """Return what a layer holds; other inputs change a little of a large file, and a small one; "other" all."""
+    library = bytearray(noise(30_000, seed=len(name) + 100 * (inputs == "other")))
     library[9_000 : 9_000 + len(inputs)] = inputs.encode()
     content: dict[str, bytes | str | None] = {
         "!bin/python": b"#!/bin/sh\necho " + inputs.encode() + b"\n",

@@ -9,6 +9,7 @@ import pytest
 from fakes.memory_store import MemoryStore
 from fakes.publications import APPLICATION, FRAMEWORK, make_publication
 from fakes.pushing import Publisher
+from venvstacks.errors import ReleaseError
 from venvstacks.releasing import push_run
 from venvstacks.stores.folder import FolderStore
 from venvstacks.stores.interface import Listed
@@ -81,6 +82,30 @@ def test_push_during_a_push(tmp_path: Path, *, conditions: bool) -> None:
         scene.disturb(one, other, at)
         assert_served(scene, tmp_path / f"trust-{at}", "1.0", "2.0", "3.0", "4.0")
         assert scene.publisher.catalog().channels == {"stable": "3.0", "beta": "4.0"}
+
+
+def test_same_release_at_once(tmp_path: Path) -> None:
+    """Whoever is first decides what the release is; the other finds it done, though it has made other deltas."""
+    scene = Scene(tmp_path)
+    slow = lambda: scene.publisher.push(scene.outputs["3"], "3.0", ("stable",))  # noqa: E731
+    quick = lambda: scene.publisher.push(scene.outputs["3"], "3.0", ("beta",), deltas=0)  # noqa: E731
+    for at in range(1, scene.count_writes(slow) + 1):
+        scene.disturb(slow, quick, at)
+        assert_served(scene, tmp_path / f"trust-{at}", "1.0", "2.0", "3.0")
+        assert scene.publisher.catalog().channels == {"stable": "3.0", "beta": "3.0"}
+
+
+def test_other_content_of_the_same_release_at_once(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    slow = lambda: scene.publisher.push(scene.outputs["3"], "3.0", ("stable",))  # noqa: E731
+    quick = lambda: scene.publisher.push(scene.outputs["1"], "3.0", ("beta",))  # noqa: E731
+    count = scene.count_writes(slow)
+    last = next(place for place, name in enumerate(scene.store.written[-count:]) if name.startswith("metadata/"))
+    for at in range(1, last + 1):
+        with pytest.raises(ReleaseError, match=f"with other content .differing: {APPLICATION}"):
+            scene.disturb(slow, quick, at)
+        assert_served(scene, tmp_path / f"trust-{at}", "1.0", "2.0", "3.0")
+        assert scene.publisher.catalog().channels == {"stable": "2.0", "beta": "3.0"}
 
 
 def test_pruning_during_a_push(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def run_push(plan: PushPlan, store: WritableStore, signers: Signers, work: Work)
         changed=plan.changes,
         uploaded=run.uploaded,
         deltas=sum(len(layer.deltas) for release in releases for layer in release.layers),
-        root_hash=root_hash(signers.root or b""),
+        root_hash=root_hash(signers.root) if signers.root else "",
     )
 
 

@@ -150,6 +150,20 @@ def test_deltas_from_what_was_never_pushed(publisher: Publisher, tmp_path: Path)
     assert publisher.push(new, "2.0", deltas=0).deltas == 0
 
 
+def test_deltas_that_save_nothing_are_left_out(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
+    old = make_publication(tmp_path / "1")
+    publisher.push(old, "1.0")
+    events: list[Event] = []
+    new = make_publication(tmp_path / "2", {FRAMEWORK: "other"}, delta_from=old)
+    blobs = len([name for name in store.contents if blob_hash(name)])
+    (made,) = new.glob("*.vdelta")
+    assert made.stat().st_size > 30_000
+    for deltas in (0, 3):
+        assert publisher.push(new, f"2.{deltas}", deltas=deltas, work=Work(events.append, jobs=2)).deltas == 0
+    assert [event for event in events if isinstance(event, Warned)] == []
+    assert len([name for name in store.contents if blob_hash(name)]) == blobs + 2  # the archive and its index
+
+
 def test_damaged_delta_of_publish_is_left_out(publisher: Publisher, tmp_path: Path) -> None:
     old = make_publication(tmp_path / "1")
     publisher.push(old, "1.0")
