@@ -51,6 +51,8 @@ def refused(method: str, url: str, status: int, headers: Mapping[str, str]) -> S
         hint = "your login may not do that, or there is no such file"
     elif status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         hint = "check the address of the store; if it is right, it lacks a file, or is just being written"
+    elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        hint = "the proxy asks for a login: put one into HTTP_PROXY (http://USER:PASSWORD@HOST:PORT)"
     elif (seconds := retry_after(headers)) is not None:
         hint = f"the server asks to wait for {seconds:.0f} seconds"
     return StoreError(f"{shown(url)}: the server answers {method} with {status_text(status)}.", hint=hint)

@@ -7,7 +7,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from venvstacks.errors import ConflictError, StoreError
+from venvstacks.errors import ConflictError, NotInStoreError, StoreError
 from venvstacks.files import TEMPORARY_PREFIX
 from venvstacks.stores import folder_writing
 from venvstacks.stores.folder import FolderStore
@@ -106,3 +106,71 @@ def test_the_private_folder_and_temporary_files_are_no_part_of_the_store(tmp_pat
     store.replace("a/b", b"1", None)
     (tmp_path / "a" / f"{TEMPORARY_PREFIX}x").write_bytes(b"")
     assert [listed.name for listed in store.names("")] == ["a/b"]
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create("a/b", b"1")
+    assert store.size("a") is None
+    for use in (lambda: store.read("a", 9), lambda: list(store.stream("a")), lambda: store.read("a/b/c", 9)):
+        with pytest.raises(NotInStoreError):
+            use()
+    for name in ("a", "a/b/c"):
+        with pytest.raises(StoreError) as raised:
+            store.create(name, b"2")
+        assert not isinstance(raised.value, NotInStoreError)
+    assert [listed.name for listed in store.names("")] == ["a/b"]
+
+
+def test_the_content_of_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="Cannot write") as raised:
+        FolderStore(tmp_path).create("a", tmp_path / "absent")
+    assert not isinstance(raised.value, NotInStoreError)
+
+
+def test_a_file_that_is_deleted_while_files_are_listed_is_left_out(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create("a/1", b"1")
+    (tmp_path / "a" / "2").symlink_to(tmp_path / "absent")
+    assert [listed.name for listed in store.names("a/")] == ["a/1"]
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.create("a", bytes(1_000_000))
+    pieces = store.stream("a")
+    next(pieces)
+    os.truncate(tmp_path / "a", 300_000)
+    with pytest.raises(StoreError, match="ends after 300000 of 1000000 bytes"):
+        list(pieces)
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StoreError, match="Cannot list"):
+        list(FolderStore(tmp_path).names(""))
+
+
+def test_without_locks_nothing_is_taken_for_a_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with folder_writing.unfinished(tmp_path, b"of another run") as living:
+        assert FolderStore(tmp_path).create("a", b"1")
+        assert living.read_bytes() == b"of another run"
+
+
+def test_a_file_that_another_run_took_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = iter([False])
+    locked = folder_writing._locked
+    monkeypatch.setattr(
+        folder_writing, "_locked", lambda descriptor: next(taken, None) is None and locked(descriptor)
+    )
+    assert FolderStore(tmp_path).create("a", b"1")
+    assert (tmp_path / "a").read_bytes() == b"1"

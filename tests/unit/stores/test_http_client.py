@@ -12,6 +12,7 @@ from venvstacks.errors import StoreError
 from venvstacks.stores.http_attempts import Attempts, Patience
 from venvstacks.stores.http_client import HttpClient
 from venvstacks.stores.interface import Traffic
+from venvstacks.stores.web import WebStore
 
 QUICK = Patience(pause=0.001)
 CONTENT = bytes(range(256)) * 4000
@@ -167,3 +168,15 @@ def test_pauses_grow_and_end() -> None:
     assert waited[-1] == 2.5
     with pytest.raises(StoreError):
         attempts.failed(StoreError("x"), 3.5)
+
+
+def test_a_proxy_gets_its_login_and_asks_for_it(proxy: HostileProxy) -> None:
+    proxy.decide = lambda _: Trouble(status=407)
+    environ = {"HTTP_PROXY": proxy.url.replace("://", "://name:s%40cret@")}
+    store = WebStore("http://store.invalid/x", environ=environ, patience=QUICK)
+    with pytest.raises(StoreError, match="407 Proxy Authentication Required") as raised:
+        store.read("metadata/timestamp.json", 10)
+    assert "cret" not in str(raised.value)
+    assert "HTTP_PROXY" in str(raised.value)
+    assert proxy.asked[0].path == "http://store.invalid/x/metadata/timestamp.json"
+    assert proxy.asked[0].headers["proxy-authorization"] == "Basic bmFtZTpzQGNyZXQ="
