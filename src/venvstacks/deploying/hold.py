@@ -88,7 +88,8 @@ else:
 
     @contextmanager
     def _hold(file: Path, root: Path, *, wait: bool, observe: Observer) -> Iterator[None]:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        # whoever could open it could keep all others from changing anything
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o660)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
