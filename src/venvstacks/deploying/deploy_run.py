@@ -14,7 +14,7 @@ from venvstacks.deploying.deployment_format import Deployment, Generation
 from venvstacks.deploying.find_release import open_source
 from venvstacks.deploying.generations import current_number, write_deployment
 from venvstacks.deploying.hold import hold_deployment
-from venvstacks.deploying.hooks import Hooks, run_check, run_then
+from venvstacks.deploying.hooks import Hooks, is_pending, run_check, run_then, set_pending
 from venvstacks.deploying.new_generation import find_made, make_generation
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.programs import arrange_programs
@@ -105,8 +105,8 @@ def run_deploy(root: Path, request: DeployRequest, means: Means, work: Work) -> 
         plan = plan_deploy(aim, store, home.trust, work)
         generation = carry_out(plan, aim.before, store, means.hooks, work)
         fetched, requests = store.traffic.received, store.traffic.requests
-    if plan.changes and means.hooks.then:
-        _run_then(plan, generation, means, work)
+    if means.hooks.then and is_pending(home, generation.number):
+        _run_then(home, generation, means, work)
     return Deployed(
         folder=home.folder,
         release=generation.release,
@@ -137,7 +137,8 @@ def carry_out(plan: DeployPlan, before: Deployment | None, store: Store, hooks: 
         provide_layers(plan.fetch, home, store, work)
     work.cancellation.check()
     previous = plan.current.number if plan.current is not None else 0
-    generation = find_made(home, plan.release, plan.layers, plan.applications, previous=previous)
+    made = find_made(home, plan.release, plan.layers, plan.applications, previous=previous)
+    generation = made
     if generation is None:
         generation = make_generation(
             home,
@@ -151,29 +152,37 @@ def carry_out(plan: DeployPlan, before: Deployment | None, store: Store, hooks: 
         try:
             run_check(hooks.check, home, generation, work.cancellation)
         except BaseException:
-            remove_folder(home.generation(generation.number))
+            if made is None:
+                remove_folder(home.generation(generation.number))
             raise
     write_deployment(home, plan.deployment)
+    set_pending(home, generation.number if hooks.then else None)
     make_current(home, generation, work.observe)
     return generation
 
 
-def _run_then(plan: DeployPlan, generation: Generation, means: Means, work: Work) -> None:
-    """Run what comes after a switch, which others may wait for: it is not held meanwhile."""
-    problem = run_then(means.hooks.then, plan.home, generation, work.cancellation)
+def _run_then(home: Home, generation: Generation, means: Means, work: Work) -> None:
+    """Run what comes after a switch, which may wait for others that hold the deployment: it is not held meanwhile.
+
+    If it fails, it runs again after going back, or else in the next run.
+    """
+    problem = run_then(means.hooks.then, home, generation, work.cancellation)
     if not problem:
+        set_pending(home, None)
         return
-    what = f"Release {generation.release} is current in {plan.home.folder}, but {problem}"
+    what = f"Release {generation.release} is current in {home.folder}, but {problem}"
     if not means.hooks.rollback_on_failure:
         raise DeploymentError(what, hint="go back with `venvstacks deployment rollback`")
-    with hold_deployment(plan.home.root, wait=True, observe=work.observe):
-        if current_number(plan.home) != generation.number:
+    with hold_deployment(home.root, wait=True, observe=work.observe):
+        if current_number(home) != generation.number:
             raise DeploymentError(what, hint="another run has changed the deployment since then")
-        back = plan_rollback(plan.home)
-        make_current(plan.home, back.generation, work.observe)
+        earlier = plan_rollback(home).generation
+        set_pending(home, None)
+        make_current(home, earlier, work.observe)
+    again = run_then(means.hooks.then, home, earlier, work.cancellation)
     raise DeploymentError(
-        f"Release {generation.release} was current in {plan.home.folder}, but {problem} "
-        f"Release {back.generation.release} is current again."
+        f"Release {generation.release} was current in {home.folder}, but {problem} "
+        f"Release {earlier.release} is current again{f', but {again}' if again else '.'}"
     )
 
 

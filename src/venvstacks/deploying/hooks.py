@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from venvstacks import files
 from venvstacks.deploying.deployment_format import Generation
 from venvstacks.deploying.launchers import PROGRAMS
 from venvstacks.deploying.places import Home
@@ -42,6 +43,22 @@ def run_check(command: str, home: Home, generation: Generation, cancellation: Ca
 def run_then(command: str, home: Home, generation: Generation, cancellation: Cancellation) -> str:
     """Run a command after a generation has become current; return what went wrong, empty if nothing did."""
     return _run(command, home, str(home.programs), generation, cancellation)
+
+
+def set_pending(home: Home, number: int | None) -> None:
+    """Remember for which generation a command has to run after the switch, in case that this run is killed."""
+    if number is None:
+        home.pending.unlink(missing_ok=True)
+    else:
+        files.write_text(home.pending, f"{number}\n")
+
+
+def is_pending(home: Home, number: int) -> bool:
+    """Tell whether a command that has to run after the switch to a generation has not succeeded yet."""
+    try:
+        return home.pending.read_bytes() == f"{number}\n".encode()
+    except OSError:
+        return False
 
 
 def _run(command: str, home: Home, folder: str, generation: Generation, cancellation: Cancellation) -> str:

@@ -80,6 +80,11 @@ class Home:
         return self.folder / "current"
 
     @property
+    def pending(self) -> Path:
+        """A file with the number of the generation after whose switch a command has not succeeded yet."""
+        return self.folder / "pending"
+
+    @property
     def programs(self) -> Path:
         """What starts applications in the current generation."""
         return self.folder / "bin"

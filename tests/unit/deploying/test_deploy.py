@@ -310,6 +310,47 @@ def test_a_command_after_the_switch(store: PushedStore, root: Path, tmp_path: Pa
     assert start(root / "bin" / "hello").startswith("app-hello 2")
 
 
+def test_the_command_runs_again_after_going_back(store: PushedStore, root: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    command = f'echo "$VENVSTACKS_RELEASE" >> "{told}"; test "$VENVSTACKS_RELEASE" = 1'
+    first(store, root, then=command)
+    store.push("2", "2")
+    with pytest.raises(DeploymentError, match=r"Release 1 is current again\.$"):
+        venvstacks.deploy(to=root, then=command, rollback_on_failure=True)
+    assert told.read_text().split() == ["1", "2", "1"]
+    assert not (root / "pending").exists()
+
+
+def test_a_run_that_is_killed_before_the_command_has_ended_leaves_it_to_the_next(
+    store: PushedStore, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    told = tmp_path / "told"
+    command = f'echo "$VENVSTACKS_RELEASE" >> "{told}"'
+    with monkeypatch.context() as patch:
+        patch.setattr(deploy_run, "run_then", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first(store, root, then=command)
+    assert current_number(Home(root)) == 1
+    assert not venvstacks.deploy(to=root).changed  # without a command, it stays so
+    assert not venvstacks.deploy(to=root, then=command).changed
+    venvstacks.deploy(to=root, then=command)
+    assert told.read_text().split() == ["1"]
+
+
+def test_a_check_that_fails_removes_no_earlier_generation(store: PushedStore, root: Path) -> None:
+    first(store, root)
+    store.push("2", "2")
+    venvstacks.deploy(to=root)
+    venvstacks.rollback(root)
+    with pytest.raises(DeploymentError, match="check of release 2 failed"):
+        venvstacks.deploy(to=root, check="exit 1")
+    assert generation_numbers(Home(root)) == (1, 2)
+    assert venvstacks.deploy(to=root).generation == 2
+
+
 def test_the_first_deployment_has_nothing_to_go_back_to(store: PushedStore, root: Path) -> None:
     with pytest.raises(DeploymentError, match="no generation before"):
         first(store, root, then="exit 1", rollback_on_failure=True)
