@@ -2,7 +2,7 @@
 
 ::
 
-    python3 dev.py demo            lock, build, publish, export and run examples/science
+    python3 dev.py demo            lock, build, publish, export, run and ship examples/science
     python3 dev.py test [ARGS]     the tests; ARGS go to pytest
     python3 dev.py test --coverage the same, measured; fails below the coverage in pyproject.toml
     python3 dev.py test-versions [ARGS]
@@ -253,7 +253,7 @@ def install(venv: Path, purpose: str, *arguments: str | Path) -> None:
 
 
 def demo(_arguments: list[str]) -> int:
-    """Lock, build, publish, export and run examples/science."""
+    """Lock, build, publish, export, run and ship examples/science."""
     provide("demo")
     return show(PYTHON, ROOT / "tools" / "demo.py")
 

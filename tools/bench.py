@@ -1,9 +1,9 @@
 """Measure what a user waits for, each as a ratio against a named rival measured in the same run.
 
-Run it as ``python3 dev.py bench [--runs N] [--only archives|deltas] [--torch DIR]``. Works on a copy of
+Run it as ``python3 dev.py bench [--runs N] [--only archives|deltas|deploy] [--torch DIR]``. Works on a copy of
 examples/science in a temporary folder, with a warm uv cache and without frames of earlier publications; with
-``--torch``, also on a layer of PyTorch, of which the folder holds a CPU wheel. Prints a table and writes
-``bench-results.json``.
+``--torch``, also on a layer of PyTorch, of which the folder holds a CPU wheel. Deployments are measured in memory
+where there is ``/dev/shm``, unless ``TMPDIR`` names a folder. Prints a table and writes ``bench-results.json``.
 """
 
 import argparse
@@ -18,9 +18,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench_archives import ArchiveBench, Stack, science_stack, torch_stack
 from bench_deltas import SCIENCE, TORCH, DeltaBench, Update
+from bench_deploy import DeployBench
 from bench_report import Result, below_seconds, report, shown, table
 from bench_running import settle
 
@@ -33,6 +35,8 @@ MOST_AT_START = 0.003  # seconds that layers may cost, libraries found across th
 CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 MANY_LAYERS = 50
 READER = 65534  # nobody, in the place of root
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - in memory, where the disk disturbs nothing
+ROOM = 8 << 30  # bytes that deployments need
 
 Action = tuple[Callable[[], float], Callable[[], object]]
 """What is measured, giving its seconds, and what goes before it."""
@@ -198,12 +202,25 @@ class Bench:
 
     def archives(self, stack: Stack) -> None:
         """Publish and unpack in every way, against tarfile, tar and cp."""
-        ArchiveBench(self, PROGRAM, stack, lambda *facts: self.add(Result(*facts))).measure()
+        ArchiveBench(self, PROGRAM, stack, self.add_row).measure()
 
     def deltas(self, name: str, updates: tuple[Update, ...], *options: str) -> None:
         """Publish updates with deltas and apply these, against the full archives."""
         folder = self.folder / f"deltas-{name}"
-        DeltaBench(self, PROGRAM, folder, lambda *facts: self.add(Result(*facts))).measure(updates, *options)
+        DeltaBench(self, PROGRAM, folder, self.add_row).measure(updates, *options)
+
+    def deployments(self, wheels: str | None) -> None:
+        """Deploy from stores in every way, against curl and tar, and against first deployments."""
+        self.venvstacks("lock", "--if-needed")
+        self.venvstacks("build")
+        self.venvstacks("publish")
+        with tempfile.TemporaryDirectory(prefix="venvstacks-bench-", dir=quiet_folder()) as folder:
+            bench = DeployBench(self, PROGRAM, Path(folder) / "deploy", self.stack / "_artifacts", self.add_row)
+            bench.measure(wheels)
+
+    def add_row(self, *facts: Any) -> None:  # noqa: ANN401 - those of a result
+        """Keep a result of another benchmark."""
+        self.add(Result(*facts))
 
     def exporting(self) -> None:
         """Export, against ``cp -r`` of the same folders."""
@@ -307,6 +324,12 @@ def read_only(folders: Iterable[Path]) -> Iterator[None]:
             place.chmod(0o755)
 
 
+def quiet_folder() -> str | None:
+    """Return the folder in memory, if there is one with room, and nobody asked for another one; else None."""
+    fits = MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > ROOM
+    return str(MEMORY_FOLDER) if fits and "TMPDIR" not in os.environ else None
+
+
 def many_layers() -> str:
     """Write a definition with one runtime, a tower of frameworks, and applications on them."""
     frameworks = MANY_LAYERS // 2 - 1
@@ -327,7 +350,7 @@ def main() -> None:
     """Measure everything and report."""
     parser = argparse.ArgumentParser(prog="dev.py bench", description="Measure examples/science.")
     parser.add_argument("--runs", type=int, default=5, help="runs of each step; the median counts (default: 5)")
-    parser.add_argument("--only", choices=["archives", "deltas"], help="measure nothing else")
+    parser.add_argument("--only", choices=["archives", "deltas", "deploy"], help="measure nothing else")
     parser.add_argument("--torch", metavar="DIR", help="a folder with a CPU wheel of PyTorch, for a large layer")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="venvstacks-bench-") as folder:
@@ -342,13 +365,15 @@ def main() -> None:
             bench.starting()
             bench.bytecode()
             bench.command_line()
-        if arguments.only != "deltas":
+        if arguments.only in {None, "deploy"}:
+            bench.deployments(arguments.torch)
+        if arguments.only in {None, "archives"}:
             bench.venvstacks("lock", "--if-needed")
             bench.venvstacks("build")
             bench.archives(science_stack(bench.stack))
             if arguments.torch is not None:
                 bench.archives(torch_stack(bench.folder, arguments.torch))
-        if arguments.only != "archives":
+        if arguments.only in {None, "deltas"}:
             bench.deltas("science", SCIENCE)
             if arguments.torch is not None:
                 bench.deltas("torch", TORCH, "--local-wheels", arguments.torch)

@@ -17,7 +17,7 @@ class Result:
         rival_value: The rival's median.
         aim: What the ratio or the value should be, if there is such an aim.
         met: Whether it is; None without an aim.
-        unit: Of the values: ``s`` or ``B`` for bytes.
+        unit: Of the values: ``s``, ``B`` for bytes, or ``n`` for a number of things.
     """
 
     what: str
@@ -40,9 +40,11 @@ def below_seconds(seconds: float, aim: float) -> tuple[str, bool]:
 
 
 def shown(value: float, unit: str = "s") -> str:
-    """Write a time or a size for people."""
+    """Write a time, a size or a number for people."""
+    if unit == "n":
+        return f"{value:.0f}"
     if unit == "B":
-        return f"{value / 1e6:.1f} MB"
+        return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value / 1e3:.1f} kB"  # noqa: PLR2004 - 0.1 MB
     seconds = value
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 

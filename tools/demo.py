@@ -1,22 +1,22 @@
-"""Lock, build, publish, export and run examples/science with the installed command line, and show what is saved.
+"""Lock, build, publish, export and run examples/science, show what is saved, and ship it and an update of it.
 
-Run it as ``python3 dev.py demo``.
+Run it as ``python3 dev.py demo``. Everything is done with the installed command line.
 """
 
 import json
 import os
-import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo_commands import venvstacks
+from demo_deploy import ship
+
 from venvstacks.humanize import size_text
 
 STACK = Path(__file__).resolve().parents[1] / "examples" / "science"
-PROGRAM = Path(sys.executable).with_name("venvstacks")
 APPLICATIONS = ("iris", "fetch", "serve-model")
 
 
@@ -39,16 +39,6 @@ class Row:
     packages: int
     unpacked: int
     archived: int
-
-
-def venvstacks(*arguments: str) -> None:
-    """Run the command line in the example's folder; end here if it fails."""
-    print(f"\n$ venvstacks {' '.join(arguments)}", flush=True)
-    began = time.perf_counter()
-    done = subprocess.run([str(PROGRAM), *arguments], cwd=STACK, check=False)
-    if done.returncode != 0:
-        sys.exit(done.returncode)
-    print(f"({time.perf_counter() - began:.1f} s)", flush=True)
 
 
 def size_of(folder: Path) -> int:
@@ -120,13 +110,16 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Lock, build, publish, export, run, and report."""
+    """Lock, build, publish, export, run, and report; then ship."""
+    began = time.perf_counter()
     print(f"The stack: {STACK.relative_to(STACK.parents[1])}/venvstacks.toml", flush=True)
     for command in ("lock", "build", "publish", "local-export"):
-        venvstacks(command)
+        venvstacks(command, cwd=STACK)
     for application in APPLICATIONS:
-        venvstacks("run", "--from", "_export", application)
+        venvstacks("run", "--from", "_export", application, cwd=STACK)
     print(f"\n{table(measure())}")
+    ship(STACK)
+    print(f"\nAll of it took {time.perf_counter() - began:.0f} s.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """What developers use: the pinned constraints, and the demo's arithmetic."""
 
 import importlib.util
+import json
 import re
 import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from packaging.requirements import Requirement
@@ -74,6 +77,11 @@ def test_the_lowest_constraints_are_the_lowest_versions_that_the_project_declare
         assert Version(pin.version) == Version(declared.version), f"{wanted}; run: python3 dev.py constraints"
 
 
+@pytest.fixture(autouse=True)
+def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+
+
 def test_demo_counts_each_layer_once_for_every_application_on_it() -> None:
     demo = load("tools/demo.py")
     base = demo.Row("base", (), is_application=False, packages=1, unpacked=100, archived=50)
@@ -91,3 +99,47 @@ def test_demo_table_is_aligned() -> None:
     lines = demo.table([base, one, two]).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[-1].split()[-4:] == ["50", "%", "50", "%"]
+
+
+def test_fleet_asks_each_machine_once_in_the_time_between_polls() -> None:
+    fleet_of = load("tools/fleet.py")
+    fleet, cost = fleet_of.Fleet(machines=7_000, polls=24, releases=1), fleet_of.Cost(requests=2, sent=500)
+    assert fleet.polling(cost) == fleet_of.Cost(requests=336_000, sent=84_000_000)
+    assert fleet.updating(cost) == fleet_of.Cost(requests=2_000, sent=500_000)
+    rush = fleet.rush(cost)
+    assert rush.requests * 3600 == pytest.approx(2 * 7_000)
+    assert rush.sent * 3600 == pytest.approx(500 * 7_000)
+
+
+def test_fleet_reads_what_the_benchmark_measured(tmp_path: Path) -> None:
+    fleet_of = load("tools/fleet.py")
+    rows = [
+        {"what": "deploy: nothing new, requests", "value": 2, "rival_value": 20},
+        {"what": "deploy: nothing new, bytes", "value": 500, "rival_value": 7000},
+        {"what": "deploy: update of x", "value": 1, "rival_value": 3},
+        {"what": "deploy: update of x, requests", "value": 5, "rival_value": 20},
+        {"what": "deploy: update of x, bytes", "value": 1000, "rival_value": 9000},
+        {"what": "publish", "value": 1.0, "rival_value": 2.0},
+    ]
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"results": rows}), encoding="utf-8")
+    cost, headers = fleet_of.Cost, fleet_of.HEADERS
+    asked = fleet_of.measured(results)
+    assert asked.poll == cost(2, 500 + 2 * headers)
+    assert asked.updates == {"x": (cost(5, 1000 + 5 * headers), cost(20, 9000 + 20 * headers))}
+    assert "| update of x | 5 requests" in fleet_of.table(fleet_of.Fleet(1, 1, 1), asked)
+
+
+def test_static_server_answers_ranges_and_counts(tmp_path: Path) -> None:
+    server_of = load("tools/static_server.py")
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with server_of.serving(tmp_path) as server:
+        request = Request(f"{server.address}/file", headers={"Range": "bytes=2-4"})  # noqa: S310 - own server
+        with urlopen(request) as answer:  # noqa: S310
+            assert (answer.status, answer.headers["Content-Range"], answer.read()) == (206, "bytes 2-4/10", b"234")
+        with urlopen(f"{server.address}/file") as answer:  # noqa: S310
+            assert answer.read() == b"0123456789"
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"{server.address}/../outside")  # noqa: S310
+        assert server.taken() == (3, 13)
+        assert server.taken() == (0, 0)
