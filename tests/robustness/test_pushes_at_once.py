@@ -10,6 +10,7 @@ from fakes.memory_store import MemoryStore
 from fakes.publications import APPLICATION, FRAMEWORK, make_publication
 from fakes.pushing import Publisher
 from venvstacks.errors import ReleaseError
+from venvstacks.releases.release_files import blobs_of
 from venvstacks.releasing import push_run
 from venvstacks.stores.folder import FolderStore
 from venvstacks.stores.interface import Listed
@@ -112,6 +113,17 @@ def test_pruning_during_a_push(tmp_path: Path) -> None:
     """The push relies on blobs of a release that is removed meanwhile, as no channel leads to it."""
     scene = Scene(tmp_path)
     push = lambda: scene.publisher.push(scene.outputs["1"], "3.0", deltas=0)  # noqa: E731
+    needed = blobs_of(scene.publisher.release("1.0"))
+
+    replace = scene.store.replace
+
+    def replace_and_look(name: str, data: bytes, tag: str | None) -> None:
+        """See that no client is ever told of a release that is not there."""
+        replace(name, data, tag)
+        if "3.0" in scene.publisher.catalog().versions:
+            assert all(blob.name in scene.store.contents for blob in needed)
+
+    scene.store.replace = replace_and_look  # type: ignore[method-assign]
     for at in range(1, scene.count_writes(push) + 1):
         scene.disturb(push, lambda: scene.publisher.prune(0), at)
         assert_served(scene, tmp_path / f"trust-{at}", "2.0", "3.0")

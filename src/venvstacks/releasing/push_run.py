@@ -214,6 +214,7 @@ class _Push:
                 )
             except _GoneError as gone:
                 (catalog,) = gone.args
+                self._restore(releases)
                 relied = frozenset(self._files) - self._written
                 continue
             if {entry.platform for entry in catalog.of(self._plan.version)} != together:

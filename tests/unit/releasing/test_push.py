@@ -164,12 +164,16 @@ def test_deltas_that_save_nothing_are_left_out(publisher: Publisher, store: Memo
     assert len([name for name in store.contents if blob_hash(name)]) == blobs + 2  # the archive and its index
 
 
-def test_damaged_delta_of_publish_is_left_out(publisher: Publisher, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_damaged_delta_of_publish_is_left_out(publisher: Publisher, tmp_path: Path, place: int) -> None:
+    """Also one whose header is right, which shows when it is applied."""
     old = make_publication(tmp_path / "1")
     publisher.push(old, "1.0")
     new = make_publication(tmp_path / "2", {APPLICATION: "2"}, delta_from=old)
     (made,) = new.glob("*.vdelta")
-    made.write_bytes(b"x" * made.stat().st_size)
+    content = bytearray(made.read_bytes())
+    content[place] ^= 1
+    made.write_bytes(content)
     events: list[Event] = []
     assert publisher.push(new, "2.0", deltas=0, work=Work(events.append, jobs=2)).deltas == 0
     (warning,) = (event.message for event in events if isinstance(event, Warned))
