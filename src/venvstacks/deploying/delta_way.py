@@ -32,7 +32,6 @@ def patch_layer(
         kept = _Kept(option.source, planned.known.index)
         old = option.source.place.path
         apply_delta(delta, old, destination, fetching.pool, progress=progress, kept=kept)
-    path.unlink()
 
 
 def _check_header(header: DeltaHeader, planned: PlannedLayer, old_content_hash: str) -> None:

@@ -242,7 +242,7 @@ def _find_files(inventory: Inventory, wanted: set[str]) -> Mapping[str, LocalFil
     """Find contents in layers that are there: SHA-256 -> file."""
     found: dict[str, LocalFile] = {}
     for present in inventory.layers:
-        for entry in present.index.entries if present.index is not None else ():
+        for entry in present.files:
             if entry.sha256 in wanted:
                 found.setdefault(entry.sha256, LocalFile(present, entry.path))
     return found

@@ -67,7 +67,6 @@ def fetch_layer(
             entries = [entry for entry, _ in copies.changed]
             groups = group_frames(known.index.frames, frames_of(known.index, entries))
             archive_files.fetch(groups, {entry.path for entry in entries})
-    (fetching.downloads / layer.archive.sha256).unlink()
 
 
 def _tell_changed(

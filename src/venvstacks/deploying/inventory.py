@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from venvstacks import files
-from venvstacks.archives.index import LARGEST_INDEX, ArchiveIndex, decode_index
+from venvstacks.archives.index import LARGEST_INDEX, ArchiveIndex, IndexEntry, decode_index
 from venvstacks.deploying.links import is_link
 from venvstacks.deploying.places import LAYER_FOLDER, Home, LayerPlace
 from venvstacks.errors import ArchiveError
@@ -48,6 +48,18 @@ class PresentLayer:
         except ArchiveError:
             return None
         return found if found.install_target == self.place.install_target else None
+
+    @cached_property
+    def files(self) -> Sequence[IndexEntry]:
+        """Its files that are not empty; where it has no place, those that are there in the right size."""
+        entries = [] if self.index is None else [entry for entry in self.index.entries if entry.size]
+        return entries if self.placed else [entry for entry in entries if self._has(entry)]
+
+    def _has(self, entry: IndexEntry) -> bool:
+        try:
+            return os.lstat(f"{self.place.path}/{entry.path}").st_size == entry.size
+        except OSError:
+            return False
 
     @property
     def content_hash(self) -> str:

@@ -146,6 +146,9 @@ class _Provider:
         stage = self._stages[planned.place.id]
         way = self._try_ways(planned, stage.path, fetching)
         write_facts(planned, stage)
+        layer = planned.layer
+        for sha256 in (layer.archive.sha256, *(delta.sha256 for delta in layer.deltas)):
+            (fetching.downloads / sha256).unlink(missing_ok=True)  # from now on, the layer itself is gone on with
         seconds = time.monotonic() - begin
         self._work.observe(Finished(Step.DEPLOY, name, changed=True, summary=_WORDS[way], seconds=seconds))
 

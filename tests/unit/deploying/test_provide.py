@@ -518,7 +518,10 @@ def test_layers_that_a_killed_run_has_made_are_not_fetched_again(
     planned = plan(home, made.store, [app])
     assert [(each.way, each.bytes) for each in planned.layers] == [(Way.FRAMES, 0)]
     (stage,) = home.layers.iterdir()
-    (stage / "app-a/lib/moves.dat").write_bytes(b"lost with the power")
+    lost = stage / "app-a/lib/moves.dat"
+    lost.write_bytes(bytes(lost.stat().st_size))  # with the power
+    (stage / "app-a/lib/pkg/a.py").unlink()
+    assert plan(home, made.store, [app]).requests == 1
     provide(home, made.store, [app])
     assert made.store.traffic.received - before < app.archive.size // 2
     assert_whole(home, app)
