@@ -36,8 +36,6 @@ def find_made(
     That is so after a rollback from it, and if the run that made it was killed before it became current.
     """
     newest = next_number(home) - 1
-    if newest in (0, previous):
-        return None
     try:
         found = read_generation(home, newest)
     except DeploymentError:

@@ -111,6 +111,14 @@ def test_going_back_step_by_step(tmp_path: Path) -> None:
     assert rolled_back(home, 3) == 3
 
 
+def test_when_layers_were_used_last_is_noted(tmp_path: Path) -> None:
+    home = make_deployment(tmp_path, "1")
+    lease = home.place(small_release("1").layer("app-one")).lease
+    os.utime(lease, (1000, 1000))
+    put_generation(home, small_release("2"))
+    assert lease.stat().st_mtime > 1000  # in use until now
+
+
 def test_what_was_gone_back_from_is_not_gone_back_to(tmp_path: Path) -> None:
     home = make_deployment(tmp_path, "1", "2", "3")
     rolled_back(home)

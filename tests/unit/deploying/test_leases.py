@@ -22,12 +22,13 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 if "closed" in sys.argv:
     os.close(0)
+    os.close(2)
 import activate
 activate._hold_lease(sys.argv[2])
 if "fork" in sys.argv and os.fork():
     os._exit(0)  # the child goes on with the lock
 if "closed" in sys.argv:
-    assert os.open(os.devnull, os.O_RDONLY) == 0
+    assert [os.open(os.devnull, os.O_RDWR) for _ in range(2)] == [0, 2]
 print("ready", flush=True)
 sys.stdin = sys.stdin or open(sys.argv[3])
 open(sys.argv[3]).read() if "closed" in sys.argv else sys.stdin.read()
