@@ -11,7 +11,7 @@ from typing import Any
 
 from venvstacks import files
 from venvstacks.archives.pool import FramePool, frame_pool
-from venvstacks.errors import StoreError
+from venvstacks.errors import ReleaseError, StoreError
 from venvstacks.events import Finished, Meter, Planned, Started, Step, Warned
 from venvstacks.humanize import counted, size_text
 from venvstacks.releases.release_files import blobs_of, read_release, without_deltas
@@ -171,7 +171,7 @@ class _Push:
         with self._one_delta:  # its frames are compressed in parallel, and applying it takes room on the disk
             made = make_delta(planned, archive, self._store, self._folder, pool)
         if isinstance(made, str):
-            if made != "it saves nothing":
+            if made:
                 name = f"{planned.layer_name} for {planned.platform}"
                 self._work.observe(Warned(f"{name} has no delta from release {planned.version}: {made}"))
             return ()
@@ -261,13 +261,13 @@ class _Push:
         Returns:
             Whether there were any.
         """
-        uploads: list[Upload] = []
-        if relied:
-            needed = {
-                blob.sha256 for entry in catalog.entries for blob in blobs_of(read_release(self._store, entry))
-            }
-            own = [each for each in self._own() if each.blob.sha256 in set(relied) - needed]
-            uploads = find_endangered(self._store, own, time.time())
+        try:
+            releases = [read_release(self._store, entry) for entry in catalog.entries if relied]
+        except (ReleaseError, StoreError):  # nobody prunes a store in which it is not known what is needed
+            return False
+        needed = {blob.sha256 for release in releases for blob in blobs_of(release)}
+        own = [each for each in self._own() if each.blob.sha256 in set(relied) - needed]
+        uploads = find_endangered(self._store, own, time.time())
         for upload in uploads:
             self._store.delete(upload.blob.name)
             self._upload(upload)

@@ -55,7 +55,7 @@ def make_delta(
         pool: Compresses and decompresses.
 
     Returns:
-        The delta, or the reason why it is left out.
+        The delta, or the reason why it is left out: empty if it would save nothing.
     """
     try:
         return _make(planned, archive, store, folder, pool)
@@ -78,7 +78,7 @@ def _make(planned: PlannedDelta, archive: Path, store: Store, folder: Path, pool
         largest = min(largest_useful(known.index, new.index), int(new.index.archive_size * _LARGEST_PART))
         if path is not None:
             if path.stat().st_size > largest:
-                return "it saves nothing"
+                return ""
             used = _sources(read_header(path, check=False)[0], known.index)
         old = stack.enter_context(_open_parts(planned.base, known, used, store, place))
         if path is None:
@@ -87,7 +87,7 @@ def _make(planned: PlannedDelta, archive: Path, store: Store, folder: Path, pool
                 plan, old, new, path, largest=largest, pool=pool, levels=_LEVELS, progress=lambda _: None
             )
             if written is None:
-                return "it saves nothing"
+                return ""
         _apply(path, old, new, place, pool)
         size = path.stat().st_size
     return MadeDelta(DeltaReference(files.file_sha256(path), size, planned.base.content_hash), path)

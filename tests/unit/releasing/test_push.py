@@ -194,6 +194,17 @@ def test_damaged_archive_in_the_store_gives_no_delta(
     assert "is damaged" in warning
 
 
+def test_damaged_release_file_of_another_release(publisher: Publisher, store: MemoryStore, tmp_path: Path) -> None:
+    output = make_publication(tmp_path / "1")
+    publisher.push(output, "1.0")
+    store.contents[publisher.catalog().find(PLATFORM, version="1.0").name] = b"{}"
+    events: list[Event] = []
+    assert publisher.push(output, "2.0", work=Work(events.append, jobs=2)).changed
+    (warning,) = (event.message for event in events if isinstance(event, Warned))
+    assert warning.startswith("Release 1.0 is left out of account.")
+    assert publisher.release("2.0").version == "2.0"
+
+
 def test_changed_output_is_refused(publisher: Publisher, tmp_path: Path) -> None:
     output = make_publication(tmp_path / "out")
     archive = output / f"{FRAMEWORK}.tar.zst"
