@@ -8,6 +8,7 @@ Prints how many failed.
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +26,8 @@ def client(place: Path, arguments: list[str], gate: int) -> NoReturn:
         from venvstacks.cli import main  # noqa: PLC0415 - imported by the parent, later than this module
 
         code = main(["--quiet", "deploy", *arguments, "--to", str(place), "--json"])
+    except BaseException:  # noqa: BLE001 - whatever it is, it is told, and the process ends
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(code)

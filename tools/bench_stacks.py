@@ -1,11 +1,15 @@
 """Published stacks of any size without locking and building, for what only depends on size."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+RUNTIME, FRAMEWORK, APPLICATION = "cpython-3.12", "framework-big", "app-main"
+CONFIGURATION = "share/venv/metadata/venvstacks_layer.json"
 ROOT = Path(__file__).resolve().parents[1]
 PIECE = 4096
 NEW_OF_PIECE = (
@@ -37,34 +41,51 @@ class Synthetic:
     def publish(self, *, package: str, application: str) -> None:
         """Publish the stack with a small package of a version in the framework, and an application of one."""
         sys.path.insert(0, str(ROOT / "tests"))
-        from fakes.built_layers import make_built_layer, make_tree  # noqa: PLC0415 - only here
+        from fakes.built_layers import make_built_layer, make_lock, make_tree  # noqa: PLC0415 - only here
         from fakes.small_stack import publish  # noqa: PLC0415
         from venvstacks.platforms.targets import host_target  # noqa: PLC0415
         from venvstacks.publishing.publish_plan import PublishOptions  # noqa: PLC0415
 
         build = self.folder / "_build"
-        runtime = make_tree(build / "cpython-3.12", {"!bin/python": b"#!/bin/sh\n", "lib/os.py": b"#\n" * 5000})
-        framework = make_tree(build / "framework-big", pure_package(package))
-        write_unchanged(framework / "lib", self.native, self.modules)
-        module = f"print({application!r})\n".encode()
-        launched = make_tree(build / "app-main", {"!bin/python": b"#!/bin/sh\n", "lib/main.py": module})
-        below = ("framework-big",)
-        target = host_target().name
-        publish(
-            (
-                make_built_layer(runtime, "cpython-3.12", target=target),
-                make_built_layer(framework, "framework-big", target=target, inputs=package),
-                make_built_layer(
-                    launched,
-                    "app-main",
-                    frameworks=below,
-                    target=target,
-                    inputs=package + application,
-                    launch_module="main",
-                ),
+        program: dict[str, bytes | str | None] = {"!bin/python": b"#!/bin/sh\n"}
+        trees = {
+            RUNTIME: {**program, "lib/os.py": b"#\n" * 5000},
+            FRAMEWORK: {**program, **pure_package(package), CONFIGURATION: configuration(RUNTIME)},
+            APPLICATION: {
+                **program,
+                "lib/main.py": f"print({application!r})\n".encode(),
+                CONFIGURATION: configuration(FRAMEWORK, RUNTIME, launch_module="main"),
+            },
+        }
+        for name, tree in trees.items():
+            make_tree(build / name, tree)
+        write_unchanged(build / FRAMEWORK / "lib", self.native, self.modules)
+        make = partial(make_built_layer, runtime=RUNTIME, target=host_target().name)
+        layers = (
+            make(build / RUNTIME, RUNTIME),
+            make(build / FRAMEWORK, FRAMEWORK, inputs=package),
+            make(
+                build / APPLICATION,
+                APPLICATION,
+                frameworks=(FRAMEWORK,),
+                inputs=package + application,
+                launch_module="main",
             ),
-            PublishOptions(self.published),
         )
+        built = [replace(each, below=tuple(make_lock(lock.layer) for lock in each.below)) for each in layers]
+        publish(tuple(built), PublishOptions(self.published))
+
+
+def configuration(*below: str, launch_module: str = "") -> bytes:
+    """Return what a layer says of itself."""
+    found = {
+        "python": "bin/python",
+        "base_python": f"../{RUNTIME}/bin/python",
+        "launch_module": launch_module,
+        "pylib_dirs": [],
+        "bin_dirs": [f"../{name}/bin" for name in below],
+    }
+    return json.dumps(found).encode()
 
 
 def pure_package(version: str) -> dict[str, bytes | str | None]:

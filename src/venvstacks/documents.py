@@ -1,5 +1,6 @@
 """Reading JSON and TOML that may be anything: damaged, forged, far too large, or nested without end."""
 
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ LARGEST = 256 << 20
 """Bytes beyond which no file is read: the largest of ours, the state of a layer with a million files, has half."""
 
 _Kind = TypeVar("_Kind")
+_decoders: dict[Any, "msgspec.json.Decoder[Any]"] = {}
+_making_decoders = threading.Lock()
 
 
 class Numbered(msgspec.Struct, frozen=True):
@@ -33,11 +36,20 @@ def parse_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
     if len(text) > LARGEST:
         raise DocumentError(f"it is larger than {LARGEST} bytes")
     try:
-        return msgspec.json.decode(text, type=kind)
+        return _decoder(kind).decode(text)
     except RecursionError as error:
         raise DocumentError("it is nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise DocumentError(str(error)) from error
+
+
+def _decoder(kind: type[_Kind]) -> "msgspec.json.Decoder[_Kind]":
+    """Return what decodes a type; made in one thread at a time, since msgspec 0.22 crashes otherwise."""
+    with _making_decoders:
+        found = _decoders.get(kind)
+        if found is None:
+            found = _decoders[kind] = msgspec.json.Decoder(kind)
+        return found
 
 
 def parse_toml(text: str) -> dict[str, Any]:

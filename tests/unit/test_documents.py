@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,31 @@ def test_what_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Monke
         read_json(file, dict)
     with pytest.raises(DocumentError, match="larger than 4 bytes"):
         parse_toml("a = 1")
+
+
+MANY_THREADS = """
+import sys, threading, msgspec
+from venvstacks.documents import parse_json
+
+sys.setswitchinterval(1e-6)
+
+for _ in range(100):
+    inner = msgspec.defstruct("Inner", [("x", int), ("y", str)])
+    outer = msgspec.defstruct("Outer", [("a", inner), ("b", tuple[inner, ...]), ("c", dict[str, inner])])
+    together = threading.Barrier(8)
+
+    def read():
+        together.wait()
+        parse_json(b'{"a": {"x": 1, "y": "z"}, "b": [{"x": 2, "y": "w"}], "c": {}}', outer)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_threads_may_read_the_first_document_of_a_kind_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", MANY_THREADS], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")  # msgspec.json.decode ends the process with a signal
