@@ -53,7 +53,7 @@ def run(step: str, store: str, root: Path, deployment: Path, options: Options) -
     elif step == "rollback":
         venvstacks.rollback(deployment, options=options)
     else:
-        venvstacks.prune_deployment(deployment, options=options)
+        venvstacks.prune_deployment(deployment, keep=1, options=options)
 
 
 def main() -> None:

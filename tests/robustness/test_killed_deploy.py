@@ -79,11 +79,7 @@ def prepare(step: str, store: PushedStore, deployment: Path) -> tuple[str, ...]:
             return ("2", "3")
         settings = {"root": store.root, "release": version, "keep": 9}
         venvstacks.deploy(store.address, to=deployment, **settings)  # type: ignore[arg-type]
-    if step == "rollback":
-        return ("2", "3")
-    settings = {"release": "3", "keep": 1}
-    venvstacks.deploy(to=deployment, **settings)  # type: ignore[arg-type]
-    return ("3",)
+    return ("2", "3") if step == "rollback" else ("3",)
 
 
 @pytest.mark.parametrize("step", ["deploy-first", "deploy-update", "rollback", "prune"])
