@@ -9,7 +9,6 @@ import msgspec
 from venvstacks import files
 from venvstacks.documents import DocumentError, read_json
 from venvstacks.errors import NotInStoreError, ReleaseError, StoreError, UsageError
-from venvstacks.file_names import expanded
 from venvstacks.manifests.manifest_format import (
     index_beside,
     stack_manifest_name,
@@ -18,7 +17,8 @@ from venvstacks.manifests.published import PublishedLayer, read_published
 from venvstacks.platforms.targets import TARGETS
 from venvstacks.releases.describe_release import PUBLISH_AGAIN, describe_release
 from venvstacks.releases.release_format import BlobReference, Release, ReleaseLayer
-from venvstacks.stores.interface import Stored, Traffic, blob_hash
+from venvstacks.stores.addresses import folder_of
+from venvstacks.stores.interface import METADATA, Stored, Traffic, blob_hash
 
 _BLOCK = 1 << 20
 
@@ -48,11 +48,10 @@ def find_publication(address: str) -> "PublicationStore | None":
 
     Raises:
         ReleaseError: It is one, but cannot be a release.
+        UsageError: No store has such an address.
     """
-    if "://" in address:
-        return None
-    folder = expanded(address.removeprefix("file:"))
-    if not any(_stack_manifests(folder)) or (folder / "metadata").is_dir():
+    folder = folder_of(address)
+    if folder is None or not any(_stack_manifests(folder)) or (folder / METADATA).is_dir():
         return None
     return PublicationStore(folder, address)
 

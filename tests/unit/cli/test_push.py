@@ -119,7 +119,7 @@ def test_verifying(publisher: Publisher, capsys: pytest.CaptureFixture[str]) -> 
     publisher.push(make_publication(Path("_artifacts")), "1.0")
     assert main(["store", "verify", "store", "--root", "keys/ROOT.json"]) == 0
     assert capsys.readouterr().out.startswith(
-        f"{Path.cwd()}/store is as it was signed: 1 release file, 6 blobs of "
+        f"{Path.cwd() / 'store'} is as it was signed: 1 release file, 6 blobs of "
     )
     layer = publisher.release("1.0").layers[0]
     path = Path("store", layer.archive.name)
@@ -129,7 +129,7 @@ def test_verifying(publisher: Publisher, capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
         f"{layer.archive.name}: its content is not what its name says",
-        f"1 problem in {Path.cwd()}/store.",
+        f"1 problem in {Path.cwd() / 'store'}.",
     ]
     assert main(["store", "verify", "store", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["problems"][0]["name"] == layer.archive.name

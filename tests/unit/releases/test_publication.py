@@ -117,6 +117,9 @@ def test_reading_it_as_a_store(tmp_path: Path) -> None:
     output = make_publication(tmp_path / "new", {APPLICATION: "2"}, delta_from=tmp_path / "old")
     store = find_publication(str(output))
     assert isinstance(store, PublicationStore)
+    by_address = find_publication(output.as_uri())
+    assert by_address is not None
+    assert by_address.releases == store.releases
     layer = store.releases[0].applications["hello"]
     content = (output / layer.archive_name).read_bytes()
     assert store.read(layer.archive.name, 1 << 20).data == content
