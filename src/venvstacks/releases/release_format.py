@@ -187,6 +187,8 @@ def _check(release: Release, version: str, platform: str) -> None:
         target = layer.install_target
         if not is_file_name(target) or target.startswith(".") or control_characters(target) or target in seen:
             raise ValueError(f"{target!r} cannot be the folder of a layer")
+        if not is_file_name(layer.layer_name) or control_characters(layer.layer_name):
+            raise ValueError(f"{layer.layer_name!r} cannot be the name of a layer")
         if not is_file_name(layer.archive_name) or control_characters(layer.archive_name):
             raise ValueError(f"{layer.archive_name!r} cannot be the name of an archive")
         if missing := [name for name in layer.below if name not in seen]:

@@ -86,6 +86,13 @@ def test_what_is_removed(five: Publisher, store: MemoryStore, tmp_path: Path) ->
     assert plan(five, 2, later=2).files == ()
 
 
+def test_plan_as_json(five: Publisher) -> None:
+    planned = plan(five, 2, later=2)
+    found = planned.as_json()
+    assert found["releases"] == ["2.0", "3.0"]
+    assert found["size"] == planned.bytes == sum(file["size"] for file in found["files"]) > 0
+
+
 def test_files_of_today_stay(five: Publisher, store: MemoryStore) -> None:
     blobs = {name for name in store.contents if blob_hash(name)}
     pruned = five.prune(2)
