@@ -6,13 +6,16 @@ others refuse conditions with 501. Answers have the form that moto and rclone ga
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
@@ -30,6 +33,7 @@ class Bucket:
         ranges: Whether ranges are answered with the right status.
         status: Answers everything so, if it is not 0.
         losing: A key whose next written content another writer replaces at once.
+        modified: When all files were written; 0 for just now.
         cut: Bytes after which the next answers to GET break off.
     """
 
@@ -41,6 +45,7 @@ class Bucket:
     ranges: bool = True
     status: int = 0
     losing: str = ""
+    modified: float = 0
     cut: list[int] = field(default_factory=list)
 
     def environ(self) -> dict[str, str]:
@@ -164,8 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
         return 412 if match and (there is None or etag(there) != match) else 0
 
     def _list(self, prefix: str) -> None:
+        modified = datetime.fromtimestamp(self.server.bucket.modified or time.time(), UTC).isoformat()
         entries = "".join(
-            f"<Contents><Key>{key}</Key><LastModified>2027-01-15T08:00:00.000Z</LastModified>"
+            f"<Contents><Key>{escape(key)}</Key><LastModified>{modified}</LastModified>"
             f"<ETag>{etag(content)}</ETag><Size>{len(content)}</Size></Contents>"
             for key, content in self.server.bucket.files.items()
             if key.startswith(prefix)

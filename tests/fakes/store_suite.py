@@ -228,6 +228,7 @@ def files_are_listed(under_test: StoreUnderTest) -> None:
     writer.create(content.name, content.data)
     writer.create(name, b"12345")
     writer.create(target, b"123")
+    writer.keep_together(f"1.0+{content.blob.sha256[:8]}", {"linux_x86_64": (content.blob,)})  # registries need it
     for prefix, wanted, size in (
         ("blobs/", content.name, 77),
         (content.name[:20], content.name, 77),

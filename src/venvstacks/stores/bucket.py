@@ -16,7 +16,8 @@ from venvstacks.errors import ConflictError, NotInStoreError, StoreError, TooLar
 from venvstacks.files import sha256
 from venvstacks.stores.bucket_clients import BucketClient, make_client, parse_bucket
 from venvstacks.stores.bucket_errors import explain, status_of
-from venvstacks.stores.interface import BLOBS, TARGETS, Blob, Listed, Stored, Traffic
+from venvstacks.stores.interface import BLOBS, TARGETS, Blob, Listed, Stored, Traffic, blob_hash
+from venvstacks.stores.names import checked_name, checked_prefix
 
 if TYPE_CHECKING:
     from obstore import Attributes, ObjectMeta, PutMode
@@ -56,6 +57,7 @@ class BucketStore:
         """Return the whole content of a small file."""
         import obstore  # noqa: PLC0415 - an extra
 
+        checked_name(name)
         self.traffic.count(requests=1)
         try:
             answer = obstore.get(self._client.reads, name)
@@ -73,7 +75,7 @@ class BucketStore:
         """Return the content of a file from ``start`` on, in pieces; go on where a connection breaks."""
         import obstore  # noqa: PLC0415 - an extra
 
-        end = self._end(name) if size is None else start + size
+        end = self._end(checked_name(name), start) if size is None else start + size
         at, pace = start, _Pace()
         while at < end:
             before = at
@@ -95,6 +97,7 @@ class BucketStore:
         """Return the bytes that a file has; None if there is no such file."""
         import obstore  # noqa: PLC0415 - an extra
 
+        checked_name(name)
         self.traffic.count(requests=1)
         try:
             return obstore.head(self._client.reads, name)["size"]
@@ -105,6 +108,7 @@ class BucketStore:
 
     def create(self, name: str, content: bytes | Path) -> bool:
         """Write a file unless there is one of that name; it appears whole or not at all."""
+        checked_name(name)
         if isinstance(content, Path) and content.stat().st_size > PART:
             if self.size(name) is not None:
                 return False
@@ -116,7 +120,7 @@ class BucketStore:
         if self.size(name) is not None:
             return False
         self._put(name, data, "overwrite")
-        return True
+        return blob_hash(name) is not None or self._read_or_none(name, max(len(data), 1 << 20)) == data
 
     def replace(self, name: str, data: bytes, tag: str | None) -> None:
         """Write a small file in the place of the one with a tag; with None, where there is none."""
@@ -138,7 +142,7 @@ class BucketStore:
         """List the files whose names begin so."""
         import obstore  # noqa: PLC0415 - an extra
 
-        folder = prefix.rpartition("/")[0] or None  # the client lists whole folders only
+        folder = checked_prefix(prefix).rpartition("/")[0] or None  # the client lists whole folders only
         self.traffic.count(requests=1)
         try:
             for found in (entry for chunk in obstore.list(self._client.reads, folder) for entry in chunk):
@@ -151,6 +155,7 @@ class BucketStore:
         """Delete a file, if it is there."""
         import obstore  # noqa: PLC0415 - an extra
 
+        checked_name(name)
         self.traffic.count(requests=1)
         try:
             obstore.delete(self._client.writes, name)
@@ -167,10 +172,12 @@ class BucketStore:
     def close(self) -> None:
         """Do nothing: the client closes its connections by itself."""
 
-    def _end(self, name: str) -> int:
+    def _end(self, name: str, start: int) -> int:
         size = self.size(name)
         if size is None:
             raise NotInStoreError(f"{self.address} has no file {name!r}.")
+        if size < start:
+            raise StoreError(f"{name!r} of {self.address} has {size} bytes; {start} were expected.")
         return size
 
     def _pieces(self, name: str, start: int, end: int) -> Iterator[bytes]:

@@ -53,9 +53,8 @@ def status_of(error: Exception) -> str:
 def _reason(text: str, status: str, code: str) -> str:
     if status:
         message = _find(_MESSAGE, text).strip().rstrip(".")
-        return f"the server answered {status}" + (
-            f" ({code}: {message})." if code and message else f" {code}.".rstrip()
-        )
+        words = f" ({code}: {message})" if code and message else f" ({code})" if code else ""
+        return f"the server answered {status}{words}."
     if "error sending request" in text:
         return "there is no connection to the server."
     if "Account must be specified" in text:

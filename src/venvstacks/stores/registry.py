@@ -20,7 +20,9 @@ from venvstacks.stores.registry_names import (
     Repository,
     file_tag,
     is_hashed,
+    is_of_platform,
     parse_registry,
+    platform_tag,
     release_tag,
     tagged_file,
 )
@@ -131,7 +133,9 @@ class RegistryStore:
         described = {name: self._put_platform(release, name, blobs) for name, blobs in platforms.items()}
         for _ in range(_MOST_ATTEMPTS):
             there = self._release(release)
-            if there and all(there.get(name) == descriptor for name, descriptor in described.items()):
+            if there and all(
+                name in there and there[name].digest == new.digest for name, new in described.items()
+            ):
                 return
             index = registry_format.release_index(release, {**there, **described}, _now())
             self._client.put_manifest(release_tag(release), registry_format.encode(index), registry_format.INDEX)
@@ -143,7 +147,7 @@ class RegistryStore:
     def forget_together(self, release: str) -> None:
         """Delete the image index of a release, and its manifests."""
         found = self._client.manifest(release_tag(release))
-        if found is None or found[0].artifact_type != registry_format.RELEASE_TYPE:
+        if found is None or not registry_format.is_release(found[0]):
             return
         self._delete_manifest(found[1], f"release {release}")
         for descriptor in found[0].manifests:
@@ -205,7 +209,7 @@ class RegistryStore:
         empty = registry_format.digest(registry_format.EMPTY)
         if self._client.blob_size(empty) is None:
             self._client.upload(empty, registry_format.EMPTY)
-        self._client.put_manifest(registry_format.digest(encoded), encoded, registry_format.MANIFEST)
+        self._client.put_manifest(platform_tag(release, platform), encoded, registry_format.MANIFEST)
         return registry_format.platform_descriptor(platform, encoded)
 
     def _release(self, release: str) -> dict[str, Descriptor]:
@@ -213,7 +217,7 @@ class RegistryStore:
         found = self._client.manifest(release_tag(release))
         if found is None:
             return {}
-        if found[0].artifact_type != registry_format.RELEASE_TYPE:
+        if not registry_format.is_release(found[0]):
             raise StoreError(
                 f"{self.address} has something else under the tag {release_tag(release)}, where release {release}"
                 " should be.",
@@ -225,8 +229,9 @@ class RegistryStore:
         """Return the blobs that releases refer to, each once, with the time of the latest of these."""
         found: dict[str, Listed] = {}
         for tag in tags:
-            release = None if tagged_file(tag) is not None else self._client.manifest(tag)
-            if release is None or release[0].artifact_type != registry_format.RELEASE_TYPE:
+            is_other = tagged_file(tag) is not None or is_of_platform(tag)
+            release = None if is_other else self._client.manifest(tag)
+            if release is None or not registry_format.is_release(release[0]):
                 continue
             modified = _created(release[0])
             for descriptor in release[0].manifests:

@@ -142,6 +142,13 @@ def platform_descriptor(platform: str, encoded: bytes) -> Descriptor:
     )
 
 
+def is_release(manifest: Manifest) -> bool:
+    """Return whether a manifest is the index of a release; copying may have left out its type."""
+    return manifest.artifact_type == RELEASE_TYPE or any(
+        PLATFORM in descriptor.annotations for descriptor in manifest.manifests
+    )
+
+
 def is_content(descriptor: Descriptor, content: bytes) -> bool:
     """Return whether a content is what a descriptor describes."""
     return len(content) == descriptor.size and digest(content) == descriptor.digest

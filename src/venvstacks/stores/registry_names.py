@@ -2,9 +2,9 @@
 
 A tag has at most 128 of the characters ``A-Z a-z 0-9 . _ -``, and does not begin with a dot or a hyphen. A
 file's tag is its name after a slash, with ``_s`` for a slash, ``__`` for an underscore, and ``_x`` with two
-digits for each byte of anything else; a release's is its version, in the same way. Versions contain no slash,
-so that no release has the tag of a file. What would be too long is hashed, after ``_h``; its manifest tells
-the name.
+digits for each byte of anything else; a release's is its version, in the same way, and ``_p`` with a platform
+after it for the manifest of this platform. Versions contain no slash, so that no release has the tag of a
+file. What would be too long is hashed, after ``_h``; its manifest tells the name.
 """
 
 import re
@@ -22,6 +22,7 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:
 _LONGEST_TAG = 128
 _HASHED = "_h"
 _FILE = "_s"  # begins the tags of files, since it stands for a slash
+_PLATFORM = "_p"  # stands between version and platform
 _ESCAPE = re.compile(r"_(?:[s_]|x([0-9a-f]{2}))")
 
 
@@ -83,6 +84,16 @@ def file_tag(name: str) -> str:
 def release_tag(version: str) -> str:
     """Return the tag of a release."""
     return _fitting(_escaped(version))
+
+
+def platform_tag(version: str, platform: str) -> str:
+    """Return the tag of a release on one platform: some registries collect what has none of its own."""
+    return _fitting(f"{_escaped(version)}{_PLATFORM}{_escaped(platform)}")
+
+
+def is_of_platform(tag: str) -> bool:
+    """Return whether a tag is one of a release on one platform."""
+    return _PLATFORM in _ESCAPE.sub("", tag)
 
 
 def tagged_file(tag: str) -> str | None:

@@ -198,7 +198,8 @@ class TestWriting:
         assert [entry["content-type"] for entry in headers] == ["application/octet-stream", "application/json"]
         assert "immutable" in attributes("targets/releases/ab.1-linux_x86_64.json")["Cache-Control"]
 
-    def test_files_are_listed_by_how_their_names_begin(self, store: BucketStore) -> None:
+    def test_files_are_listed_by_how_their_names_begin(self, store: BucketStore, server: Bucket) -> None:
+        server.modified = 1_800_000_000
         for name in ("metadata/1.root.json", "metadata/12.root.json", "metadata/2.root.json", "targets/x"):
             store.create(name, name.encode())
         assert {entry.name for entry in store.names("metadata/1")} == {

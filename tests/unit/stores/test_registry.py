@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fakes.registry_server import Registry, digest, serve_registry
@@ -224,7 +225,13 @@ class TestListing:
             [(BLOB.name, BLOB.size), (OTHER.name, OTHER.size)]
         )
         assert [entry.name for entry in store.names(BLOB.name)] == [BLOB.name]
-        assert server.tags.keys() == {"1.0", "1.1"}
+        assert server.tags.keys() == {
+            "1.0",
+            "1.0_plinux__x86__64",
+            "1.0_pwin__amd64",
+            "1.1",
+            "1.1_plinux__x86__64",
+        }
 
     def test_images_of_others_are_not_ours(self, store: RegistryStore, server: Registry) -> None:
         store.create(NAME, b"one")
@@ -272,8 +279,22 @@ class TestReleases:
             store.keep_together(version, {"linux_x86_64": [BLOB]})
         store.forget_together("1.0")
         store.forget_together("1.0")
-        assert server.tags.keys() == {"1.1"}
+        assert server.tags.keys() == {"1.1", "1.1_plinux__x86__64"}
         assert [entry.name for entry in store.names("blobs/")] == [BLOB.name]
+
+    def test_a_copy_without_the_type_of_the_index_is_a_release(
+        self, store: RegistryStore, server: Registry
+    ) -> None:
+        store.keep_together("1.0", {"linux_x86_64": [BLOB]})
+        kind, index = server.manifests[server.tags["1.0"]]
+        copied = registry_format.encode(
+            msgspec.structs.replace(registry_format.decode(index, ""), artifact_type="")  # as skopeo 1.9 does
+        )
+        server.manifests[digest(copied)] = (kind, copied)
+        server.tags["1.0"] = digest(copied)
+        assert [entry.name for entry in store.names("blobs/")] == [BLOB.name]
+        store.forget_together("1.0")
+        assert server.tags == {}
 
 
 class TestDeleting:

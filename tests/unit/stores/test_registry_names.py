@@ -7,7 +7,9 @@ from venvstacks.stores.registry_names import (
     Repository,
     file_tag,
     is_hashed,
+    is_of_platform,
     parse_registry,
+    platform_tag,
     release_tag,
     tagged_file,
 )
@@ -40,6 +42,15 @@ class TestTags:
 
     def test_simple_versions_stay_as_they_are(self) -> None:
         assert release_tag("1.0-rc.1") == "1.0-rc.1"
+
+    @pytest.mark.parametrize("version", VERSIONS)
+    def test_a_platform_of_a_release_has_a_tag_of_its_own(self, version: str) -> None:
+        tag = platform_tag(version, "linux_x86_64")
+        assert TAG.fullmatch(tag)
+        assert tag == f"{release_tag(version)}_plinux__x86__64"
+        assert is_of_platform(tag)
+        assert not is_of_platform(release_tag(version))
+        assert not is_of_platform(release_tag(f"{version}_plinux__x86__64"))
 
     def test_all_tags_differ(self) -> None:
         tags = [*map(file_tag, NAMES), *map(release_tag, VERSIONS), file_tag("x" * 200), release_tag("x" * 200)]
