@@ -54,7 +54,10 @@ def main() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in start(folder, count, arguments)]
-    print(sum(code != 0 for code in codes))
+    failures = [code for code in codes if code != 0]
+    print(len(failures))
+    if failures:
+        print(f"exit codes: {sorted(set(failures))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -150,9 +150,10 @@ class DeployBench:
         for _ in range(self._runner.runs):
             place.make()
             for release, kept in seconds.items():
+                shop.promote(release)  # so that its metadata are new
                 settle()
                 shop.server.taken()
-                kept.append(self._deploying.deploy(shop, place.latest, "--release", release))
+                kept.append(self._deploying.deploy(shop, place.latest))
                 traffic[release] = shop.server.taken()
         place.remove()
         first, update = (statistics.median(kept) for kept in seconds.values())

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench_servers import Nginx
 from bench_shop import Deploying, Shop
@@ -27,7 +26,7 @@ class Rush:
         seconds: Until the last one had ended.
         failed: How many did not succeed.
         planned: Bytes that their plans said, in sum.
-        served: Bytes of blobs that the server sent.
+        served: Bytes that the server sent, without headers.
         requests: How many the server answered.
         refused: How many of them with an error, but for those that ask whether there is another root.
     """
@@ -66,9 +65,11 @@ class ManyClients:
             for release, work in (("1", "from nothing"), ("2", "an update")):
                 stack.publish(package=release, application="1")
                 shop.push(release, stack.published)
-                report(self._rush(shop, shop.server, machines), work, add)
+                alone = self._deploying.deploy(shop, self._folder / "alone")
+                report(self._rush(shop, shop.server, machines), work, alone, add)
 
     def _rush(self, shop: Shop, server: Nginx, machines: Path) -> Rush:
+        planned = self._planned(shop, machines / "0")
         server.taken()
         command = [sys.executable, str(PROGRAM), str(CLIENTS), str(machines), *shop.options, "--channel", "stable"]
         began = time.perf_counter()
@@ -80,27 +81,27 @@ class ManyClients:
         failed = int(done.stdout)
         if failed:
             said = {path.read_text(encoding="utf-8") for path in machines.glob("*.txt")}
-            print("\n".join(sorted(said)), file=sys.stderr)
-        plans = [json.loads(path.read_text(encoding="utf-8") or "{}") for path in machines.glob("*.json")]
+            print("\n".join(sorted(said)), done.stderr, file=sys.stderr)
         return Rush(
             seconds,
             failed,
-            planned=sum(planned_bytes(plan) for plan in plans),
-            served=sum(answer.sent for answer in answers if answer.path.startswith("/blobs/")),
+            planned=CLIENTS * planned,
+            served=sum(answer.sent for answer in answers),
             requests=len(answers),
             refused=sum(answer.is_refusal for answer in answers),
         )
 
+    def _planned(self, shop: Shop, machine: Path) -> int:
+        """Return the bytes that a client's plan says."""
+        options = [*shop.options, "--channel", "stable", "--to", str(machine), "--dry-run", "--json"]
+        plan = json.loads(self._deploying.output("deploy", *options))
+        return int(plan["bytes"])
 
-def planned_bytes(plan: Mapping[str, Any]) -> int:
-    """Return the bytes of blobs in the JSON output of a deployment."""
-    return int(plan["bytes"])
 
-
-def report(rush: Rush, work: str, add: Callable[..., None]) -> None:
-    """Add rows about clients."""
+def report(rush: Rush, work: str, alone: float, add: Callable[..., None]) -> None:
+    """Add rows about clients, of which one took some seconds alone."""
     name = f"deploy: {CLIENTS} clients at once, {work}"
-    add(name, rush.seconds, "each second, in clients", CLIENTS / rush.seconds, "", None, "s")
+    add(name, rush.seconds, "a client alone", alone, "", None, "s")
     add(f"{name}, failed", rush.failed, "of", CLIENTS, "none", rush.failed == 0, "n")
     met = rush.served == rush.planned
     add(f"{name}, bytes served", rush.served, "sum of the plans", rush.planned, "equal", met, "B")

@@ -3,10 +3,12 @@
 import hashlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 from bench_running import Commands
 from bench_servers import Server, served
@@ -30,11 +32,13 @@ class Shop:
         root: The root metadata that clients trust.
         server: Serves the store.
         push: Pushes an output folder as a release of the channel ``stable``.
+        promote: Lets that channel lead to a release.
     """
 
     root: Path
     server: Server
     push: Callable[[str, Path], None]
+    promote: Callable[[str], None]
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -61,6 +65,12 @@ class Deploying:
         command = [self._program, "--quiet", *arguments]
         return self._commands.run(command, watched=watched, cwd=cwd or self._folder)
 
+    def output(self, *arguments: str) -> bytes:
+        """Run a command of the command line, and give what it printed."""
+        return subprocess.run(
+            [self._program, "--quiet", *arguments], cwd=self._folder, stdout=PIPE, check=True
+        ).stdout
+
     def deploy(self, shop: Shop, machine: Path, *options: str, watched: str = "") -> float:
         """Deploy from a store into a folder, the channel ``stable`` unless options say otherwise."""
         chosen = options or ("--channel", "stable")
@@ -82,12 +92,17 @@ class Deploying:
         store, keys = place / "store", place / "keys"
         self.run("store", "init", str(store), "--keys", str(keys))
 
+        def options(release: str) -> list[str]:
+            return ["--keys", str(keys), "--release", release, "--channel", "stable"]
+
         def push(release: str, output: Path) -> None:
-            options = ("--keys", str(keys), "--release", release, "--channel", "stable")
-            self.run("push", str(store), *options, "--output-dir", str(output))
+            self.run("push", str(store), *options(release), "--output-dir", str(output))
+
+        def promote(release: str) -> None:
+            self.run("promote", str(store), *options(release))
 
         with served(store, place / "server") as server:
-            yield Shop(keys / "ROOT.json", server, push)
+            yield Shop(keys / "ROOT.json", server, push, promote)
         shutil.rmtree(place)
 
 
