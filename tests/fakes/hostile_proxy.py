@@ -206,6 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
             sender.send(b"")
         while piece := answer.read(_PIECE):
             sender.send(piece)
+        if answer.length:  # less came than was announced, as of what docker-registry says of a 416
+            raise _OverError
         if trouble.chunked:
             self.wfile.write(b"0\r\n\r\n")
 
