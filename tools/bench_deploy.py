@@ -15,7 +15,8 @@ from bench_shop import Deploying, Shop, disk_of
 from bench_stacks import Synthetic
 
 HELLO = Path(__file__).resolve().parents[1] / "examples" / "hello"
-UPDATED = 200_000_000  # bytes of a framework that is updated
+UPDATED = 750_000_000  # bytes of a framework that is updated: as PyTorch, in as many files
+UPDATED_MODULES = 13_000
 LARGE = 1_000_000_000  # bytes of a large stack
 STARTS = 40
 ROUNDS = 10
@@ -119,7 +120,7 @@ class DeployBench:
 
     def _small_update(self) -> None:
         """Update a small package of a large framework, against the first deployment."""
-        stack = Synthetic(self._folder / "updated", UPDATED)
+        stack = Synthetic(self._folder / "updated", UPDATED, UPDATED_MODULES)
         with self._deploying.shop("updated-store") as shop:
             for version in ("1", "2"):
                 stack.publish(package=version, application="1")
@@ -155,7 +156,7 @@ class DeployBench:
                 shop.server.taken()
                 kept.append(self._deploying.deploy(shop, place.latest))
                 traffic[release] = shop.server.taken()
-        place.remove()
+            place.remove()
         first, update = (statistics.median(kept) for kept in seconds.values())
         (first_requests, whole), (requests, part) = traffic["1"], traffic["2"]
         name, rival = f"update of {what}", "the first deployment"

@@ -39,7 +39,12 @@ class Synthetic:
         return self.folder / "_artifacts"
 
     def publish(self, *, package: str, application: str) -> None:
-        """Publish the stack with a small package of a version in the framework, and an application of one."""
+        """Publish the stack with a small package of a version in the framework, and an application of one.
+
+        Args:
+            package: A digit from 1 to 9.
+            application: Any text.
+        """
         sys.path.insert(0, str(ROOT / "tests"))
         from fakes.built_layers import make_built_layer, make_lock, make_tree  # noqa: PLC0415 - only here
         from fakes.small_stack import publish  # noqa: PLC0415
@@ -63,7 +68,8 @@ class Synthetic:
         make = partial(make_built_layer, runtime=RUNTIME, target=host_target().name)
         layers = (
             make(build / RUNTIME, RUNTIME),
-            make(build / FRAMEWORK, FRAMEWORK, inputs=package),
+            # a new lock has another time, which all files get
+            make(build / FRAMEWORK, FRAMEWORK, inputs=package, locked_at=f"2024-03-0{package}T12:00:00+00:00"),
             make(
                 build / APPLICATION,
                 APPLICATION,
