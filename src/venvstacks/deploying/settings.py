@@ -104,8 +104,15 @@ def choose_channel(deployment: Deployment, channels: Mapping[str, str]) -> str:
         return next(iter(channels))
     if "stable" in channels:
         return "stable"
-    there = f"there are: {listed(sorted(channels))}" if channels else "it has no channels: name a release"
-    raise UsageError(f"{deployment.store} has no channel 'stable'.", hint=f"name one with --channel; {there}")
+    if not channels:
+        raise UsageError(
+            f"{deployment.store} has no channels yet.",
+            hint="name a release with --release, or let a channel lead to one: `venvstacks promote`",
+        )
+    raise UsageError(
+        f"{deployment.store} has no channel 'stable'.",
+        hint=f"name one with --channel; there are: {listed(sorted(channels))}",
+    )
 
 
 def choose_applications(

@@ -195,6 +195,15 @@ def test_older_metadata_are_refused(store: PushedStore, root: Path, tmp_path: Pa
     assert start(root / "bin" / "hello").startswith("app-hello 2")
 
 
+def test_a_store_without_channels_says_how_to_go_on(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    store.push("1", "1", channels=())
+    with pytest.raises(UsageError, match="has no channels yet") as caught:
+        venvstacks.deploy(store.address, to=tmp_path / "machine", root=store.root)
+    assert caught.value.hint is not None
+    assert "--release" in caught.value.hint
+
+
 def test_several_channels_none_of_which_is_stable(store: PushedStore, tmp_path: Path) -> None:
     other = make_store(tmp_path / "other")
     other.push("1", "1", channels=("beta",))
