@@ -35,7 +35,7 @@ def load(path: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", [*SETS, "lowest"])
+@pytest.mark.parametrize("name", [*SETS, "lowest", "servers"])
 def test_constraints_are_exact_hashed_and_without_addresses(name: str) -> None:
     assert "://" not in (ROOT / "constraints" / f"{name}.txt").read_text(encoding="utf-8")
     for requirement, hashes in pins(name):
@@ -80,6 +80,27 @@ def test_the_lowest_constraints_are_the_lowest_versions_that_the_project_declare
 @pytest.fixture(autouse=True)
 def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
+
+
+def test_packages_are_installed_without_starting_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debian = load("tools/debian.py")
+    policy, steps = tmp_path / "policy", []
+    monkeypatch.setattr(debian, "_POLICY", policy)
+    monkeypatch.setattr(debian, "_run", lambda step: steps.append((step[-1], policy.read_text().splitlines()[-1])))
+    monkeypatch.setattr(debian.shutil, "which", lambda name, **_: None if name == "absent" else name)
+    monkeypatch.setattr(debian.sys, "platform", "linux")
+    monkeypatch.setattr(debian.os, "geteuid", lambda: 0, raising=False)
+    assert debian.missing({"absent": "one", "present": "two"}) == ["one"]
+    debian.install(["one"])
+    assert steps == [("update", "exit 101"), ("one", "exit 101")]
+    assert not policy.exists()
+    monkeypatch.setattr(debian.os, "geteuid", lambda: 1000, raising=False)
+    with pytest.raises(debian.MissingError, match=r"sudo apt-get .* install .* one"):
+        debian.install(["one"])
+    with pytest.raises(debian.MissingError, match="need Debian 12 on sparc, with its packages one"):
+        debian.install(["one"], machine="sparc")
 
 
 def test_demo_counts_each_layer_once_for_every_application_on_it() -> None:
