@@ -1,4 +1,4 @@
-"""What other runs have written into a store that ignores conditions, and what the newest timestamp does not name.
+"""What other runs have written into a store that ignores conditions, and the newest timestamp does not name.
 
 There, two runs may both believe to have replaced the timestamp. Since a run writes its targets before the
 timestamp and looks for those of others after it, the last one to write it finds what the timestamp does not lead
@@ -13,9 +13,10 @@ import msgspec
 
 from venvstacks.errors import StoreError, TrustError
 from venvstacks.stores.interface import METADATA, Listed, WritableStore
-from venvstacks.trust.catalog import Catalog, merge_catalogs
+from venvstacks.trust.catalog import Catalog
 from venvstacks.trust.catalog_format import read_catalog
 from venvstacks.trust.draft import Lineage
+from venvstacks.trust.joining import Stamped, join, restamp
 from venvstacks.trust.metadata import LARGEST, parse, verify, versioned
 from venvstacks.trust.repository_state import RepositoryState
 from venvstacks.trust.roles import FIELD, TARGETS
@@ -35,7 +36,7 @@ class Line:
         targets_data: Its file.
         adopted: Whether the timestamp does not lead to it yet.
         listed: What it lists.
-        catalog: The same, joined with what other versions list.
+        stamped: The same, joined with what other versions list.
         lineage: What the next version contains; None where stores heed conditions.
         highest: The highest number of a version so far.
     """
@@ -44,9 +45,16 @@ class Line:
     targets_data: bytes
     adopted: bool
     listed: Catalog
-    catalog: Catalog
+    stamped: Stamped
     lineage: Lineage | None
     highest: int
+
+    def lineage_of(self, catalog: Catalog, number: int) -> Lineage | None:
+        """Return what the version with a number says of where it comes from."""
+        if self.lineage is None:
+            return None
+        stamps = restamp(self.stamped, catalog, number).stamps
+        return Lineage(self.lineage.settled, self.lineage.included, stamps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,73 +63,63 @@ class _Version:
     metadata: "Metadata[Targets]"
     data: bytes
     lineage: Lineage
+    stamped: Stamped
 
 
 def read_line(store: WritableStore, state: RepositoryState) -> Line:
     """Return what the next version begins with; where stores heed conditions, that is what the timestamp names."""
     highest = max(state.targets.signed.version, state.snapshot.signed.version)
     if store.creates_once:
-        return Line(state.targets, state.targets_data, False, state.catalog, state.catalog, None, highest)  # noqa: FBT003
-    listed = {_number(found): found for found in store.names(f"{METADATA}/")}
-    listed.pop(0, None)
-    newest = max((found.modified for found in listed.values()), default=0.0)
-    old = [number for number, found in listed.items() if found.modified < newest - _DAY]
-    young = [number for number in listed if number not in old]
-    current = _Version(
-        state.targets.signed.version, state.targets, state.targets_data, _lineage(state.targets.signed)
-    )
+        stamped = Stamped(state.catalog, {})
+        return Line(state.targets, state.targets_data, False, state.catalog, stamped, None, highest)  # noqa: FBT003
+    current = _version(state.targets, state.targets_data)
+    listed = {_number(found): found.modified for found in store.names(f"{METADATA}/")}
+    newest = max(listed.values(), default=0.0)
+    old = [number for number, modified in listed.items() if modified < newest - _DAY]
+    # what was written again under an old name is not taken for what another run does at once
     settled = max([current.lineage.settled, *old])
-    pending = list(_read_versions(store, state, [n for n in young if n > settled and n != current.number]))
-    adopted = False
+    pending = list(_read_pending(store, state, current, [number for number in listed if number > settled]))
+    joined = current.stamped
     for version in pending:
-        if version.lineage.contains(current.number):
-            current, adopted = version, True
-    listed_there = catalog = read_catalog(current.data)
-    for version in pending:
-        if version.number != current.number and not current.lineage.contains(version.number):
-            catalog = _join(store, state, catalog, version)
-    included = {n for n in (*current.lineage.included, *young, current.number) if n > settled}
-    lineage = Lineage(settled, tuple(sorted(included)), current.number)
-    highest = max([highest, *listed])
-    return Line(current.metadata, current.data, adopted, listed_there, catalog, lineage, highest)
+        joined = join(joined, version.stamped)
+    # of versions that list the same, the one that the timestamp names stays: two runs would else take turns
+    whole = None if joined == current.stamped else next((v for v in pending if v.stamped == joined), None)
+    adopted, current = whole is not None, whole or current
+    read = (*current.lineage.included, *(version.number for version in pending), current.number)
+    included = tuple(sorted({number for number in read if number > settled}))
+    listed_now = current.stamped.catalog
+    lineage = Lineage(settled, included, joined.stamps)
+    return Line(current.metadata, current.data, adopted, listed_now, joined, lineage, max([highest, *listed]))
 
 
 def _number(found: Listed) -> int:
+    """Return the number in the name of targets; 0 for all else."""
     number, _, role = found.name.removeprefix(f"{METADATA}/").partition(".")
     return int(number) if role == f"{TARGETS}.json" and number.isascii() and number.isdigit() else 0
 
 
-def _lineage(targets: "Targets") -> Lineage:
+def _version(metadata: "Metadata[Targets]", data: bytes) -> _Version:
     try:
-        return msgspec.convert(targets.unrecognized_fields.get(FIELD, {}), Lineage)
+        lineage = msgspec.convert(metadata.signed.unrecognized_fields.get(FIELD, {}), Lineage)
     except msgspec.ValidationError:
-        return Lineage()
+        lineage = Lineage()
+    stamped = Stamped(read_catalog(data), lineage.stamps)
+    return _Version(metadata.signed.version, metadata, data, lineage, stamped)
 
 
-def _read_versions(store: WritableStore, state: RepositoryState, numbers: list[int]) -> Iterator[_Version]:
-    for number in sorted(numbers):
-        if (found := _read_version(store, state, number)) is not None:
-            yield found
-
-
-def _read_version(store: WritableStore, state: RepositoryState, number: int) -> _Version | None:
-    """Read a version of the targets; None if its run has given it up, or if it is not validly signed."""
+def _read_pending(
+    store: WritableStore, state: RepositoryState, current: _Version, numbers: list[int]
+) -> Iterator[_Version]:
+    """Read versions that the current one does not contain, as far as they are there and signed."""
     from tuf.api.exceptions import RepositoryError  # noqa: PLC0415 - heavy; only what signs needs it
 
-    try:
-        data = store.read(versioned(TARGETS, number), LARGEST[TARGETS]).data
-        metadata = parse(TARGETS, data)
-        verify(state.root.signed, TARGETS, metadata)
-        read_catalog(data)
-    except (StoreError, RepositoryError, TrustError):
-        return None
-    if metadata.signed.version != number:
-        return None
-    return _Version(number, metadata, data, _lineage(metadata.signed))
-
-
-def _join(store: WritableStore, state: RepositoryState, catalog: Catalog, version: _Version) -> Catalog:
-    base = _read_version(store, state, version.lineage.base)
-    if base is None:
-        return catalog
-    return merge_catalogs(read_catalog(base.data), catalog, read_catalog(version.data))
+    for number in sorted({*numbers} - {*current.lineage.included, current.number}):
+        try:
+            data = store.read(versioned(TARGETS, number), LARGEST[TARGETS]).data
+            metadata = parse(TARGETS, data)
+            verify(state.root.signed, TARGETS, metadata)
+            version = _version(metadata, data)
+        except (StoreError, RepositoryError, TrustError):
+            continue
+        if version.number == number:
+            yield version

@@ -162,38 +162,3 @@ class Catalog:
 def make_catalog(entries: Iterable[CatalogEntry]) -> Catalog:
     """Return the catalog of entries in any order."""
     return Catalog(tuple(sorted(entries, key=lambda entry: (entry.pushed, entry.version, entry.platform))))
-
-
-def merge_catalogs(base: Catalog, ours: Catalog, theirs: Catalog) -> Catalog:
-    """Return our catalog with what another run changed of the one that it started from.
-
-    Where both changed the same, ours stays; so does a release to which one of our channels leads since.
-
-    Args:
-        base: What the other run started from.
-        ours: What its changes are added to.
-        theirs: What the other run made of ``base``.
-    """
-    before, after = ({entry.key: entry for entry in catalog.entries} for catalog in (base, theirs))
-    merged = {entry.key: entry for entry in ours.entries}
-    for key in before.keys() - after.keys():
-        if key in merged and merged[key] == before[key]:  # a channel that leads to it now keeps it
-            del merged[key]
-    for key, entry in after.items():
-        unchanged = key not in merged or (key in before and _content(merged[key]) == _content(before[key]))
-        if (key not in before or _content(before[key]) != _content(entry)) and unchanged:
-            channels = merged[key].channels if key in merged else ()
-            merged[key] = replace(entry, channels=channels)
-    result = make_catalog(merged.values())
-    for channel, version in theirs.channels.items():
-        moved = base.channels.get(channel) != version
-        there = result.of(version)
-        ready = bool(there) and all(entry.complete for entry in there)
-        if moved and ready and ours.channels.get(channel) == base.channels.get(channel):
-            result = result.with_channel(channel, version)
-    return result
-
-
-def _content(entry: CatalogEntry) -> CatalogEntry:
-    """Leave out what belongs to channels."""
-    return replace(entry, channels=())

@@ -1,6 +1,7 @@
 """The next metadata of a store: what is signed again, under which version numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -39,16 +40,12 @@ class Lineage:
     Attributes:
         settled: All versions up to this one count as contained.
         included: The later ones.
-        base: The version that this one was made from.
+        stamps: Release or channel -> number of the version in which it was changed last.
     """
 
     settled: int = 0
     included: tuple[int, ...] = ()
-    base: int = 0
-
-    def contains(self, number: int) -> bool:
-        """Return whether a version is contained."""
-        return number <= self.settled or number in self.included or number == self.base
+    stamps: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_draft(
@@ -128,7 +125,11 @@ def draft_targets(
     }
     fields = {name: value for name, value in old.unrecognized_fields.items() if name != FIELD}
     if lineage:
-        fields[FIELD] = {"base": lineage.base, "included": list(lineage.included), "settled": lineage.settled}
+        fields[FIELD] = {
+            "included": list(lineage.included),
+            "settled": lineage.settled,
+            "stamps": dict(lineage.stamps),
+        }
     targets: Metadata[Targets] = Metadata(
         Targets(
             version=number,

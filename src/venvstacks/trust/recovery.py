@@ -9,7 +9,7 @@ from venvstacks.trust.catalog_format import read_catalog
 from venvstacks.trust.metadata import LARGEST, TIMESTAMP_NAME, parse, verify, versioned
 from venvstacks.trust.refusals import explain_refusals
 from venvstacks.trust.repository_state import RepositoryState, read_roots
-from venvstacks.trust.roles import SNAPSHOT, TARGETS, TIMESTAMP
+from venvstacks.trust.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
@@ -23,10 +23,11 @@ def recover(store: WritableStore, root: bytes) -> RepositoryState | None:
     Returns:
         None if there is no such snapshot, or if the timestamp is none that earlier keys have signed.
     """
-    *earlier, (newest, root_data) = read_roots(store, root)
+    *_, (newest, root_data) = read_roots(store, root)
     stored = store.read(TIMESTAMP_NAME, LARGEST[TIMESTAMP])
     timestamp = parse(TIMESTAMP, stored.data)
-    if not any(_has_signed(old.signed, timestamp) for old, _ in earlier):
+    before = _read_root_before(store, newest)
+    if before is None or not _has_signed(before, timestamp):
         return None
     names = [found.name.removeprefix(f"{METADATA}/").partition(".") for found in store.names(f"{METADATA}/")]
     numbers = sorted(int(number) for number, _, role in names if role == f"{SNAPSHOT}.json" and number.isdigit())
@@ -52,6 +53,17 @@ def recover(store: WritableStore, root: bytes) -> RepositoryState | None:
                 targets_data,
                 read_catalog(targets_data),
             )
+    return None
+
+
+def _read_root_before(store: WritableStore, newest: "Metadata[Root]") -> "Root | None":
+    """Return the root that the newest one follows, by whose keys both are signed; None if there is none."""
+    with suppress(TrustError, StoreError), explain_refusals(store.address):
+        data = store.read(versioned(ROOT, newest.signed.version - 1), LARGEST[ROOT]).data
+        found = parse(ROOT, data)
+        verify(found.signed, ROOT, found)
+        verify(found.signed, ROOT, newest)
+        return found.signed  # type: ignore[no-any-return] # as `verify` has seen
     return None
 
 

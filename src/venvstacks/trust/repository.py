@@ -158,15 +158,16 @@ def _change(
     for attempt in range(_ATTEMPTS):
         state, line = read_for_signing(store, signers)
         # what has been written once is only joined with what other runs write at once, not done again
-        wanted = line.catalog if written else change(line.catalog)
+        wanted = line.stamped.catalog if written else change(line.stamped.catalog)
         if refresh and not can_sign(state.root.signed, TARGETS, signers):
             wanted = state.catalog  # what other runs list besides has to wait for one that can sign it
         if wanted == state.catalog and not line.adopted and (written or not refresh):
             return wanted
         with explain_refusals(store.address):
             number = next_number(store, line, attempt)
+            lineage = line.lineage_of(wanted, number)
             draft = make_draft(
-                state, wanted, signers, number=number, lineage=line.lineage, adopted=line.adopted, now=now
+                state, wanted, signers, number=number, lineage=lineage, adopted=line.adopted, now=now
             )
         if write_draft(store, state, draft):
             if draft.root:
@@ -250,7 +251,9 @@ def _create(store: WritableStore, name: str, data: bytes) -> bool:
 
 
 def _discard(store: WritableStore, draft: Draft, count: int) -> None:
-    """Delete what was written and that nobody refers to."""
+    """Delete what was written and nobody refers to; where conditions are ignored, others may do so already."""
+    if not store.creates_once:
+        return
     for name, _ in draft.files[:count]:
         store.delete(name)
 

@@ -175,7 +175,9 @@ def _sign_and_publish(
         if read_next_root(store) != data:
             _keep(store, data)
         return found
-    made = _draft(state, waiting.signed, signers, number=next_number(store, line), lineage=line.lineage, now=now)
+    number = next_number(store, line)
+    lineage = line.lineage_of(state.catalog, number)
+    made = _draft(state, waiting.signed, signers, number=number, lineage=lineage, now=now)
     draft = replace(made, root=(versioned(ROOT, version), data))
     if not write_draft(store, state, draft):
         raise ConflictError(f"{store.address} was changed by another run meanwhile.", hint="run the command again")

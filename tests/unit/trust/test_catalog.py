@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from venvstacks.errors import ReleaseError
-from venvstacks.trust.catalog import Catalog, CatalogEntry, make_catalog, merge_catalogs
+from venvstacks.trust.catalog import Catalog, CatalogEntry, make_catalog
 
 LINUX, WINDOWS = "linux_x86_64", "win_amd64"
 
@@ -83,31 +83,3 @@ def test_removing_a_release() -> None:
 def test_an_entry_takes_the_place_of_an_earlier_one() -> None:
     again = replace(SECOND, size=7)
     assert CATALOG.with_entries([again]).of("2") == (again,)
-
-
-def test_merging_what_two_runs_did() -> None:
-    ours = CATALOG.with_entries([entry("3", pushed=3)]).with_channel("beta", "3")
-    theirs = CATALOG.with_entries([entry("4", pushed=4)]).with_channel("stable", "4")
-    merged = merge_catalogs(CATALOG, ours, theirs)
-    assert merged.channels == {"beta": "3", "stable": "4"}
-    assert merged.versions == ("1", "2", "3", "4")
-    assert merge_catalogs(CATALOG, theirs, ours) == merged
-    assert merge_catalogs(CATALOG, merged, theirs) == merged
-
-
-def test_merging_takes_over_what_was_removed_or_replaced() -> None:
-    theirs = CATALOG.without("2")
-    assert merge_catalogs(CATALOG, CATALOG, theirs) == theirs
-    kept = CATALOG.with_channel("beta", "2")
-    assert merge_catalogs(CATALOG, kept, theirs) == kept
-    ours = CATALOG.with_entries([replace(SECOND, size=5)])
-    assert merge_catalogs(CATALOG, ours, theirs) == ours  # what changed is not removed
-    replaced = CATALOG.with_entries([replace(SECOND, size=6)])
-    assert merge_catalogs(CATALOG, CATALOG, replaced) == replaced
-    assert merge_catalogs(CATALOG, ours, replaced) == ours
-
-
-def test_when_both_moved_a_channel_ours_stays() -> None:
-    base = CATALOG.with_entries([entry("3", pushed=3)])
-    merged = merge_catalogs(base, base.with_channel("stable", "2"), base.with_channel("stable", "3"))
-    assert merged.channels["stable"] == "2"
