@@ -59,9 +59,10 @@ def _prepare_layer(checked: CheckedLayer, origins: Origins, pool: FramePool, wor
     origin = origins.find(checked.facts.place.id)
     index = None
     if not _has_index(checked, origin):
-        index = read_indexes(origin.store, origin.release.platform, [origin.layer], Inventory(()), work)[
-            origin.layer.index.sha256
-        ]
+        pool.check()
+        alone = Work(work.observe, 1)  # if it fails, what is done about other layers is not cancelled
+        indexes = read_indexes(origin.store, origin.release.platform, [origin.layer], Inventory(()), alone)
+        index = indexes[origin.layer.index.sha256]
         checked = check_layer(checked.facts, pool, (index.index, index.contents))
     return plan_layer(checked, origin, index)
 

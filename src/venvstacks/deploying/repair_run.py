@@ -97,12 +97,12 @@ class _Run:
             self._home.downloads.rmdir()
 
     def repair_layers(self, repairs: Sequence[LayerRepair]) -> None:
-        """Repair layers, several at once."""
+        """Repair layers, one after the other: each uses all threads, and an error does not cancel others first."""
         tasks: list[Task[int, None]] = [
             Task(f"repair {each.checked.facts.layer_name}", number, (), partial(self._repair, each))
             for number, each in enumerate(repairs)
         ]
-        run_tasks(tasks, self._work)
+        run_tasks(tasks, Work(self._work.observe, 1, self._work.cancellation))
         make_durable(each.checked.facts.place.folder for each in repairs)
 
     def _repair(self, repair: LayerRepair, _: Mapping[int, None]) -> None:

@@ -255,6 +255,19 @@ def test_damaged_generation_with_an_earlier_one(tmp_path: Path) -> None:
     assert deployed.home.current.read_bytes() == b"generations/1\n"
 
 
+@pytest.mark.parametrize("lacking", [RUNTIME, APPLICATION])
+def test_index_that_the_store_lacks_concerns_its_layer_alone(tmp_path: Path, lacking: str) -> None:
+    deployed = make_deployment(tmp_path)
+    for layer in deployed.release.layers:
+        deployed.home.place(layer).index.unlink()
+    del deployed.store.contents[blob_name(deployed.release.layer(lacking).index.sha256)]
+    done = repair(deployed)
+    place = deployed.home.place(deployed.release.layer(lacking))
+    assert [found.path for found in done.plan.left] == [place.index.relative_to(deployed.home.root).as_posix()]
+    left = verify_deployment(deployed.home.root, Work(jobs=2)).findings
+    assert [found.path for found in left] == [found.path for found in done.plan.left]
+
+
 @pytest.mark.parametrize("blob", ["archive", "index"])
 def test_wrong_bytes_in_the_store_are_refused(tmp_path: Path, blob: str) -> None:
     deployed = make_deployment(tmp_path)
