@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes.deltas import noise
+from fakes.deployed_trees import deployed_difference
 from fakes.releases import Publisher, plan, publisher
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.index import decode_index
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.tree_comparison import tree_difference
 from venvstacks.deploying.fetch_plan import FetchPlan
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.provide import provide_layers
@@ -28,7 +28,7 @@ def deploy(home: Home, made: Publisher, planned: FetchPlan, layer: ReleaseLayer)
     provide_layers(planned, home, made.store, Work(jobs=2))
     place = home.place(layer)
     with frame_pool(Work(jobs=2)) as pool:
-        assert tree_difference(place.path, decode_index(place.index.read_bytes(), "it"), pool) is None
+        assert deployed_difference(place.path, decode_index(place.index.read_bytes(), "it"), pool) is None
 
 
 @settings(deadline=None, max_examples=40)

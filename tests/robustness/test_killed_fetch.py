@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from fakes.deltas import NEW, OLD, full_facts, noise
+from fakes.deployed_trees import deployed_difference
 from fakes.releases import Publisher, provide, publisher
 from venvstacks.archives.index import decode_index
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.tree_comparison import tree_difference
 from venvstacks.deploying.inventory import read_inventory
 from venvstacks.deploying.places import Home
 from venvstacks.releases.release_format import ReleaseLayer
@@ -62,7 +62,7 @@ def assert_whole(home: Home) -> None:
         if present.placed:
             index = decode_index(present.place.index.read_bytes(), "it")
             with frame_pool(Work(jobs=1)) as pool:
-                assert tree_difference(present.place.path, index, pool) is None
+                assert deployed_difference(present.place.path, index, pool) is None
             links = [path for path in present.place.folder.iterdir() if path.is_symlink()]
             assert all(link.is_dir() for link in links)
             assert present.place.lease.is_file()

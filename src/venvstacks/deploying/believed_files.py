@@ -17,9 +17,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 class BelievedFiles:
     """The files of a layer that is in its place; any thread may use it, and nothing is ever written to it.
 
-    A file that has the size that it should have, and the time, is believed to be right: nothing ever writes to a
-    layer, and to read all of them would take more time than to fetch what is new. What reads all of them is
-    ``venvstacks deployment verify``.
+    A file that has the size that it should have, and no later time, is believed to be right: nothing ever writes
+    to a layer, and to read all of them would take more time than to fetch what is new. What reads all of them is
+    ``venvstacks deployment verify``. An earlier time is that of an older layer which shares the file.
 
     Args:
         folder: The layer.
@@ -38,7 +38,7 @@ class BelievedFiles:
         Args:
             path: Of the file in this layer.
             entry: What it is in the tree.
-            mtime: The time that it has there, seconds since 1970; with another one it cannot be linked.
+            mtime: The latest time that it may have there, seconds since 1970; with a later one it is not linked.
             tree: The tree.
 
         Raises:
@@ -52,7 +52,7 @@ class BelievedFiles:
         try:
             info = os.fstat(descriptor)
             self._check(info, entry, place)
-            same = mtime == self._mtime and (os.name != "posix" or stat.S_IMODE(info.st_mode) == entry.mode)
+            same = int(info.st_mtime) <= mtime and (os.name != "posix" or stat.S_IMODE(info.st_mode) == entry.mode)
             if not self._clones and same and self._link(entry, place, tree):
                 return
             with tree.open(entry, verified=True) as new:
@@ -66,7 +66,7 @@ class BelievedFiles:
             raise self._refusal(place, "it is no file")
         if info.st_size != entry.size:
             raise self._refusal(place, f"it has {info.st_size} bytes, and had {entry.size}")
-        if int(info.st_mtime) != self._mtime:
+        if int(info.st_mtime) > self._mtime:
             raise self._refusal(place, "it was written to")
 
     def _link(self, entry: IndexEntry, place: str, tree: TreeWriter) -> bool:

@@ -136,7 +136,9 @@ def check_layer(facts: DeployedLayerFacts, pool: FramePool, known: CheckedIndex 
     found = tuple(compare_tree(place.path, index[0], pool)) if index else ()
     bytecode = tuple(each.path for each in found if each.change is Change.BYTECODE)
     differences = tuple(
-        each for each in found if each.change is not Change.BYTECODE and not _is_expected(each, place.path)
+        each
+        for each in found
+        if each.change is not Change.BYTECODE and index and not _is_expected(each, place, index[0].mtime)
     )
     links = tuple(below.install_target for below in facts.below if not _is_linked(place, below, pool))
     return CheckedLayer(
@@ -169,7 +171,14 @@ def read_deployed_index(place: LayerPlace, content_hash: str) -> CheckedIndex:
     return index, contents
 
 
-def _is_expected(found: Difference, folder: Path) -> bool:
+def _is_expected(found: Difference, place: LayerPlace, mtime: int) -> bool:
+    """Return whether a difference is what deploying itself makes."""
+    if found.change is Change.TIME and int((place.path / found.path).lstat().st_mtime) < mtime:
+        return True  # the file is shared with an older layer
+    return _is_finished(found, place.path)
+
+
+def _is_finished(found: Difference, folder: Path) -> bool:
     """Return whether a difference is what finishing a layer makes on Windows: the path of its base Python."""
     if os.name != "nt" or found.path != "pyvenv.cfg" or found.change not in (Change.CONTENT, Change.TIME):
         return False

@@ -12,12 +12,12 @@ import pytest
 from msgspec import structs
 
 from fakes.deltas import NEW, OLD, Content, full_facts, noise
+from fakes.deployed_trees import deployed_difference
 from fakes.releases import MTIME, Publisher, plan, provide, publisher
 from venvstacks import files
 from venvstacks.archives.formats import ArchiveFormat
 from venvstacks.archives.index import decode_index
 from venvstacks.archives.pool import frame_pool
-from venvstacks.archives.tree_comparison import tree_difference
 from venvstacks.deploying import provide as provide_module
 from venvstacks.deploying.fetch_plan import FetchPlan, Way
 from venvstacks.deploying.places import Home
@@ -47,7 +47,7 @@ def difference(home: Home, layer: ReleaseLayer) -> str | None:
     data = place.index.read_bytes()
     assert files.sha256(data) == layer.index.sha256
     with frame_pool(Work(jobs=2)) as pool:
-        return tree_difference(place.path, decode_index(data, "it"), pool)
+        return deployed_difference(place.path, decode_index(data, "it"), pool)
 
 
 def assert_whole(home: Home, *layers: ReleaseLayer) -> None:
@@ -138,6 +138,27 @@ def test_files_are_linked_or_copied_where_there_are_no_clones(
     ]
     same = [(home.place(old).path / path).samefile(home.place(new).path / path) for path in paths]
     assert sum(same) >= len(same) - 4 if shared else not any(same)  # a file a thread finds out
+
+
+@pytest.mark.parametrize(("later", "shared"), [(86400, True), (-86400, False)])
+def test_files_with_earlier_times_are_shared(
+    made: Publisher, home: Home, monkeypatch: pytest.MonkeyPatch, later: int, *, shared: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "no")
+
+    monkeypatch.setattr(files, "clone", refuse)
+    old = made.layer("app-a", {f"lib/{number}": b"%d" % number for number in range(300)})
+    provide(home, made.store, [old])
+    new = made.layer("app-a", {f"lib/{number}": b"%d" % number for number in range(1, 301)}, mtime=MTIME + later)
+    newest = made.layer("app-a", {f"lib/{number}": b"%d" % number for number in range(2, 302)}, mtime=MTIME + 1)
+    for layer in (new, newest):
+        seen: list[Event] = []
+        provide(home, made.store, [layer], Work(observe=seen.append, jobs=1))
+        assert warnings_of(seen) == []
+    assert_whole(home, old, new, newest)
+    first, second = (home.place(layer).path / "lib/7" for layer in (old, new))
+    assert first.samefile(second) is shared
 
 
 def test_copies_are_made_with_plain_reads_where_the_system_has_nothing_else(

@@ -88,7 +88,7 @@ DAMAGES = {
     "content": Damage(lambda d: cut(d.layer(RUNTIME) / "lib/random.bin"), fetches=True),
     "missing": Damage(lambda d: (d.layer(APPLICATION) / "pkg/core.py").unlink(), fetches=True),
     "empty file": Damage(lambda d: (d.layer(APPLICATION) / "pkg/__init__.py").write_bytes(b"?")),
-    "time": Damage(lambda d: os.utime(d.layer(APPLICATION) / "hello.py", (1, 1))),
+    "time": Damage(lambda d: os.utime(d.layer(APPLICATION) / "hello.py", (1 << 32, 1 << 32))),
     "mode": Damage(lambda d: (d.layer(RUNTIME) / "bin/python").chmod(0o600)),
     "folder's mode": Damage(lambda d: (d.layer(RUNTIME) / "lib").chmod(0o700)),
     "folder is missing": Damage(lambda d: shutil.rmtree(d.layer(RUNTIME) / "lib"), fetches=True),
@@ -169,12 +169,12 @@ def test_twins_are_left_alone(tmp_path: Path) -> None:
     for number, name in enumerate(names):
         os.link(deployed.layer(APPLICATION) / name, tmp_path / str(number))
     (tmp_path / "0").write_bytes(b"other")
-    os.utime(tmp_path / "1", (5, 5))
+    os.utime(tmp_path / "1", (1 << 32, 1 << 32))
     (tmp_path / "2").chmod(0o600)
     repair(deployed)
     assert is_whole(deployed)
     assert (tmp_path / "0").read_bytes() == b"other"
-    assert (tmp_path / "1").stat().st_mtime == 5
+    assert (tmp_path / "1").stat().st_mtime == 1 << 32
     assert (tmp_path / "2").stat().st_mode & 0o777 == 0o600
 
 
