@@ -7,6 +7,7 @@ sees then, says why, keeps what it knew, and goes on when the store is itself ag
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from securesystemslib.signer import Signature
 from tuf.api.metadata import MetaFile
 
 from fakes.forging import ROLES, Forger, long_ago
+from fakes.hostile_proxy import Trouble, hostile_proxy
 from fakes.signed_stores import PLATFORM, SignedStore, make_signed_store, release_file
-from venvstacks.errors import TrustError, VenvstacksError
+from fakes.store_server import serve_folder
+from venvstacks.errors import StoreError, TrustError, VenvstacksError
+from venvstacks.stores.http_attempts import Patience
+from venvstacks.stores.web import WebStore
 from venvstacks.trust.client import read_trusted
 from venvstacks.trust.keys import add_key
+from venvstacks.trust.repository import refresh_timestamp
 from venvstacks.trust.root_edits import adding, replacing, requiring
 from venvstacks.trust.root_signing import change_root
 
@@ -414,6 +420,50 @@ def test_machine_that_begins_refuses_another_store(tmp_path: Path) -> None:
     evil.push("evil")
     with pytest.raises(TrustError, match="lack valid signatures"):
         read_trusted(evil.store, tmp_path / "client", made.root)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("trouble", [Trouble(mute=True), Trouble(stall=20), Trouble(drip=0.02)])
+def test_slow_retrieval_ends(tmp_path: Path, role: str, trouble: Trouble) -> None:
+    made = make_signed_store(tmp_path)
+    for version in ("1", "2"):
+        made.push(version)
+        made.client()
+    made.push("3")
+    if role == "root":
+        refresh_timestamp(made.store, made.signers, now=datetime.now(UTC) + timedelta(days=200))
+    forger = Forger(made)
+    asked = f"metadata/{forger.root().signed.version}.root.json" if role == "root" else forger.name_of(role)
+    for name, data in made.store.contents.items():
+        (tmp_path / "served" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "served" / name).write_bytes(data)
+    with serve_folder(tmp_path / "served") as server, hostile_proxy(server.url) as proxy:
+        proxy.decide = lambda request: trouble if request.path.endswith(asked) else None
+        store = WebStore(proxy.url, environ={}, patience=Patience(pause=0.001, stall=0.2, attempts=2))
+        with pytest.raises(StoreError, match=r"nothing was heard|sent only"):
+            read_trusted(store, tmp_path / "client")
+        proxy.decide = lambda _: None
+        assert read_trusted(store, tmp_path / "client").catalog.channels == {"stable": "3"}
+        store.close()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_endless_data_from_a_server_are_not_fetched(tmp_path: Path, role: str) -> None:
+    made = make_signed_store(tmp_path)
+    made.client()
+    made.push("1")
+    for name, data in made.store.contents.items():
+        (tmp_path / "served" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "served" / name).write_bytes(data)
+    asked = tmp_path / "served" / ("metadata/2.root.json" if role == "root" else Forger(made).name_of(role))
+    with asked.open("ab") as file:
+        file.truncate(32 << 20)
+    with serve_folder(tmp_path / "served") as server:
+        store = WebStore(server.url, environ={})
+        with pytest.raises(TrustError, match="larger than any can be"):
+            read_trusted(store, tmp_path / "client")
+        assert store.traffic.received < 1 << 20
+        store.close()
 
 
 @pytest.mark.parametrize("root", [b"", b"{}", b"no root", b'{"signed": {"version": 1, "expires": "2030-01-01"}}'])

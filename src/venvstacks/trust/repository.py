@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from venvstacks.errors import ConflictError, NotInStoreError, StoreError, TrustError, UsageError
+from venvstacks.errors import ConflictError, NotInStoreError, StoreError, TooLargeError, TrustError, UsageError
 from venvstacks.stores.interface import WritableStore
 from venvstacks.trust.announcements import Line, read_line
 from venvstacks.trust.catalog import Catalog
@@ -157,7 +157,7 @@ def _change(
     written = False
     for attempt in range(_ATTEMPTS):
         state, line = read_for_signing(store, signers)
-        # what has been written once is only joined with what other runs write at once, not done again
+        # what other runs have seen is only joined with what they write at once, not done again
         wanted = line.stamped.catalog if written else change(line.stamped.catalog)
         if refresh and not can_sign(state.root.signed, TARGETS, signers):
             wanted = state.catalog  # what other runs list besides has to wait for one that can sign it
@@ -175,6 +175,8 @@ def _change(
             if store.creates_once:
                 return wanted
             written = True
+        else:
+            written = written or _is_announced(store, draft)
     raise _contended(store)
 
 
@@ -243,15 +245,24 @@ def _create(store: WritableStore, name: str, data: bytes) -> bool:
     if store.create(name, data) and store.creates_once:
         return True
     try:
-        return store.read(name, max(len(data), 1)).data == data
-    except NotInStoreError:
+        return store.read(name, len(data)).data == data
+    except (NotInStoreError, TooLargeError):
         return False
-    except StoreError:  # it is longer
+
+
+def _is_announced(store: WritableStore, draft: Draft) -> bool:
+    """Return whether other runs see what was to be written, and join it with theirs."""
+    if store.creates_once or not draft.files or TARGETS not in draft.files[0][0]:
+        return False
+    name, data = draft.files[0]
+    try:
+        return store.read(name, len(data)).data == data
+    except (NotInStoreError, TooLargeError):
         return False
 
 
 def _discard(store: WritableStore, draft: Draft, count: int) -> None:
-    """Delete what was written and nobody refers to; where conditions are ignored, others may do so already."""
+    """Delete what nobody refers to; where conditions are ignored, others may have joined it already."""
     if not store.creates_once:
         return
     for name, _ in draft.files[:count]:

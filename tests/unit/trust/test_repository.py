@@ -181,6 +181,24 @@ def test_a_push_that_is_overwritten_by_one_that_was_slow(tmp_path: Path) -> None
     assert made.client().catalog.channels == {"stable": "1", "beta": "slow"}
 
 
+def test_what_others_have_joined_is_not_done_again(tmp_path: Path) -> None:
+    """Where conditions are ignored: another run joins this one's change, and then the channel is moved on."""
+    made = make_signed_store(tmp_path, conditions=False)
+    made.push("1")
+    made.push("2", "beta")
+
+    def interrupt(name: str) -> None:
+        if name.endswith(".snapshot.json"):  # the targets are there by then
+            made.store.before_write = str
+            made.push("3", "beta")
+            assert made.client().catalog.channels == {"stable": "2", "beta": "3"}
+            change_catalog(made.store, made.signers, lambda catalog: catalog.with_channel("stable", "1"))
+
+    made.store.before_write = interrupt
+    change_catalog(made.store, made.signers, lambda catalog: catalog.with_channel("stable", "2"))
+    assert made.client().catalog.channels == {"stable": "1", "beta": "3"}
+
+
 class _SlowStore(MemoryStore):
     """Another view of a store, which waits before its first replacement of the timestamp."""
 
