@@ -46,11 +46,18 @@ def sign(metadata: "Metadata[Any]", signers: Iterable["Signer"]) -> bytes:
     Raises:
         TrustError: A key cannot be used.
     """
-    from tuf.api.exceptions import UnsignedMetadataError  # noqa: PLC0415 - as above
+    from securesystemslib.exceptions import UnverifiedSignatureError  # noqa: PLC0415 - as above
+    from tuf.api.exceptions import UnsignedMetadataError  # noqa: PLC0415
 
     for signer in signers:
         try:
-            metadata.sign(signer, append=True)
+            signature = metadata.sign(signer, append=True)
+            signer.public_key.verify_signature(signature, metadata.signed_bytes)
+        except UnverifiedSignatureError as error:
+            raise TrustError(
+                f"Key {signer.public_key.keyid[:8]} cannot sign: its signature is not valid.",
+                hint="what its address leads to may be another key by now: see `venvstacks store keys show`",
+            ) from error
         except UnsignedMetadataError as error:
             if isinstance(error.__cause__, TrustError):
                 raise error.__cause__ from error
@@ -69,7 +76,7 @@ def require_threshold(root: "Root", role: str, signers: Sequence["Signer"], fold
         names = ", ".join(keyid[:8] for keyid in root.roles[role].keyids)
         have = f"{len(signers)} of its keys" if signers else "none of its keys"
         raise TrustError(
-            f"{role} metadata cannot be signed: {needed} of the keys {names} are needed, and {folder} has {have}.",
+            f"{role} metadata cannot be signed: {needed} of the keys {names} must sign, and {folder} has {have}.",
             hint="use a machine with these keys, or `venvstacks store keys` to give the role other ones",
         )
 

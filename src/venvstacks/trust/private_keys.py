@@ -16,6 +16,7 @@ Secret = Callable[[str], str]
 """Asks for a passphrase or PIN, which what is said needs."""
 
 _ENCRYPTED = b"ENCRYPTED"
+_EXTRAS = {scheme: scheme for scheme in ("awskms", "azurekms", "gcpkms", "hsm", "tkey")} | {"hv": "vault"}
 _INSTALL = "pip install 'venvstacks[push]'"
 
 
@@ -130,10 +131,14 @@ def open_elsewhere(uri: str, key: "Key", secret: Secret) -> "Signer":
 
 
 def _unavailable(uri: str, error: Exception) -> TrustError:
-    return TrustError(
-        f"The key {uri} cannot be used: {error or type(error).__name__}",
-        hint="securesystemslib needs the client of the service, such as its extra awskms, gcpkms, azurekms or hsm",
-    )
+    from securesystemslib.exceptions import UnsupportedLibraryError  # noqa: PLC0415 - only what signs needs it
+
+    scheme = uri.partition(":")[0]
+    hint = "check the address of the key, and what this machine has to log in to the service"
+    if scheme in _EXTRAS and isinstance(error, (ImportError, UnsupportedLibraryError)):
+        hint = f"pip install 'securesystemslib[{_EXTRAS[scheme]}]'"
+    reason = str(error).strip().rstrip(".") or type(error).__name__
+    return TrustError(f"The key {uri} cannot be used: {reason}.", hint=hint)
 
 
 def _serialization() -> Any:  # noqa: ANN401 - a module

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 
 from venvstacks.documents import DocumentError
 from venvstacks.errors import TooLargeError, TrustError
@@ -11,6 +12,11 @@ _INSTALL = "pip install 'venvstacks[deploy]'"
 _EXPIRED = (
     "the publisher signs it again with `venvstacks store refresh`, best as a daily job; if it is fresh, "
     "the clock of this machine ({now:%Y-%m-%d %H:%M} UTC) may be wrong"
+)
+_UNSIGNED = "they are signed with other keys, too few keys, or revoked ones: ask the publisher"
+_OTHER_KEYS = (
+    "; if its keys are none of Ed25519, as those of most key services and hardware, this machine also needs: "
+    "pip install cryptography"
 )
 _ATTACK = "an attacker, or a mirror that is out of date, may stand between: try again later, or ask the publisher"
 
@@ -36,7 +42,7 @@ def explain_refusals(store: str) -> Iterator[None]:
     except exceptions.UnsignedMetadataError as error:
         raise TrustError(
             f"{store} is refused: its metadata lack valid signatures ({_first(error)}).",
-            hint="they are signed with other keys, too few keys, or revoked ones: ask the publisher",
+            hint=_UNSIGNED if _verifies_all_keys() else _UNSIGNED + _OTHER_KEYS,
         ) from error
     except exceptions.LengthOrHashMismatchError as error:
         raise TrustError(
@@ -48,6 +54,13 @@ def explain_refusals(store: str) -> Iterator[None]:
         raise TrustError(
             f"{store} is refused: its metadata are damaged ({_first(error)}).", hint=_ATTACK
         ) from error
+
+
+def _verifies_all_keys() -> bool:
+    try:
+        return find_spec("cryptography") is not None
+    except ImportError:
+        return False
 
 
 def _first(error: Exception) -> str:

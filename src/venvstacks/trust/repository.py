@@ -204,7 +204,8 @@ def read_for_signing(store: WritableStore, signers: Signers) -> tuple[Repository
     except TrustError as error:
         from tuf.api.exceptions import UnsignedMetadataError  # noqa: PLC0415 - as above
 
-        found = recover(store, root) if isinstance(error.__cause__, UnsignedMetadataError) else None
+        with explain_refusals(store.address):
+            found = recover(store, root) if isinstance(error.__cause__, UnsignedMetadataError) else None
         if found is None:
             raise
         state, recovered = found, True

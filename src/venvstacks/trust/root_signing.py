@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from venvstacks.errors import ConflictError, NotInStoreError, TrustError, UsageError
+from venvstacks.humanize import counted
 from venvstacks.stores.interface import METADATA, Store, WritableStore
 from venvstacks.trust.announcements import Line
 from venvstacks.trust.draft import Draft, Lineage, can_sign, draft_snapshot, draft_targets, draft_timestamp
@@ -195,12 +196,14 @@ def _keep(store: WritableStore, data: bytes) -> None:
 
 
 def _missing_signatures(old: "Root", waiting: "Metadata[Root]") -> list[str]:
+    same = old.roles[ROOT] == waiting.signed.roles[ROOT]
+    asked = [(old, "")] if same else [(old, "old "), (waiting.signed, "new ")]
     found = []
-    for root, which in ((old, "old"), (waiting.signed, "new")):
+    for root, which in asked:
         result = root.get_verification_result(ROOT, waiting.signed_bytes, waiting.signatures)
         if result.missing:
             names = ", ".join(keyid[:SHORT] for keyid in result.unsigned)
-            found.append(f"{result.missing} signature(s) of the {which} root keys {names}")
+            found.append(f"{counted(result.missing, 'signature')} of the {which}root keys {names}")
     return found
 
 

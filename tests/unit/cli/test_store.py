@@ -92,7 +92,7 @@ def test_two_holders_of_root_keys(folder: Path, capsys: pytest.CaptureFixture[st
     assert main(["store", "keys", "threshold", "store", "2", "--role", "root"]) == 0
     captured = capsys.readouterr()
     assert captured.out == "root: threshold 1 -> 2\nroot 3 waits in the store\n"
-    assert "1 signature(s) of the new root keys" in captured.err
+    assert "1 signature of the new root keys" in captured.err
     assert main(["store", "status", "store"]) == 0
     assert "store keys sign" in capsys.readouterr().err
     # she signs without network, and sends the file back
@@ -122,6 +122,17 @@ def test_replacing_and_revoking(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "would have 0 keys, and a threshold of 1" in capsys.readouterr().err
     assert main(["store", "keys", "replace", "store", "zz"]) == 2
     assert "no key beginning with 'zz'" in capsys.readouterr().err
+
+
+def test_signatures_of_the_same_root_keys_are_asked_for_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["store", "init", "store", "--separate-keys"]) == 0
+    (root,) = key_ids(capsys)["root"]
+    (folder / "keys/root.pem").unlink()
+    assert main(["store", "keys", "add", "store", "--role", "targets"]) == 0
+    expected = f"warning: It needs 1 signature of the root keys {root[:8]}.\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_dropping_the_next_root(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def test_without_a_root_nothing_is_believed(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="Nothing is known yet") as raised:
         read_trusted(made.store, tmp_path / "client")
     assert "--root" in (raised.value.hint or "")
+
+
+def test_other_kinds_of_keys_need_cryptography(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, other = make_signed_store(tmp_path), make_signed_store(tmp_path / "other")
+    for installed in (True, False):
+        if not installed:
+            monkeypatch.setitem(sys.modules, "cryptography", None)
+        with pytest.raises(TrustError, match="lack valid signatures") as raised:
+            read_trusted(other.store, tmp_path / "client", made.root)
+        assert ("pip install cryptography" in (raised.value.hint or "")) is not installed
 
 
 def test_a_root_by_its_hash(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, Key, Signer
+from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, Key, Signature, Signer
 
 from fakes.memory_store import MemoryStore
 from venvstacks.errors import TrustError, UsageError
@@ -33,12 +33,13 @@ class _Service(Signer):
     keys: ClassVar[dict[str, CryptoSigner]] = {}
     fails = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, public_key: Key) -> None:
         self._key = self.keys[name]
+        self._public = public_key
 
     @property
     def public_key(self) -> Key:
-        return self._key.public_key
+        return self._public
 
     @classmethod
     def import_(cls, name: str) -> tuple[str, Key]:
@@ -49,13 +50,13 @@ class _Service(Signer):
     def from_priv_key_uri(
         cls, priv_key_uri: str, public_key: Key, secrets_handler: Callable[[str], str] | None = None
     ) -> "_Service":
-        del public_key, secrets_handler
-        return cls(priv_key_uri.removeprefix("service:"))
+        del secrets_handler
+        return cls(priv_key_uri.removeprefix("service:"), public_key)
 
     def sign(self, payload: bytes) -> Any:
         if self.fails:
             raise RuntimeError("the service has no time")
-        return self._key.sign(payload)
+        return Signature(self._public.keyid, self._key.sign(payload).signature)
 
 
 @pytest.fixture
@@ -128,14 +129,25 @@ def test_keys_in_a_service(tmp_path: Path, service: type[_Service]) -> None:
         refresh_timestamp(store, load_signers(tmp_path / "keys"))
 
 
+def test_name_in_a_service_that_leads_to_another_key_by_now(tmp_path: Path, service: type[_Service]) -> None:
+    store = MemoryStore()
+    init_repository(store, use_keys(tmp_path / "keys", ["service:moved"]))
+    before = dict(store.contents)
+    service.keys["moved"] = CryptoSigner.generate_ed25519()
+    with pytest.raises(TrustError, match="cannot sign: its signature is not valid"):
+        refresh_timestamp(store, load_signers(tmp_path / "keys"))
+    assert store.contents == before
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("awskms:alias/app", "securesystemslib needs the client of the service"),
-        ("gcpkms:projects/a/b", "securesystemslib needs the client of the service"),
-        ("azurekms://vault.vault.azure.net/keys/name", "securesystemslib needs the client of the service"),
-        ("hsm:2?label=token", "securesystemslib needs the client of the service"),
-        ("hsm:two", "securesystemslib needs the client of the service"),
+        ("awskms:alias/app", "pip install 'securesystemslib[awskms]'"),
+        ("gcpkms:projects/a/b", "pip install 'securesystemslib[gcpkms]'"),
+        ("azurekms://vault.vault.azure.net/keys/name", "pip install 'securesystemslib[azurekms]'"),
+        ("hsm:2?label=token", "pip install 'securesystemslib[hsm]'"),
+        ("hv:app", "pip install 'securesystemslib[vault]'"),
+        ("hsm:two", "check the address of the key"),
     ],
 )
 def test_services_whose_clients_are_missing(tmp_path: Path, uri: str, message: str) -> None:

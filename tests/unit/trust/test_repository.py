@@ -314,6 +314,17 @@ def test_forged_metadata_are_not_signed_over(tmp_path: Path) -> None:
     made.push("2")
 
 
+def test_a_root_that_others_signed_is_refused_before_anything_is_signed(tmp_path: Path) -> None:
+    made = make_signed_store(tmp_path)
+    forger = Forger(made)
+    forger.next_root(lambda root: root.add_key(forger.own.public_key, "timestamp"), [forger.own])
+    before = dict(made.store.contents)
+    with pytest.raises(TrustError, match="root was signed by 0/1 keys"):
+        made.push("1")
+    assert before.items() <= made.store.contents.items()
+    assert made.store.contents["metadata/timestamp.json"] == before["metadata/timestamp.json"]
+
+
 def test_other_targets_stay(tmp_path: Path) -> None:
     made = make_signed_store(tmp_path)
     made.push("1")
