@@ -196,12 +196,12 @@ def status(*, address: str, root: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(found.as_json())
     else:
-        print_tree(_draw(found))
+        print_tree(_draw(found, "first" if root is None else "given"))
     for warning in found.warnings:
         warn(warning)
 
 
-def _draw(found: "StoreStatus") -> Iterator[str]:
+def _draw(found: "StoreStatus", which: str) -> Iterator[str]:
     """Draw channels, then releases, then signatures."""
     yield found.address
     yield "  channels" if found.catalog.channels else "  no channels"
@@ -216,4 +216,4 @@ def _draw(found: "StoreStatus") -> Iterator[str]:
     yield "  signatures last until"
     for role, moment in found.expires.items():
         yield f"    {moment:%Y-%m-%d %H:%M} UTC  {role}"
-    yield f"  root {found.root_version}, first root {found.root_hash}"
+    yield f"  root {found.root_version}, {which} root {found.root_hash}"

@@ -61,7 +61,9 @@ def sign(metadata: "Metadata[Any]", signers: Iterable["Signer"]) -> bytes:
         except UnsignedMetadataError as error:
             if isinstance(error.__cause__, TrustError):
                 raise error.__cause__ from error
-            raise TrustError(f"Key {signer.public_key.keyid[:8]} cannot sign: {error}.") from error
+            cause = error.__cause__ or error
+            reason = str(error) if str(cause) else type(cause).__name__  # such as that of a wrong PIN
+            raise TrustError(f"Key {signer.public_key.keyid[:8]} cannot sign: {reason}.") from error
     return metadata.to_bytes()
 
 

@@ -65,6 +65,9 @@ def test_status_of_an_empty_store(capsys: pytest.CaptureFixture[str]) -> None:
         "    DATE UTC  snapshot",
         "    DATE UTC  timestamp",
     ]
+    assert shown.splitlines()[8].startswith("  root 1, given root sha256:")
+    assert main(["store", "status", "store"]) == 0
+    assert "  root 1, first root sha256:" in capsys.readouterr().out
 
 
 def test_encrypted_keys(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

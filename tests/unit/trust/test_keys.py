@@ -32,6 +32,7 @@ class _Service(Signer):
 
     keys: ClassVar[dict[str, CryptoSigner]] = {}
     fails = False
+    failure: Exception = RuntimeError("the service has no time")
 
     def __init__(self, name: str, public_key: Key) -> None:
         self._key = self.keys[name]
@@ -55,7 +56,7 @@ class _Service(Signer):
 
     def sign(self, payload: bytes) -> Any:
         if self.fails:
-            raise RuntimeError("the service has no time")
+            raise self.failure
         return Signature(self._public.keyid, self._key.sign(payload).signature)
 
 
@@ -63,6 +64,7 @@ class _Service(Signer):
 def service(monkeypatch: pytest.MonkeyPatch) -> type[_Service]:
     monkeypatch.setitem(SIGNER_FOR_URI_SCHEME, "service", _Service)
     monkeypatch.setattr(_Service, "fails", False)
+    monkeypatch.setattr(_Service, "failure", RuntimeError("the service has no time"))
     return _Service
 
 
@@ -123,6 +125,9 @@ def test_keys_in_a_service(tmp_path: Path, service: type[_Service]) -> None:
     assert more.where(keyid) == "service:more"
     service.fails = True
     with pytest.raises(TrustError, match="cannot sign: Failed to sign: the service has no time"):
+        refresh_timestamp(store, load_signers(tmp_path / "keys"))
+    service.failure = PermissionError()
+    with pytest.raises(TrustError, match=r"cannot sign: PermissionError\.$"):
         refresh_timestamp(store, load_signers(tmp_path / "keys"))
     del service.keys["online"]
     with pytest.raises(TrustError, match="service:online cannot be used"):
