@@ -6,44 +6,14 @@ each removal of a tree, and each time that the disk is waited for, and each even
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import venvstacks
+from fakes.counted_kills import kill_at, moments, observe, watch
 from venvstacks import files
 from venvstacks.deploying import durability
-from venvstacks.events import Event
 from venvstacks.options import Options
-
-moments = 0
-last = 0
-
-
-def moment() -> None:
-    """Count, and end everything when it is time."""
-    global moments  # noqa: PLW0603 - counts in all threads of one short run
-    moments += 1
-    if moments == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def observed(function: Any) -> Any:
-    """Make a moment of the beginning and the end of a function."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        moment()
-        result = function(*args, **kwargs)
-        moment()
-        return result
-
-    return wrapper
-
-
-def observe(_: Event) -> None:
-    """Make a moment of an event."""
-    moment()
 
 
 def run(step: str, store: str, root: Path, deployment: Path, options: Options) -> None:
@@ -58,17 +28,14 @@ def run(step: str, store: str, root: Path, deployment: Path, options: Options) -
 
 def main() -> None:
     """Run, and print the number of moments that there were."""
-    global last  # noqa: PLW0603 - as above
     step, store, root, deployment, at = sys.argv[1:]
-    for name in ("replace", "mkdir"):
-        setattr(Path, name, observed(getattr(Path, name)))
-    for name in ("fsync", "symlink"):
-        setattr(os, name, observed(getattr(os, name)))
-    files.remove_tree = observed(files.remove_tree)
-    durability.make_durable = observed(durability.make_durable)
-    last = int(at)
+    watch(Path, "replace", "mkdir")
+    watch(os, "fsync", "symlink")
+    watch(files, "remove_tree")
+    watch(durability, "make_durable")
+    kill_at(int(at))
     run(step, store, Path(root), Path(deployment), Options(observe=observe, jobs=1))
-    print(moments)
+    print(moments())
 
 
 if __name__ == "__main__":

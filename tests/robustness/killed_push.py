@@ -6,46 +6,13 @@ process of its own, which begins as a copy of this one: what takes longest is to
 """
 
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import Any
 
+from fakes.counted_kills import kill_at, moments, observe, watch
 from fakes.pushing import STEPS, Publisher
-from venvstacks.events import Event
 from venvstacks.stores.folder import FolderStore
 from venvstacks.work import Work
-
-moments = 0
-last = 0
-guard = threading.Lock()
-
-
-def moment() -> None:
-    """Count, and end everything when it is time."""
-    global moments  # noqa: PLW0603 - counts in all threads of one short run
-    with guard:
-        moments += 1
-        if moments == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def observed(function: Any) -> Any:
-    """Make a moment of the beginning and the end of a function."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        moment()
-        result = function(*args, **kwargs)
-        moment()
-        return result
-
-    return wrapper
-
-
-def observe(_: Event) -> None:
-    """Make a moment of an event."""
-    moment()
 
 
 def main() -> None:
@@ -56,7 +23,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             run(step, Publisher(FolderStore(Path(store)), Path(keys)), Path(output), int(at))
-            os.write(writing, str(moments).encode())
+            os.write(writing, str(moments()).encode())
             os._exit(0)
         os.close(writing)
         _, status = os.waitpid(child, 0)
@@ -66,13 +33,10 @@ def main() -> None:
 
 def run(step: str, publisher: Publisher, output: Path, at: int) -> None:
     """Do a step, and end at a moment."""
-    global last  # noqa: PLW0603 - as above
-    for name in ("create", "replace", "delete", "keep_together", "forget_together"):
-        setattr(FolderStore, name, observed(getattr(FolderStore, name)))
-    Path.replace = observed(Path.replace)  # type: ignore[method-assign]
-    os.link = observed(os.link)
-    os.unlink = observed(os.unlink)
-    last = at
+    watch(FolderStore, "create", "replace", "delete", "keep_together", "forget_together")
+    watch(Path, "replace")
+    watch(os, "link", "unlink")
+    kill_at(at)
     STEPS[step](publisher, output, Work(observe, jobs=1))
 
 

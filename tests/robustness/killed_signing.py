@@ -6,12 +6,11 @@ file gets its name.
 """
 
 import os
-import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+from fakes.counted_kills import kill_at, moments, watch
 from fakes.signed_stores import make_entry, release_file
 from venvstacks.stores.folder import FolderStore
 from venvstacks.trust.catalog import Catalog
@@ -19,29 +18,6 @@ from venvstacks.trust.keys import add_key, load_signers, make_keys
 from venvstacks.trust.repository import change_catalog, init_repository, read_for_signing, refresh_timestamp
 from venvstacks.trust.root_edits import replacing
 from venvstacks.trust.root_signing import change_root
-
-moments = 0
-last = 0
-
-
-def moment() -> None:
-    """Count, and end everything when it is time."""
-    global moments  # noqa: PLW0603 - counts in one short run
-    moments += 1
-    if moments == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def observed(function: Any) -> Any:
-    """Make a moment of the beginning and the end of a function."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        moment()
-        result = function(*args, **kwargs)
-        moment()
-        return result
-
-    return wrapper
 
 
 def push(store: FolderStore, folder: Path, version: str) -> None:
@@ -82,16 +58,13 @@ def run(step: str, folder: Path) -> None:
 
 def main() -> None:
     """Run, and print the number of moments that there were."""
-    global last  # noqa: PLW0603 - as above
     step, folder, at = sys.argv[1:]
-    for name in ("create", "replace", "delete"):
-        setattr(FolderStore, name, observed(getattr(FolderStore, name)))
-    for name in ("replace", "unlink"):
-        setattr(Path, name, observed(getattr(Path, name)))
-    os.link = observed(os.link)
-    last = int(at)
+    watch(FolderStore, "create", "replace", "delete")
+    watch(Path, "replace", "unlink")
+    watch(os, "link")
+    kill_at(int(at))
     run(step, Path(folder))
-    print(moments)
+    print(moments())
 
 
 if __name__ == "__main__":
