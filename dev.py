@@ -11,6 +11,8 @@
                                    the tests that run foreign interpreters; needs Debian 12 on x86_64
     python3 dev.py test-servers [ARGS]
                                    the tests that start real servers: nginx, S3, a registry; needs Debian 12
+    python3 dev.py test-kills [ARGS]
+                                   the tests of runs that are killed, at every moment; takes minutes
     python3 dev.py test-large [ARGS]
                                    the tests that download gigabytes: NVIDIA's libraries, torch
     python3 dev.py lint            ruff, mypy, import-linter
@@ -340,6 +342,13 @@ def test_servers(arguments: list[str]) -> int:
     return show(PYTHON, ROOT / "tools" / "servers.py", *arguments)
 
 
+def test_kills(arguments: list[str]) -> int:
+    """Run the tests of killed runs with a kill at every moment; the other tests kill at every third one."""
+    provide("test")
+    tests = sorted((ROOT / "tests" / "robustness").glob("test_killed_*.py"))
+    return show(PYTHON, "-m", "pytest", "-n", "auto", *tests, *arguments, VENVSTACKS_TEST_EVERY_MOMENT="1")
+
+
 def test_large(arguments: list[str]) -> int:
     """Run the tests that download much: some gigabytes, kept in uv's cache."""
     provide("test")
@@ -435,11 +444,14 @@ def resolve(arguments: list[str | Path]) -> str:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(demo, test, test_versions, test_targets, test_servers, test_large),
+        *(demo, test, test_versions, test_targets, test_servers, test_kills, test_large),
         *(lint, docs, bench, fuzz, constraints, dist),
     )
 }  # in the order of the help text
-WITH_ARGUMENTS = ("test", "test-versions", "test-targets", "test-servers", "test-large", "bench", "fuzz")
+WITH_ARGUMENTS = (
+    *("test", "test-versions", "test-targets", "test-servers", "test-kills", "test-large"),
+    *("bench", "fuzz"),
+)
 
 
 def main() -> int:

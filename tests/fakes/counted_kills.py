@@ -7,11 +7,21 @@ and print at their end how many there were.
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from venvstacks.events import Event
+
+EVERY_MOMENT = "VENVSTACKS_TEST_EVERY_MOMENT"
+"""The environment variable with which runs are killed at every moment, as ``python3 dev.py test-kills`` does."""
+
+_STEP = 3
+
+
+def chosen_moments(count: int) -> Sequence[int]:
+    """Return at which moments a run is killed: at every third one and the last, unless all are wanted."""
+    return range(1, count + 1) if os.environ.get(EVERY_MOMENT) else [*range(1, count, _STEP), count]
 
 
 @dataclass

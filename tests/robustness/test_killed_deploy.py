@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import venvstacks
+from fakes.counted_kills import chosen_moments
 from fakes.pushed_stores import PushedStore, make_store
 from fakes.small_stack import snapshot
 from robustness.killed_deploy import run as repeat
@@ -106,4 +107,4 @@ def test_run_after_a_kill_ends_as_an_undisturbed_one(tmp_path: Path, store: Push
         shutil.rmtree(deployment)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.counted_kills import chosen_moments
 from fakes.deltas import NEW, OLD, full_facts, noise
 from fakes.deployed_trees import deployed_difference
 from fakes.releases import Publisher, provide, publisher
@@ -102,4 +103,4 @@ def test_run_after_a_kill_ends_as_an_undisturbed_one(tmp_path: Path, made: Publi
         shutil.rmtree(home.root)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fakes.archive_reading import read_archive
+from fakes.counted_kills import chosen_moments
 from fakes.small_stack import export, make_stack, options_of, publish, snapshot
 from venvstacks.archives import packing
 from venvstacks.archives.formats import ArchiveFormat
@@ -76,7 +77,7 @@ def test_run_after_a_kill_ends_as_an_undisturbed_one(
         assert snapshot(output) == expected
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))
 
 
 @pytest.mark.parametrize("step", ["publish", "export"])
@@ -94,4 +95,4 @@ def test_first_run_that_is_killed(tmp_path: Path, step: str) -> None:
         assert snapshot(output) == expected
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))

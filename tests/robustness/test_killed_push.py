@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.counted_kills import chosen_moments
 from fakes.publications import APPLICATION, FRAMEWORK, PLATFORM, make_publication
 from fakes.pushing import STEPS, Publisher
 from venvstacks import files
@@ -76,7 +77,7 @@ def test_run_after_a_kill_ends_as_an_undisturbed_one(tmp_path: Path, step: str) 
     assert status == 0
     assert count >= {"push": 60, "promote": 12, "prune": 24}[step]
     assert old != new
-    stores = {moment: tmp_path / f"store-{moment}" for moment in range(1, count + 1)}
+    stores = {moment: tmp_path / f"store-{moment}" for moment in chosen_moments(count)}
     for store in stores.values():
         shutil.copytree(first, store)
     halves = [dict(list(stores.items())[start::2]) for start in (0, 1)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fakes.archiving import facts
 from fakes.built_layers import make_tree
+from fakes.counted_kills import chosen_moments
 from fakes.handmade_deployments import APPLICATION, RUNTIME, Handmade, make_deployment
 from venvstacks.deploying.places import Home
 from venvstacks.deploying.repair import prepare_repair
@@ -83,7 +84,7 @@ def assert_ends_well(tmp_path: Path, deployed: Handmade) -> None:
         shutil.rmtree(root)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))
 
 
 def test_repair_of_files_that_is_killed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.counted_kills import chosen_moments
 from fakes.signed_stores import PLATFORM, release_file
 from robustness import killed_signing
 from venvstacks.errors import TrustError
@@ -80,7 +81,7 @@ def test_machines_see_the_old_state_or_the_new_one(tmp_path: Path, step: str) ->
             assert read(folder, client, root, now) == new
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))
 
 
 def test_init_that_is_killed_is_finished_by_the_next_one(tmp_path: Path) -> None:
@@ -99,4 +100,4 @@ def test_init_that_is_killed_is_finished_by_the_next_one(tmp_path: Path) -> None
         assert read(folder, "client", root) == "1"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(killed_at, range(1, count + 1)))
+        list(pool.map(killed_at, chosen_moments(count)))
