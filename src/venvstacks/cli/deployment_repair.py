@@ -27,7 +27,7 @@ _folder = click.argument("folder", metavar="DIR", type=option.FOLDER)
 @option.verbosity
 @option.collect(options="Options")
 def verify(*, folder: Path, as_json: bool, options: "Options") -> int:
-    """Read every file of a deployment and compare it with what was published.
+    """Read every file of a deployment and find what is damaged.
 
     What is changed, missing, or added is listed: files of layers, links between layers, launchers, and the
     deployment's own documents. Bytecode that Python wrote beside its source is only counted. Nothing is changed,
