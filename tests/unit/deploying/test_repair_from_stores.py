@@ -143,7 +143,7 @@ def test_trust_that_was_removed(store: PushedStore, root: Path) -> None:
     python_of(root, RUNTIME).unlink()
     left = venvstacks.repair_deployment(root).plan.left
     assert len(left) == 1
-    assert "root" in left[0].detail
+    assert "who may sign" in left[0].detail
 
 
 def test_one_run_at_a_time(store: PushedStore, root: Path) -> None:
