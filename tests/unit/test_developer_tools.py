@@ -160,7 +160,8 @@ def test_static_server_answers_ranges_and_counts(tmp_path: Path) -> None:
             assert (answer.status, answer.headers["Content-Range"], answer.read()) == (206, "bytes 2-4/10", b"234")
         with urlopen(f"{server.address}/file") as answer:  # noqa: S310
             assert answer.read() == b"0123456789"
-        with pytest.raises(HTTPError, match="404"):
+        with pytest.raises(HTTPError, match="404") as refused:
             urlopen(f"{server.address}/../outside")  # noqa: S310
+        refused.value.close()
         assert server.taken() == (3, 13)
         assert server.taken() == (0, 0)
