@@ -25,6 +25,12 @@ keys = click.option(
     help="Keys folder, relative to the current folder.",
 )
 store = click.argument("address", metavar="STORE")
+root = click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Verify the store by this ROOT.json, instead of by its own first root.",
+)
 
 
 def ask_passphrase() -> str:

@@ -166,12 +166,7 @@ def refresh(*, address: str, keys_folder: Path) -> None:
 
 @store.command()
 @signing.store
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Verify the store by this ROOT.json, instead of by its own first root.",
-)
+@signing.root
 @option.json
 @option.verbosity
 def status(*, address: str, root: Path | None, as_json: bool) -> None:

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @signing.store
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Verify the store by this ROOT.json, instead of by its own first root.",
-)
+@signing.root
 @option.json
 @option.jobs("Number of threads")
 @option.verbosity
